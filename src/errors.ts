@@ -1,0 +1,32 @@
+/** Where in the user's input a problem lies. Lines and columns count from 1. */
+export interface Place {
+  file?: string;
+  line?: number;
+  column?: number;
+  /** The key or column concerned, e.g. `objective.beta`. */
+  field?: string;
+}
+
+/**
+ * A problem in what the user gave us: a file, a recipe, a value. The command line prints it as one clear line and exits with 2;
+ * any other error is a fault of tokenwise and keeps its stack.
+ */
+export class UserError extends Error {
+  override readonly name = "UserError";
+  readonly place: Place;
+  /** What to do about it. */
+  readonly hint: string | undefined;
+
+  constructor(problem: string, options: Place & { hint?: string; cause?: unknown } = {}) {
+    const { hint, cause, ...place } = options;
+    super(`${describePlace(place)}${problem}${hint ? `; ${hint}` : ""}`, cause === undefined ? undefined : { cause });
+    this.place = place;
+    this.hint = hint;
+  }
+}
+
+/** `file:line:column: field: `, as far as it is known. */
+function describePlace({ file, line, column, field }: Place): string {
+  const position = [file, line, column].filter((part) => part !== undefined).join(":");
+  return [position, field].filter(Boolean).map((part) => `${part}: `).join("");
+}

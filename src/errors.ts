@@ -28,5 +28,8 @@ export class UserError extends Error {
 /** `file:line:column: field: `, as far as it is known. */
 function describePlace({ file, line, column, field }: Place): string {
   const position = [file, line, column].filter((part) => part !== undefined).join(":");
-  return [position, field].filter(Boolean).map((part) => `${part}: `).join("");
+  return [position, field]
+    .filter(Boolean)
+    .map((part) => `${part}: `)
+    .join("");
 }

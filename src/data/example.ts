@@ -1,0 +1,12 @@
+import type { RecordPlace } from "./read.ts";
+
+/** Token ids of a prompt and of the responses to it. Every response has at least one token, and so has the prompt. */
+export interface TokenizedExample {
+  readonly prompt: Int32Array; // [prompt length]
+  /** `[chosen, rejected]` of a pair; otherwise the one text to learn. */
+  readonly responses: readonly Int32Array[];
+  /** Tokens cut off the prompt and off each response. */
+  readonly cut: { readonly prompt: number; readonly responses: readonly number[] };
+  /** The record it came from; undefined for a packed window, which may hold several. */
+  readonly place: RecordPlace | undefined;
+}

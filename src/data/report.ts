@@ -1,0 +1,47 @@
+import type { TokenizedExample } from "./example.ts";
+
+/** What tokenizing and cutting did to the data, so that nothing is lost in silence. */
+export interface TruncationReport {
+  examples: number;
+  /** Examples whose prompt was cut. */
+  promptsCut: number;
+  /** Responses that were cut; a pair has two. */
+  responsesCut: number;
+  /** All tokens cut off, EOS included; a prompt's tokens count once for the pair. */
+  tokensCut: number;
+  /** Lengths in tokens before cutting, to choose limits by. */
+  longestPrompt: number;
+  longestResponse: number;
+  /** Pairs whose answers are the same tokens now: they are kept, but have no gradient. */
+  identicalAfterTokenizing: number;
+}
+
+export function emptyReport(): TruncationReport {
+  return {
+    examples: 0,
+    promptsCut: 0,
+    responsesCut: 0,
+    tokensCut: 0,
+    longestPrompt: 0,
+    longestResponse: 0,
+    identicalAfterTokenizing: 0,
+  };
+}
+
+/** Adds one example to the report. */
+export function count(report: TruncationReport, { prompt, responses, cut }: TokenizedExample): void {
+  report.examples++;
+  if (cut.prompt > 0) report.promptsCut++;
+  report.tokensCut += cut.prompt;
+  report.longestPrompt = Math.max(report.longestPrompt, prompt.length + cut.prompt);
+  for (const [index, response] of responses.entries()) {
+    const lost = cut.responses[index]!;
+    if (lost > 0) report.responsesCut++;
+    report.tokensCut += lost;
+    report.longestResponse = Math.max(report.longestResponse, response.length + lost);
+  }
+  const [first, second] = responses;
+  if (first && second && first.length === second.length && first.every((id, index) => id === second[index])) {
+    report.identicalAfterTokenizing++;
+  }
+}

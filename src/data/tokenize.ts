@@ -1,0 +1,140 @@
+import { UserError } from "../errors.ts";
+import { encodePrompt, encodeResponse, encodeText } from "./boundaries.ts";
+import type { TokenizedExample } from "./example.ts";
+import { packWindows } from "./pack.ts";
+import type { PreferencePair } from "./pairs.ts";
+import type { RecordPlace } from "./read.ts";
+import { count, emptyReport, type TruncationReport } from "./report.ts";
+import type { PlainText } from "./text.ts";
+import type { Tokenizer } from "./tokenizer.ts";
+import { type LengthOptions, resolveLimits, truncate } from "./truncate.ts";
+
+export type { TokenizedExample } from "./example.ts";
+
+export interface TokenizeOptions extends LengthOptions {
+  /** Size of the model's vocabulary: a token beyond it is an error, instead of a wrong row of the embedding. */
+  readonly modelVocabularySize?: number | undefined;
+}
+
+export interface TokenizedData {
+  readonly examples: TokenizedExample[];
+  readonly report: TruncationReport;
+}
+
+/**
+ * Pairs for preference training: responses are `[chosen, rejected]`.
+ *
+ * @throws UserError for impossible limits, a tokenizer without the tokens that `boundaries.ts` needs, or one of another model.
+ */
+export function tokenizePairs(
+  pairs: Iterable<PreferencePair>,
+  tokenizer: Tokenizer,
+  options: TokenizeOptions = {},
+): TokenizedData {
+  return tokenizeAnswers(pairs, tokenizer, options, ({ chosen, rejected }) => [chosen, rejected]);
+}
+
+/** The chosen answers of pairs, for supervised fine-tuning. Otherwise like `tokenizePairs`, but only `chosen` counts for cutting. */
+export function tokenizeChosen(
+  pairs: Iterable<PreferencePair>,
+  tokenizer: Tokenizer,
+  options: TokenizeOptions = {},
+): TokenizedData {
+  return tokenizeAnswers(pairs, tokenizer, options, ({ chosen }) => [chosen]);
+}
+
+/**
+ * Texts to learn whole. The prompt is the one token that stands for an empty prompt, the response is the text and EOS.
+ *
+ * @param options.pack Instead of cutting long texts and leaving short ones short, join all texts and divide them into windows of `maxLength`
+ *   tokens (see `packWindows`); nothing is cut. Default: false.
+ * @throws UserError as `tokenizePairs`.
+ */
+export function tokenizeTexts(
+  texts: Iterable<PlainText>,
+  tokenizer: Tokenizer,
+  options: TokenizeOptions & { readonly pack?: boolean | undefined } = {},
+): TokenizedData {
+  const limits = resolveLimits(options);
+  const documents = function* () {
+    for (const { text, place } of texts) {
+      const ids = encodeText(tokenizer, text);
+      checkVocabulary(ids, options.modelVocabularySize, tokenizer, place);
+      yield { ids, place };
+    }
+  };
+  const { examples, report, add } = collector();
+  if (options.pack) {
+    for (const window of packWindows(documents(), limits.maxLength, tokenizer))
+      add([window[0]!], [window.slice(1)], undefined);
+  } else {
+    for (const { ids, place } of documents()) {
+      const [start, text] = [ids.slice(0, 1), ids.slice(1)];
+      add(start, [text], place, truncate(start, [text], limits, undefined));
+    }
+  }
+  return { examples, report };
+}
+
+function tokenizeAnswers(
+  pairs: Iterable<PreferencePair>,
+  tokenizer: Tokenizer,
+  options: TokenizeOptions,
+  answersOf: (pair: PreferencePair) => string[],
+): TokenizedData {
+  const limits = resolveLimits(options);
+  const bosId = tokenizer.addsBos ? tokenizer.bosId : undefined;
+  const { examples, report, add } = collector();
+  for (const pair of pairs) {
+    const prompt = encodePrompt(tokenizer, pair.prompt);
+    const responses = answersOf(pair).map((answer) => encodeResponse(tokenizer, pair.prompt, answer));
+    for (const ids of [prompt, ...responses]) checkVocabulary(ids, options.modelVocabularySize, tokenizer, pair.place);
+    add(prompt, responses, pair.place, truncate(prompt, responses, limits, bosId));
+  }
+  return { examples, report };
+}
+
+type Ids = ArrayLike<number>;
+
+/** Gathers examples and counts what was cut from the whole to the kept tokens. */
+function collector() {
+  const examples: TokenizedExample[] = [];
+  const report = emptyReport();
+  const add = (
+    prompt: Ids,
+    responses: readonly Ids[],
+    place: RecordPlace | undefined,
+    kept = { prompt, responses },
+  ): void => {
+    const example = {
+      prompt: new Int32Array(kept.prompt),
+      responses: kept.responses.map((ids) => new Int32Array(ids)),
+      cut: {
+        prompt: prompt.length - kept.prompt.length,
+        responses: responses.map((ids, index) => ids.length - kept.responses[index]!.length),
+      },
+      place,
+    };
+    examples.push(example);
+    count(report, example);
+  };
+  return { examples, report, add };
+}
+
+function checkVocabulary(
+  ids: readonly number[],
+  size: number | undefined,
+  tokenizer: Tokenizer,
+  place: RecordPlace,
+): void {
+  if (size === undefined || tokenizer.vocabularySize <= size) return;
+  const alien = ids.find((id) => id >= size);
+  if (alien === undefined) return;
+  throw new UserError(
+    `gives token ${alien}, but the model has ${size} tokens: this tokenizer does not belong to the model`,
+    {
+      file: tokenizer.file,
+      hint: `the text is at ${place.file}:${place.line}`,
+    },
+  );
+}

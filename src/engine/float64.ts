@@ -1,0 +1,28 @@
+import { interpret } from "../graph/interpreter.ts";
+import { elementCount } from "../graph/tensor.ts";
+import type { Engine, FloatValue } from "./engine.ts";
+
+/** An engine on the float64 interpreter: slow and exact, the oracle of the other one and the home of short vectors. */
+export function float64Engine(): Engine {
+  return {
+    precision: "float64",
+    compile: (program) => ({
+      program,
+      async run(inputs, outputs = {}) {
+        const results = interpret(program, inputs) as Record<string, FloatValue>;
+        return Object.fromEntries(
+          Object.entries(results).map(([name, { shape, data }]) => {
+            const target = outputs[name]?.data ?? new Float64Array(data.length);
+            target.set(data);
+            return [name, { shape, data: target }];
+          }),
+        );
+      },
+      dispose() {},
+    }),
+    allocate: (shape) => ({ shape: [...shape], data: new Float64Array(elementCount(shape)) }),
+    release() {},
+    allocatedBytes: 0,
+    dispose() {},
+  };
+}

@@ -1,0 +1,80 @@
+import { existsSync, readdirSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import koffi from "koffi";
+
+/** A native address. */
+export type Pointer = bigint;
+
+/** The C function type of each entry of the function table that we use, and its position there (the table only ever grows). */
+const functionTable = {
+  getErrorMessage: [2, "const char *(void *status)"],
+  createSessionFromArray: [8, "void *(void *env, void *data, size_t bytes, void *options, _Out_ void **session)"],
+  run: [
+    9,
+    "void *(void *session, void *options, void *inputNames, void *inputs, size_t inputCount, void *outputNames, size_t outputCount, void *outputs)",
+  ],
+  createSessionOptions: [10, "void *(_Out_ void **options)"],
+  disableMemPattern: [17, "void *(void *options)"],
+  createTensorWithData: [
+    49,
+    "void *(void *memory, void *data, size_t bytes, void *shape, size_t rank, int type, _Out_ void **value)",
+  ],
+  createCpuMemoryInfo: [69, "void *(int allocator, int memoryType, _Out_ void **memory)"],
+  releaseStatus: [93, "void (void *status)"],
+  releaseSession: [95, "void (void *session)"],
+  releaseValue: [96, "void (void *value)"],
+  createEnvWithGlobalThreadPools: [119, "void *(int level, const char *name, void *threading, _Out_ void **env)"],
+  disablePerSessionThreads: [120, "void *(void *options)"],
+  createThreadingOptions: [121, "void *(_Out_ void **options)"],
+  addSessionConfigEntry: [130, "void *(void *options, const char *key, const char *value)"],
+  createAndRegisterAllocator: [144, "void *(void *env, void *memory, void *arena)"],
+  setGlobalIntraOpThreads: [147, "void *(void *options, int threads)"],
+  setGlobalInterOpThreads: [148, "void *(void *options, int threads)"],
+  createArenaConfig: [164, "void *(void *keys, void *values, size_t count, _Out_ void **config)"],
+} as const satisfies Record<string, readonly [number, string]>;
+
+type NativeFunction = ReturnType<ReturnType<typeof koffi.load>["func"]>;
+
+/** The functions of ONNX Runtime's C interface, callable from here; each also has `.async`. */
+export type OrtFunctions = { readonly [Name in keyof typeof functionTable]: NativeFunction };
+
+const apiVersion = 20;
+let loaded: OrtFunctions | undefined;
+
+/**
+ * Loads the library that the package onnxruntime-node ships for this platform, bypassing that package's own binding: the C interface runs
+ * asynchronously, writes results into memory we give it, and lets a result overwrite an operand.
+ *
+ * @throws Error when the platform has no library.
+ */
+export function loadOrt(): OrtFunctions {
+  if (loaded) return loaded;
+  // The default stack of asynchronous calls is too small for ONNX Runtime's graph optimizer; it can be set only before the first load.
+  koffi.config({ async_stack_size: 8 << 20 });
+  const library = koffi.load(libraryFile());
+  const base = library.func("void *OrtGetApiBase()")() as Pointer;
+  const getApi = koffi.decode(
+    koffi.decode(base, "void *") as Pointer,
+    koffi.proto("void *(uint32_t version)"),
+  ) as NativeFunction;
+  const table = getApi(apiVersion) as Pointer;
+  const functions = Object.entries(functionTable).map(([name, [position, signature]]) => {
+    const address = koffi.decode(table, position * koffi.sizeof("void *"), "void *") as Pointer;
+    return [name, koffi.decode(address, koffi.proto(signature)) as NativeFunction];
+  });
+  loaded = Object.fromEntries(functions) as OrtFunctions;
+  return loaded;
+}
+
+function libraryFile(): string {
+  const root = dirname(createRequire(import.meta.url).resolve("onnxruntime-node/package.json"));
+  const folder = join(root, "bin", "napi-v6", process.platform, process.arch);
+  const file = existsSync(folder)
+    ? readdirSync(folder).find((name) =>
+        /^(libonnxruntime\.so\.\d+|libonnxruntime\.\d.*\.dylib|onnxruntime\.dll)$/.test(name),
+      )
+    : undefined;
+  if (!file) throw new Error(`ONNX Runtime ships no library for ${process.platform} on ${process.arch}`);
+  return join(folder, file);
+}

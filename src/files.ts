@@ -1,0 +1,143 @@
+import { randomBytes } from "node:crypto";
+import { type FileHandle, mkdir, open, readdir, realpath, rename, rm, stat } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { UserError } from "./errors.ts";
+
+/** What to write: the content itself, or a function that writes it to the open file piece by piece. */
+export type FileContent = string | Uint8Array | ((handle: FileHandle) => Promise<void>);
+
+/**
+ * Writes a file whole or not at all: to a temporary file beside it, synced to the disk, then renamed over the old one.
+ * Missing parent folders are made. If anything fails, the old file stays as it was and the temporary one is removed.
+ *
+ * @throws UserError where the file system refuses; whatever a content function throws.
+ */
+export async function writeFileAtomic(file: string, content: FileContent): Promise<void> {
+  const temporary = siblingName(file, "tmp");
+  try {
+    await mkdir(dirname(file), { recursive: true });
+    const handle = await open(temporary, "wx");
+    try {
+      if (typeof content === "function") await content(handle);
+      else await handle.writeFile(content);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, file);
+    await syncFolder(dirname(file));
+  } catch (error) {
+    await discard(temporary);
+    throw asUserError(error, file, "cannot write");
+  }
+}
+
+/**
+ * Replaces a folder and everything in it: `fill` writes the new content into a temporary sibling, which then takes the
+ * folder's name. If anything fails, the old folder stays as it was. A crash between the two renames leaves the old folder
+ * whole under `<folder>.old-…`, since no portable call swaps two folders at once. A symbolic link is followed.
+ *
+ * @throws UserError where the file system refuses or `folder` is a file; whatever `fill` throws.
+ */
+export async function replaceFolderAtomic(folder: string, fill: (temporary: string) => Promise<void>): Promise<void> {
+  const target = await realpath(folder).catch(() => resolve(folder));
+  const temporary = siblingName(target, "tmp");
+  try {
+    await mkdir(dirname(target), { recursive: true });
+    const exists = await isFolder(target);
+    await mkdir(temporary);
+    await fill(temporary);
+    await syncTree(temporary);
+    if (exists) await swapFolders(temporary, target);
+    else await rename(temporary, target);
+    await syncFolder(dirname(target));
+  } catch (error) {
+    await discard(temporary);
+    throw asUserError(error, folder, "cannot write");
+  }
+}
+
+/**
+ * Whether `path` is a folder; false if nothing is there.
+ *
+ * @throws UserError if something else is there, or it cannot be seen.
+ */
+export async function isFolder(path: string): Promise<boolean> {
+  try {
+    if ((await stat(path)).isDirectory()) return true;
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return false;
+    throw asUserError(error, path, "cannot read");
+  }
+  throw new UserError("is a file, not a folder", { file: path });
+}
+
+/** Turns a refusal of the file system into a UserError naming the file; any other error is returned as it is. */
+export function asUserError(error: unknown, file: string, problem: string): unknown {
+  const code = errorCode(error);
+  if (code === undefined || error instanceof UserError) return error;
+  return new UserError(`${problem}: ${reasons[code] ?? code}`, { file, cause: error });
+}
+
+const reasons: Record<string, string> = {
+  ENOENT: "no such file or folder",
+  ENOTDIR: "a part of the path is a file, not a folder",
+  EISDIR: "it is a folder, not a file",
+  EACCES: "permission denied",
+  EPERM: "permission denied",
+  ENOSPC: "the disk is full",
+  EDQUOT: "the disk quota is used up",
+  EROFS: "the disk is read-only",
+  EBUSY: "it is in use",
+  EMFILE: "too many open files",
+};
+
+/** The code of a failed system call, such as `ENOENT`; undefined for any other error. */
+function errorCode(error: unknown): string | undefined {
+  if (!(error instanceof Error && "syscall" in error && "code" in error)) return undefined;
+  return typeof error.code === "string" ? error.code : undefined;
+}
+
+async function swapFolders(temporary: string, target: string): Promise<void> {
+  const old = siblingName(target, "old");
+  await rename(target, old);
+  try {
+    await rename(temporary, target);
+  } catch (error) {
+    await rename(old, target);
+    throw error;
+  }
+  await rm(old, { recursive: true, force: true });
+}
+
+/** Removes what failed to be written. The error to report is the first one, not one of the removal. */
+async function discard(temporary: string): Promise<void> {
+  await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
+}
+
+function siblingName(path: string, kind: "tmp" | "old"): string {
+  return `${resolve(path)}.${kind}-${process.pid}-${randomBytes(4).toString("hex")}`;
+}
+
+async function syncTree(folder: string): Promise<void> {
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) await syncTree(path);
+    else await sync(path, "r+");
+  }
+  await syncFolder(folder);
+}
+
+/** Makes a rename survive a power failure. Windows cannot open folders and needs no such call. */
+async function syncFolder(folder: string): Promise<void> {
+  if (process.platform !== "win32") await sync(folder, "r");
+}
+
+async function sync(path: string, flags: "r" | "r+"): Promise<void> {
+  const handle = await open(path, flags);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

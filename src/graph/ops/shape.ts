@@ -1,0 +1,100 @@
+import { apply, elementCount, formatShape, type Op, type Shape, type Tensor } from "../tensor.ts";
+
+const reshapeOp: Op<{ shape: Shape }> = {
+  name: "reshape",
+  evaluate: ([x], { shape }) => ({ shape: resolveShape(shape, x!.data.length), data: x!.data }),
+  onnx: (writer, [x], { shape }) =>
+    writer.node("Reshape", [
+      x!,
+      writer.integers(shape.map((dimension) => (typeof dimension === "number" ? dimension : -1))),
+    ]),
+  gradient: ({ inputs: [x], dy }) => [reshape(dy, x!.shape)],
+};
+
+/** Fills in the one unknown length of `shape` for `count` elements. */
+function resolveShape(shape: Shape, count: number): number[] {
+  const known = shape.reduce<number>(
+    (product, dimension) => product * (typeof dimension === "number" ? dimension : 1),
+    1,
+  );
+  return shape.map((dimension) => (typeof dimension === "number" ? dimension : count / known));
+}
+
+/** The same elements in row-major order under another shape, of which at most one length may be symbolic. */
+export function reshape(x: Tensor, shape: Shape): Tensor {
+  if (shape.filter((dimension) => typeof dimension === "string").length > 1) {
+    throw new Error(`reshape to ${formatShape(shape)}: more than one symbolic length`);
+  }
+  return apply(reshapeOp, [x], shape, { shape });
+}
+
+const transposeOp: Op<{ order: readonly number[] }> = {
+  name: "transpose",
+  evaluate: ([x], { order }) => {
+    const strides = x!.shape.map((_, axis) => elementCount(x!.shape.slice(axis + 1)));
+    const shape = order.map((axis) => x!.shape[axis]!);
+    const data = new Float64Array(x!.data.length);
+    const counter = shape.map(() => 0);
+    for (let output = 0; output < data.length; output++) {
+      data[output] = x!.data[counter.reduce((offset, index, axis) => offset + index * strides[order[axis]!]!, 0)]!;
+      for (let axis = shape.length - 1; axis >= 0 && ++counter[axis]! === shape[axis]!; axis--) counter[axis] = 0;
+    }
+    return { shape, data };
+  },
+  onnx: (writer, inputs, { order }) => writer.node("Transpose", inputs, { perm: order }),
+  gradient: ({ attributes: { order }, dy }) => [
+    transpose(
+      dy,
+      order.map((_, axis) => order.indexOf(axis)),
+    ),
+  ],
+};
+
+/** Axis `i` of the result is axis `order[i]` of `x`. */
+export function transpose(x: Tensor, order: readonly number[]): Tensor {
+  return apply(
+    transposeOp,
+    [x],
+    order.map((axis) => x.shape[axis]!),
+    { order },
+  );
+}
+
+const rotateHalfOp: Op<Record<string, never>> = {
+  name: "rotateHalf",
+  evaluate: ([x]) => {
+    const width = x!.shape.at(-1)!;
+    const half = width / 2;
+    const data = Float64Array.from(x!.data, (_, index) => {
+      const column = index % width;
+      return column < half ? -x!.data[index + half]! : x!.data[index - half]!;
+    });
+    return { shape: x!.shape, data };
+  },
+  onnx: (writer, [x]) => {
+    const [left, right] = writer.split(x!, 2);
+    return writer.node("Concat", [writer.node("Neg", [right!]), left!], { axis: -1 });
+  },
+  gradient: ({ dy }) => [rotateHalf(dy, -1)],
+};
+
+const rotateHalfBackOp: Op<Record<string, never>> = {
+  name: "rotateHalfBack",
+  evaluate: (inputs) => {
+    const { shape, data } = rotateHalfOp.evaluate(inputs, {});
+    return { shape, data: (data as Float64Array).map((value) => -value) };
+  },
+  onnx: (writer, [x]) => {
+    const [left, right] = writer.split(x!, 2);
+    return writer.node("Concat", [right!, writer.node("Neg", [left!])], { axis: -1 });
+  },
+  gradient: ({ dy }) => [rotateHalf(dy, 1)],
+};
+
+/** `(left, right)` of the last axis becomes `(-right, left)`, or with direction -1 `(right, -left)`, its inverse and transpose. */
+export function rotateHalf(x: Tensor, direction: 1 | -1 = 1): Tensor {
+  const width = x.shape.at(-1);
+  if (typeof width !== "number" || width % 2 !== 0)
+    throw new Error(`rotateHalf: the last length of ${formatShape(x.shape)} must be even`);
+  return apply(direction === 1 ? rotateHalfOp : rotateHalfBackOp, [x], x.shape, {});
+}

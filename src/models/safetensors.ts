@@ -1,0 +1,161 @@
+import { type FileHandle, open } from "node:fs/promises";
+import { UserError } from "../errors.ts";
+import { asUserError, writeFileAtomic } from "../files.ts";
+import * as formats from "./number-formats.ts";
+import * as header from "./safetensors-header.ts";
+
+/** A safetensors file whose header was read and checked. It holds no open file; the data is read when asked for. */
+export interface SafetensorsFile extends header.SafetensorsHeader {
+  file: string;
+}
+
+/** A tensor to store; `data` has the product of `shape` numbers, in row-major order. */
+export interface NamedTensor {
+  name: string;
+  shape: readonly number[];
+  data: formats.TensorData;
+}
+
+/** Large enough for the disk's full speed, small enough to convert and check while still in the processor's cache. */
+const pieceBytes = 4 << 20;
+
+/**
+ * Opens a safetensors file: reads its header and checks it against the format and the file's size.
+ *
+ * @throws UserError if it cannot be read, is cut off or is not a safetensors file.
+ */
+export async function openSafetensors(file: string): Promise<SafetensorsFile> {
+  return withFile(file, async (handle) => {
+    const fileBytes = (await handle.stat()).size;
+    const start = Buffer.alloc(Math.min(header.lengthBytes, fileBytes));
+    await readFully(handle, start, 0, file);
+    if (start.toString("latin1") === "version ") {
+      throw new UserError("is a Git LFS pointer, not the weights", { file, hint: "run `git lfs pull`" });
+    }
+    const headerBytes = start.length < header.lengthBytes ? Number.NaN : Number(start.readBigUInt64LE());
+    if (!(headerBytes <= header.longestHeader && header.lengthBytes + headerBytes <= fileBytes)) {
+      const hint = "copy or download it again";
+      throw new UserError(`not a safetensors file, or cut off in its header (${fileBytes} bytes)`, { file, hint });
+    }
+    const text = Buffer.alloc(headerBytes);
+    await readFully(handle, text, header.lengthBytes, file);
+    return { file, ...header.parseHeader(text.toString("utf8"), headerBytes, fileBytes, file) };
+  });
+}
+
+/**
+ * Reads a tensor of floats as float32, in row-major order.
+ *
+ * @param into where to put it, as long as the tensor has numbers; a new array if absent
+ * @throws UserError if it is not there, holds no floats (F32, F16, BF16, F64), or holds a NaN or an infinity.
+ */
+export async function readTensor(file: SafetensorsFile, name: string, into?: Float32Array): Promise<Float32Array> {
+  const { dtype, shape, offset } = find(file, name);
+  const place = { file: file.file, field: name };
+  if (!formats.isFloatDtype(dtype)) throw new UserError(`holds ${dtype} numbers, not floats`, place);
+  const count = header.elementCount(shape);
+  const values = into ?? new Float32Array(count);
+  if (values.length !== count) throw new RangeError(`${name} has ${count} numbers, its destination ${values.length}`);
+  const size = formats.dtypeBytes(dtype);
+  const pieceLength = pieceBytes / size;
+  const stored = dtype === "F32" ? undefined : formats.allocate(dtype, Math.min(count, pieceLength));
+  await withFile(file.file, async (handle) => {
+    for (let start = 0; start < count; start += pieceLength) {
+      const piece = values.subarray(start, start + pieceLength);
+      const source = stored?.subarray(0, piece.length) ?? piece;
+      await readFully(handle, formats.bytesOf(source), offset + start * size, file.file);
+      if (stored) formats.toFloat32(dtype, source, piece);
+      const wrong = formats.firstNonFinite(piece);
+      if (wrong >= 0) throw new UserError(`${piece[wrong]} at index ${start + wrong} of [${shape}] as float32`, place);
+    }
+  });
+  return values;
+}
+
+/**
+ * Reads a tensor of any dtype as it is stored, without checking its numbers: 16-bit floats as bit patterns in a
+ * Uint16Array, booleans and 8-bit floats as bytes.
+ *
+ * @throws UserError if it is not there or the file cannot be read.
+ */
+export async function readStored(file: SafetensorsFile, name: string): Promise<formats.TensorData> {
+  const { dtype, shape, offset } = find(file, name);
+  const data = formats.allocate(dtype, header.elementCount(shape));
+  await withFile(file.file, (handle) => readFully(handle, formats.bytesOf(data), offset, file.file));
+  return data;
+}
+
+/**
+ * Writes tensors to a safetensors file, whole or not at all. Wider dtypes come first, so that all data is aligned to its
+ * dtype; otherwise the order is kept.
+ *
+ * @param options.metadata free-form text; without it what Hugging Face writes, `{ format: "pt" }`
+ * @param options.bfloat16 store Float32Arrays as BF16, rounded to nearest even; otherwise each array keeps its format
+ * @throws UserError where the file system refuses.
+ */
+export async function writeSafetensors(
+  file: string,
+  tensors: Iterable<NamedTensor>,
+  options: { metadata?: Record<string, string>; bfloat16?: boolean } = {},
+): Promise<void> {
+  const { metadata = { format: "pt" }, bfloat16 = false } = options;
+  const entries = Array.from(tensors, ({ name, shape, data }) => {
+    const rounded = bfloat16 && data instanceof Float32Array;
+    if (header.elementCount(shape) !== data.length) {
+      throw new RangeError(`${name} [${shape}] cannot hold ${data.length} numbers`);
+    }
+    const dtype = rounded ? "BF16" : formats.dtypeOf(data);
+    return { name, shape, data, dtype, rounded, bytes: data.length * formats.dtypeBytes(dtype) };
+  }).sort((a, b) => formats.dtypeBytes(b.dtype) - formats.dtypeBytes(a.dtype));
+  if (new Set(entries.map(({ name }) => name)).size < entries.length) throw new Error("two tensors have one name");
+  await writeFileAtomic(file, async (handle) => {
+    await writeFully(handle, header.formatHeader(entries, metadata));
+    for (const { data, rounded } of entries) {
+      if (rounded) await writeRounded(handle, data as Float32Array);
+      else await writeFully(handle, formats.bytesOf(data));
+    }
+  });
+}
+
+function find(file: SafetensorsFile, name: string): header.TensorEntry {
+  const entry = file.tensors.get(name);
+  if (!entry) throw new UserError("no such tensor", { file: file.file, field: name });
+  return entry;
+}
+
+async function withFile<T>(file: string, use: (handle: FileHandle) => Promise<T>): Promise<T> {
+  let handle: FileHandle | undefined;
+  try {
+    handle = await open(file, "r");
+    return await use(handle);
+  } catch (error) {
+    throw asUserError(error, file, "cannot read");
+  } finally {
+    await handle?.close();
+  }
+}
+
+/** Fills `bytes` from `position` on; one call of the system reads less than 2 GiB. */
+async function readFully(handle: FileHandle, bytes: Uint8Array, position: number, file: string): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const length = Math.min(bytes.length - done, 1 << 30);
+    const { bytesRead } = await handle.read(bytes, done, length, position + done);
+    if (bytesRead === 0) throw new UserError("the file became shorter while it was read", { file });
+    done += bytesRead;
+  }
+}
+
+async function writeFully(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    done += (await handle.write(bytes, done, Math.min(bytes.length - done, 1 << 30))).bytesWritten;
+  }
+}
+
+async function writeRounded(handle: FileHandle, values: Float32Array): Promise<void> {
+  const rounded = new Uint16Array(Math.min(values.length, pieceBytes / 2));
+  for (let start = 0; start < values.length; start += rounded.length) {
+    const piece = values.subarray(start, start + rounded.length);
+    formats.toBfloat16(piece, rounded);
+    await writeFully(handle, formats.bytesOf(rounded.subarray(0, piece.length)));
+  }
+}

@@ -1,0 +1,141 @@
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { UserError } from "../errors.ts";
+import { asUserError, isFolder, replaceFolderAtomic } from "../files.ts";
+import type { LlamaConfiguration } from "./configuration.ts";
+import { fileNames } from "./folder.ts";
+import { firstNonFinite } from "./number-formats.ts";
+import { parameterShapes } from "./parameter-shapes.ts";
+import { type NamedTensor, writeSafetensors } from "./safetensors.ts";
+
+/** What to save, and how. */
+export interface SavedModel {
+  configuration: LlamaConfiguration;
+  /** By name, with the shapes of `parameterShapes`. */
+  parameters: ReadonlyMap<string, Float32Array>;
+  /** The folder to copy the tokenizer from, usually that of the model the training started with. */
+  tokenizerFrom?: string;
+  /** How numbers are stored; float32 if absent, which loads bit for bit as it was. */
+  dtype?: "float32" | "bfloat16";
+  /** The most bytes of data per file, by default 5 GB as in transformers. A larger tensor has a file of its own. */
+  shardBytes?: number;
+}
+
+/** The files besides configuration and weights that belong to a model, copied as they are. */
+const tokenizerFiles = [
+  "tokenizer.json",
+  "tokenizer_config.json",
+  "tokenizer.model",
+  "special_tokens_map.json",
+  "added_tokens.json",
+  "vocab.json",
+  "vocab.txt",
+  "merges.txt",
+  "chat_template.jinja",
+  "chat_template.json",
+  "generation_config.json",
+];
+
+/**
+ * Saves a model in Hugging Face's layout, whole or not at all. A model folder that is already there is replaced.
+ *
+ * @throws UserError if a number is NaN or infinite, if the folder holds files that replacing it would lose, or where the
+ *   file system refuses.
+ */
+export async function saveModelFolder(path: string, model: SavedModel): Promise<void> {
+  const { configuration, tokenizerFrom, dtype = "float32", shardBytes = 5e9 } = model;
+  const tensors = namedTensors(model, path);
+  await checkReplaceable(path);
+  await replaceFolderAtomic(path, async (folder) => {
+    if (tokenizerFrom !== undefined) await copyTokenizer(tokenizerFrom, folder);
+    await writeFile(join(folder, fileNames.configuration), formatConfiguration(configuration.raw, dtype));
+    await writeWeights(folder, tensors, dtype, shardBytes);
+  });
+}
+
+/** The text of a config.json: what was read, with the dtype that is stored now. */
+export function formatConfiguration(raw: LlamaConfiguration["raw"], dtype: "float32" | "bfloat16"): string {
+  // transformers 5 writes dtype, 4 torch_dtype.
+  const keys = ["dtype", "torch_dtype"].filter((key) => key in raw);
+  const updates = Object.fromEntries((keys.length > 0 ? keys : ["torch_dtype"]).map((key) => [key, dtype]));
+  const text = JSON.stringify({ ...raw, ...updates }, undefined, 2);
+  // Python tells 10000.0 from 10000, and transformers warns of whole numbers where it wants a float.
+  const whole = /^( *"(?:rope_theta|factor|low_freq_factor|high_freq_factor)": \d+)(?=,?$)/gm;
+  return `${text.replace(whole, "$1.0")}\n`;
+}
+
+/** The parameters in order, checked. Missing or surplus ones are our fault, numbers that diverged are not. */
+function namedTensors({ configuration, parameters }: SavedModel, path: string): NamedTensor[] {
+  const shapes = parameterShapes(configuration);
+  const surplus = [...parameters.keys()].find((name) => !shapes.has(name));
+  if (surplus !== undefined) throw new RangeError(`the model has no parameter ${surplus}`);
+  return Array.from(shapes, ([name, shape]) => {
+    const data = parameters.get(name);
+    if (!data) throw new RangeError(`parameter ${name} is missing`);
+    const wrong = firstNonFinite(data);
+    if (wrong >= 0) {
+      const hint = "the training has diverged; lower the learning rate";
+      throw new UserError(`not saved: ${data[wrong]} at index ${wrong}`, { file: path, field: name, hint });
+    }
+    return { name, shape, data };
+  });
+}
+
+/**
+ * Checks that saving to `path` would lose nothing but a model; worth doing before a long training as well.
+ *
+ * @throws UserError if `path` is a file, or a folder that holds other files than a model's.
+ */
+export async function checkReplaceable(path: string): Promise<void> {
+  if (!(await isFolder(path))) return;
+  const known = [...Object.values(fileNames), ...tokenizerFiles];
+  const others = (await readdir(path)).filter(
+    (name) => !known.includes(name) && !/^model-\d{5}-of-\d{5}\.safetensors$/.test(name),
+  );
+  if (others.length === 0) return;
+  const problem = `replacing the folder would delete ${others.slice(0, 4).join(", ")}${others.length > 4 ? ", …" : ""}`;
+  throw new UserError(problem, { file: path, hint: "choose another folder" });
+}
+
+async function copyTokenizer(from: string, to: string): Promise<void> {
+  try {
+    const names = await readdir(from);
+    for (const name of tokenizerFiles.filter((known) => names.includes(known))) {
+      // Not copyFile: it would copy a read-only mode as well.
+      await writeFile(join(to, name), await readFile(join(from, name)));
+    }
+  } catch (error) {
+    throw asUserError(error, from, "cannot copy the tokenizer");
+  }
+}
+
+async function writeWeights(
+  folder: string,
+  tensors: NamedTensor[],
+  dtype: "float32" | "bfloat16",
+  shardBytes: number,
+): Promise<void> {
+  const bfloat16 = dtype === "bfloat16";
+  const bytesOf = ({ data }: NamedTensor) => data.length * (bfloat16 ? 2 : 4);
+  const shards: NamedTensor[][] = [[]];
+  let filled = 0;
+  for (const tensor of tensors) {
+    if (filled > 0 && filled + bytesOf(tensor) > shardBytes) {
+      shards.push([]);
+      filled = 0;
+    }
+    shards.at(-1)!.push(tensor);
+    filled += bytesOf(tensor);
+  }
+  if (shards.length === 1) return writeSafetensors(join(folder, fileNames.weights), tensors, { bfloat16 });
+  const places: [string, string][] = [];
+  for (const [index, shard] of shards.entries()) {
+    const [number, total] = [index + 1, shards.length].map((value) => String(value).padStart(5, "0"));
+    const file = `model-${number}-of-${total}.safetensors`;
+    await writeSafetensors(join(folder, file), shard, { bfloat16 });
+    places.push(...shard.map(({ name }): [string, string] => [name, file]));
+  }
+  const size = tensors.reduce((sum, tensor) => sum + bytesOf(tensor), 0);
+  const index = { metadata: { total_size: size }, weight_map: Object.fromEntries(places) };
+  await writeFile(join(folder, fileNames.index), `${JSON.stringify(index, undefined, 2)}\n`);
+}

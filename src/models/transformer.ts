@@ -1,0 +1,256 @@
+import { attentionMask, type PackedBatch } from "../data/batch.ts";
+import { type Engine, type Executable, type FloatValue, rows } from "../engine/engine.ts";
+import { addRows, gatherRows, zeros } from "../engine/rows.ts";
+import { backwardProgram, forwardProgram, gradientName } from "../graph/section.ts";
+import type { Architecture } from "./architecture.ts";
+
+/** Values by the checkpoint's names: weights, or their gradients. */
+export type Parameters = ReadonlyMap<string, FloatValue>;
+
+type Values = Record<string, FloatValue>;
+type SectionName = keyof Architecture["sections"];
+
+/** What a forward pass keeps for its backward pass: for each layer the flat arrays that its sections saved. */
+interface SavedPass {
+  readonly layers: Values[];
+  /** Input of the last norm, at the scored entries. */
+  readonly last: FloatValue;
+}
+
+/** The result of a forward pass: hidden states after the last norm, [entries, width], and what `backward` needs. */
+export interface ForwardPass {
+  readonly hidden: FloatValue;
+  readonly saved: SavedPass | undefined;
+}
+
+/** The tables that depend on the batch alone and serve every layer, pass and model of the architecture. */
+interface Tables {
+  readonly cos: FloatValue;
+  readonly sin: FloatValue;
+  readonly masks: readonly FloatValue[];
+  readonly sources: Int32Array;
+}
+
+/**
+ * Runs a transformer forward and backward over packed batches. The programs are compiled once and run for every layer, for the policy as
+ * for the reference; only the weights differ.
+ */
+export class Transformer {
+  readonly architecture: Architecture;
+  readonly #engine: Engine;
+  readonly #forward: Record<SectionName, { saving: Executable; plain: Executable }>;
+  readonly #backward: Record<SectionName, Executable>;
+  #tables: { batch: PackedBatch; tables: Tables } | undefined;
+
+  constructor(engine: Engine, architecture: Architecture) {
+    this.architecture = architecture;
+    this.#engine = engine;
+    const { sections } = architecture;
+    const forward = (name: SectionName) => ({
+      saving: engine.compile(forwardProgram(sections[name], { save: true })),
+      plain: engine.compile(forwardProgram(sections[name], { save: false })),
+    });
+    this.#forward = {
+      attentionInput: forward("attentionInput"),
+      attention: forward("attention"),
+      attentionOutput: forward("attentionOutput"),
+      finalNorm: forward("finalNorm"),
+    };
+    this.#backward = {
+      // The residual stream's gradient arrives from the block's second half and grows by what flows through the first.
+      attentionInput: engine.compile(backwardProgram(sections.attentionInput, { accumulate: ["x"] })),
+      attention: engine.compile(backwardProgram(sections.attention)),
+      attentionOutput: engine.compile(backwardProgram(sections.attentionOutput)),
+      finalNorm: engine.compile(backwardProgram(sections.finalNorm)),
+    };
+  }
+
+  /**
+   * Hidden states at the scored entries of the batch, [entries, width], after the last norm.
+   *
+   * @param options.save keep what `backward` needs; otherwise each layer's arrays are released as soon as the next has run.
+   */
+  async forward(parameters: Parameters, batch: PackedBatch, { save }: { save: boolean }): Promise<ForwardPass> {
+    const engine = this.#engine;
+    const { sources, masks, ...rotary } = this.#tablesOf(batch);
+    const layers: Values[] = [];
+    let x = gatherRows(engine, parameters.get(this.architecture.embedding)!, batch.tokens);
+    for (let layer = 0; layer < this.architecture.layers; layer++) {
+      const inputs = { x, ...rotary, ...this.#layerParameters("attentionInput", parameters, layer) };
+      const { query, key, value } = (await this.#forward.attentionInput.plain.run(inputs)) as Record<
+        "query" | "key" | "value",
+        FloatValue
+      >;
+      const context = await this.#attend(batch, masks, { query, key, value });
+      const scored = layer === this.architecture.layers - 1;
+      // Behind the last attention only the scored positions matter.
+      const [residual, attended] = scored
+        ? [gatherRows(engine, x, sources), gatherRows(engine, context, sources)]
+        : [x, context];
+      const program = this.#forward.attentionOutput[save ? "saving" : "plain"];
+      const { output, ...saved } = await program.run({
+        x: residual,
+        context: attended,
+        ...this.#layerParameters("attentionOutput", parameters, layer),
+      });
+      if (save) layers.push({ x, query, key, value, context: attended, ...saved });
+      else for (const used of [x, query, key, value, attended]) engine.release(used);
+      if (scored) for (const used of [residual, context]) engine.release(used);
+      x = output!;
+    }
+    const program = this.#forward.finalNorm.plain;
+    const { hidden } = await program.run({ x, ...this.#layerParameters("finalNorm", parameters, 0) });
+    if (!save) engine.release(x);
+    return { hidden: hidden!, saved: save ? { layers, last: x } : undefined };
+  }
+
+  /**
+   * Adds the gradient of a loss to `gradients`, given its gradient for the hidden states, and releases what the pass saved.
+   *
+   * @param gradients totals by parameter name; those of the head are not touched here.
+   */
+  async backward(
+    parameters: Parameters,
+    batch: PackedBatch,
+    pass: ForwardPass,
+    hiddenGradient: FloatValue,
+    gradients: Parameters,
+  ): Promise<void> {
+    const engine = this.#engine;
+    const { sources, masks, ...rotary } = this.#tablesOf(batch);
+    const { layers, last } = pass.saved!;
+    const lastNorm = await this.#runBackward("finalNorm", parameters, gradients, 0, {
+      x: last,
+      [gradientName("hidden")]: hiddenGradient,
+    });
+    engine.release(last);
+    let dx = lastNorm[gradientName("x")]!;
+    for (let layer = this.architecture.layers - 1; layer >= 0; layer--) {
+      const { x, query, key, value, ...output } = layers[layer]! as Values &
+        Record<"x" | "query" | "key" | "value", FloatValue>;
+      const second = await this.#runBackward("attentionOutput", parameters, gradients, layer, {
+        ...output,
+        [gradientName("output")]: dx,
+      });
+      let [residual, context] = [second[gradientName("x")]!, second[gradientName("context")]!];
+      for (const used of [dx, ...Object.values(output)]) engine.release(used);
+      if (layer === this.architecture.layers - 1) {
+        [residual, context] = [residual, context].map((scored) => {
+          const all = zeros(engine, [batch.tokens.length, ...scored.shape.slice(1)]);
+          addRows(all, scored, sources);
+          engine.release(scored);
+          return all;
+        }) as [FloatValue, FloatValue];
+      }
+      const attention = await this.#attendBackward(batch, masks, {
+        query,
+        key,
+        value,
+        [gradientName("context")]: context,
+      });
+      for (const used of [query, key, value, context]) engine.release(used);
+      const first = { x, ...rotary, ...attention, [gradientName("x")]: residual };
+      await this.#runBackward("attentionInput", parameters, gradients, layer, first, { [gradientName("x")]: residual });
+      for (const used of [x, ...Object.values(attention)]) engine.release(used);
+      dx = residual;
+    }
+    addRows(gradients.get(this.architecture.embedding)!, dx, batch.tokens);
+    engine.release(dx);
+  }
+
+  /** Releases what a pass holds when its backward pass is not wanted. */
+  discard({ saved }: ForwardPass): void {
+    if (!saved) return;
+    for (const layer of saved.layers) for (const value of Object.values(layer)) this.#engine.release(value);
+    this.#engine.release(saved.last);
+  }
+
+  /** Attention row by row, on views of the flat arrays: no padding, no copies. */
+  async #attend(batch: PackedBatch, masks: readonly FloatValue[], flat: Values): Promise<FloatValue> {
+    const context = this.#engine.allocate(flat.query!.shape);
+    for (const [index, row] of batch.rows.entries()) {
+      const view = (value: FloatValue) => rows(value, row.start, row.start + row.length);
+      const inputs = Object.fromEntries(Object.entries(flat).map(([name, value]) => [name, view(value)]));
+      await this.#forward.attention.plain.run({ ...inputs, mask: masks[index]! }, { context: view(context) });
+    }
+    return context;
+  }
+
+  async #attendBackward(batch: PackedBatch, masks: readonly FloatValue[], flat: Values): Promise<Values> {
+    const names = ["query", "key", "value"] as const;
+    const gradients = Object.fromEntries(
+      names.map((name) => [gradientName(name), this.#engine.allocate(flat[name]!.shape)]),
+    );
+    for (const [index, row] of batch.rows.entries()) {
+      const views = (values: Values) =>
+        Object.fromEntries(
+          Object.entries(values).map(([name, value]) => [name, rows(value, row.start, row.start + row.length)]),
+        );
+      await this.#backward.attention.run({ ...views(flat), mask: masks[index]! }, views(gradients));
+    }
+    return gradients;
+  }
+
+  /** Runs a section's backward program, its parameters' gradients accumulating in place. */
+  async #runBackward(
+    section: "attentionInput" | "attentionOutput" | "finalNorm",
+    parameters: Parameters,
+    gradients: Parameters,
+    layer: number,
+    inputs: Values,
+    outputs: Values = {},
+  ): Promise<Values> {
+    const totals = Object.fromEntries(
+      Object.entries(this.#layerParameters(section, gradients, layer)).map(([name, value]) => [
+        gradientName(name),
+        value,
+      ]),
+    );
+    return this.#backward[section].run(
+      { ...inputs, ...this.#layerParameters(section, parameters, layer), ...totals },
+      { ...totals, ...outputs },
+    );
+  }
+
+  #layerParameters(
+    section: "attentionInput" | "attentionOutput" | "finalNorm",
+    parameters: Parameters,
+    layer: number,
+  ): Values {
+    const names = Object.keys(this.architecture.sections[section].parameters);
+    return Object.fromEntries(
+      names.map((name) => [name, parameters.get(this.architecture.parameterName(section, name, layer))!]),
+    );
+  }
+
+  /** The batch's tables, kept until another batch comes. */
+  #tablesOf(batch: PackedBatch): Tables {
+    if (this.#tables?.batch === batch) return this.#tables.tables;
+    const old = this.#tables?.tables;
+    if (old) for (const value of [old.cos, old.sin, ...new Set(old.masks)]) this.#engine.release(value);
+    const tables = makeTables(this.#engine, this.architecture, batch);
+    this.#tables = { batch, tables };
+    return tables;
+  }
+}
+
+function makeTables(engine: Engine, { rotaryWidth, rotaryFrequencies }: Architecture, batch: PackedBatch): Tables {
+  const [cos, sin] = [Math.cos, Math.sin].map((wave) => {
+    const table = engine.allocate([batch.tokens.length, 1, rotaryWidth]);
+    batch.positions.forEach((position, token) => {
+      for (let column = 0; column < rotaryWidth; column++) {
+        table.data[token * rotaryWidth + column] = wave(position * rotaryFrequencies[column]!);
+      }
+    });
+    return table;
+  }) as [FloatValue, FloatValue];
+  const shared = new Map<string, FloatValue>();
+  const masks = batch.rows.map((row) => {
+    const key = [row.promptLength, ...row.responseLengths].join(" ");
+    const mask = shared.get(key) ?? engine.allocate([row.length, row.length]);
+    if (!shared.has(key)) mask.data.set(attentionMask(row));
+    shared.set(key, mask);
+    return mask;
+  });
+  return { cos, sin, masks, sources: Int32Array.from(batch.entries, (entry) => entry.source) };
+}

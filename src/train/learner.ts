@@ -1,0 +1,247 @@
+import type { PackedBatch, ScoredEntry } from "../data/batch.ts";
+import { type Engine, type Executable, type FloatValue, integers, rows } from "../engine/engine.ts";
+import { backwardProgram, forwardProgram, gradientName } from "../graph/section.ts";
+import type { Value } from "../graph/tensor.ts";
+import type { LanguageModel } from "../models/language-model.ts";
+import type { Parameters } from "../models/transformer.ts";
+import {
+  type ExampleOutcome,
+  ObjectiveEvaluator,
+  type ResponseVectors,
+  type StatisticName,
+} from "../objectives/evaluation.ts";
+import type { Objective } from "../objectives/objective.ts";
+import { type Divergence, type StatisticsNeeds, tokenStatistics } from "../tokens/statistics.ts";
+
+/** What the models say of one example: the objective's outcome and the statistics of each token of its responses. */
+export interface ScoredExample {
+  readonly outcome: ExampleOutcome;
+  readonly responses: readonly ResponseVectors[];
+}
+
+/** Programs that turn hidden states into statistics, and the objective over those statistics. */
+interface Scoring {
+  readonly names: readonly StatisticName[];
+  readonly plain: Executable;
+  readonly saving: Executable;
+  readonly backward: Executable;
+  readonly objective: ObjectiveEvaluator;
+}
+
+/** Rows of the vocabulary's distributions that exist at once: small enough to stay near the processor, large enough for its products. */
+const defaultChunkRows = 256;
+
+/**
+ * Runs policy, reference and objective over packed batches, forward and, for training, backward. The head runs over chunks of scored
+ * entries that hold whole examples, so that what a chunk computed forward serves its backward pass; only an example larger than a chunk is
+ * computed twice.
+ */
+export class Learner {
+  readonly #engine: Engine;
+  readonly #policy: LanguageModel;
+  readonly #reference: LanguageModel | undefined;
+  readonly #chunkRows: number;
+  readonly #training: Scoring;
+  readonly #evaluation: Scoring;
+
+  /**
+   * @param options.reference the frozen model that the policy is compared with, over the same vocabulary
+   * @throws Error when the objective needs a reference and there is none.
+   */
+  constructor(options: {
+    engine: Engine;
+    policy: LanguageModel;
+    reference: LanguageModel | undefined;
+    objective: Objective;
+    chunkRows?: number;
+  }) {
+    const { objective, reference } = options;
+    if (objective.reference === "loss" && !reference) throw new Error(`${objective.name} needs a reference`);
+    this.#engine = options.engine;
+    this.#policy = options.policy;
+    this.#reference = reference;
+    this.#chunkRows = options.chunkRows ?? defaultChunkRows;
+    const needed = objective.divergence ? [objective.divergence] : [];
+    this.#training = this.#compile(objective, needed);
+    // Evaluation always reports the sequential KL, so that methods can be compared.
+    this.#evaluation = this.#compile(objective, [...new Set<Divergence>([...needed, "klReferencePolicy"])]);
+  }
+
+  /** Scores a batch without gradients; per example, in the batch's order. */
+  evaluate(batch: PackedBatch): Promise<ScoredExample[]> {
+    return this.#run(batch, this.#evaluation);
+  }
+
+  /**
+   * Scores a batch and adds the gradient of `scale · Σ losses` to `gradients`.
+   *
+   * @param gradients totals by parameter name, one for each parameter of the policy
+   */
+  accumulate(batch: PackedBatch, scale: number, gradients: Parameters): Promise<ScoredExample[]> {
+    return this.#run(batch, this.#training, { scale, totals: gradients });
+  }
+
+  #compile(objective: Objective, divergences: readonly Divergence[]): Scoring {
+    const policyWidth = this.#policy.transformer.architecture.width;
+    const { vocabularySize } = this.#policy.transformer.architecture;
+    const referenceWidth = this.#reference?.transformer.architecture.width ?? policyWidth;
+    const needs: StatisticsNeeds = { reference: this.#reference !== undefined, divergences };
+    const section = tokenStatistics({ vocabularySize, policyWidth, referenceWidth }, needs);
+    const names = Object.keys(section.outputs) as StatisticName[];
+    return {
+      names,
+      plain: this.#engine.compile(forwardProgram(section, { save: false })),
+      saving: this.#engine.compile(forwardProgram(section, { save: true })),
+      backward: this.#engine.compile(backwardProgram(section)),
+      objective: new ObjectiveEvaluator(objective, names),
+    };
+  }
+
+  async #run(
+    batch: PackedBatch,
+    scoring: Scoring,
+    training?: { scale: number; totals: Parameters },
+  ): Promise<ScoredExample[]> {
+    const engine = this.#engine;
+    const reference = this.#reference && {
+      hidden: (await this.#reference.transformer.forward(this.#reference.parameters, batch, { save: false })).hidden,
+      head: headOf(this.#reference, this.#reference.parameters),
+    };
+    const pass = await this.#policy.transformer.forward(this.#policy.parameters, batch, {
+      save: training !== undefined,
+    });
+    const hiddenGradient = training && engine.allocate(pass.hidden.shape);
+    const results: ScoredExample[] = [];
+    for (const range of chunks(batch, this.#chunkRows)) {
+      const parts = range.parts.map(([start, end]) => ({
+        start,
+        end,
+        inputs: {
+          hidden: rows(pass.hidden, start, end),
+          head: headOf(this.#policy, this.#policy.parameters),
+          labels: integers(batch.entries.slice(start, end).map(({ label }) => label)),
+          ...(reference && { referenceHidden: rows(reference.hidden, start, end), referenceHead: reference.head }),
+        },
+      }));
+      const keep = training !== undefined && parts.length === 1;
+      const vectors: ResponseVectors[][] = batch.rows
+        .slice(range.firstRow, range.endRow)
+        .map(({ responseLengths }) => responseLengths.map((length) => emptyVectors(scoring.names, length)));
+      const scored = [];
+      for (const part of parts) {
+        const values = await scoring[keep ? "saving" : "plain"].run(part.inputs);
+        eachEntry(batch, part, range.firstRow, vectors, (vector, index, name, offset) => {
+          vector[index] = values[name]!.data[offset]!;
+        });
+        for (const name of scoring.names) engine.release(values[name]!);
+        scored.push(values);
+      }
+      const outcomes = scoring.objective.evaluate(vectors);
+      results.push(...outcomes.map((outcome, example) => ({ outcome, responses: vectors[example]! })));
+      if (!training) continue;
+      for (const [index, part] of parts.entries()) {
+        const values = keep ? scored[index]! : await scoring.saving.run(part.inputs);
+        const saved = Object.entries(values).filter(([name]) => !scoring.names.includes(name as StatisticName));
+        if (!keep) for (const name of scoring.names) engine.release(values[name]!);
+        await this.#backward(
+          batch,
+          part,
+          range.firstRow,
+          outcomes,
+          scoring,
+          Object.fromEntries(saved),
+          training,
+          hiddenGradient!,
+        );
+        for (const [, value] of saved) engine.release(value);
+      }
+    }
+    if (reference) engine.release(reference.hidden);
+    if (training) {
+      const { transformer, parameters } = this.#policy;
+      await transformer.backward(parameters, batch, pass, hiddenGradient!, training.totals);
+      engine.release(hiddenGradient!);
+    }
+    engine.release(pass.hidden);
+    return results;
+  }
+
+  /** The head's part of the backward pass, for one part of a chunk: gradients of the hidden states and of the head. */
+  async #backward(
+    batch: PackedBatch,
+    part: Part,
+    firstRow: number,
+    outcomes: readonly ExampleOutcome[],
+    scoring: Scoring,
+    saved: Record<string, FloatValue>,
+    { scale, totals }: { scale: number; totals: Parameters },
+    hiddenGradient: FloatValue,
+  ): Promise<void> {
+    const cotangents = Object.fromEntries(
+      scoring.names.map((name) => {
+        const value = this.#engine.allocate([part.end - part.start]);
+        value.data.fill(0);
+        return [name, value];
+      }),
+    );
+    const given = outcomes.map(({ gradients }) => gradients);
+    eachEntry(batch, part, firstRow, given, (vector, index, name, offset) => {
+      cotangents[name]!.data[offset] = scale * vector[index]!;
+    });
+    const head = headOf(this.#policy, totals);
+    const named = Object.fromEntries(Object.entries(cotangents).map(([name, value]) => [gradientName(name), value]));
+    await scoring.backward.run(
+      { ...part.inputs, ...saved, ...named, [gradientName("head")]: head },
+      { [gradientName("hidden")]: rows(hiddenGradient, part.start, part.end), [gradientName("head")]: head },
+    );
+    for (const value of Object.values(cotangents)) this.#engine.release(value);
+  }
+}
+
+/** Entries `start` to `end` and the inputs of the statistics program for them. */
+interface Part {
+  readonly start: number;
+  readonly end: number;
+  readonly inputs: Readonly<Record<string, Value>>;
+}
+
+function headOf({ transformer }: LanguageModel, values: Parameters): FloatValue {
+  return values.get(transformer.architecture.head)!;
+}
+
+function emptyVectors(names: readonly StatisticName[], length: number): ResponseVectors {
+  return Object.fromEntries(names.map((name) => [name, new Float64Array(length)]));
+}
+
+/** Visits, for each entry of a part and each statistic it has, the element of its response's vector and its offset in the part. */
+function eachEntry(
+  batch: PackedBatch,
+  { start, end }: Pick<Part, "start" | "end">,
+  firstRow: number,
+  vectors: readonly (readonly ResponseVectors[])[],
+  visit: (vector: Float64Array, index: number, name: StatisticName, offset: number) => void,
+): void {
+  for (let position = start; position < end; position++) {
+    const { row, response, index } = batch.entries[position] as ScoredEntry;
+    const statistics = vectors[row - firstRow]![response]!;
+    for (const name of Object.keys(statistics) as StatisticName[])
+      visit(statistics[name]!, index, name, position - start);
+  }
+}
+
+/** Groups of whole rows with at most `limit` entries; a larger row is a group of its own, in several parts. */
+function* chunks({ rows: packed }: PackedBatch, limit: number) {
+  let firstRow = 0;
+  let start = 0;
+  while (firstRow < packed.length) {
+    let endRow = firstRow;
+    let end = start;
+    do end += packed[endRow++]!.responseLengths.reduce((sum, length) => sum + length, 0);
+    while (endRow < packed.length && end - start + packed[endRow]!.responseLengths.reduce((a, b) => a + b, 0) <= limit);
+    const parts: [number, number][] = [];
+    for (let part = start; part < end; part += limit) parts.push([part, Math.min(part + limit, end)]);
+    yield { firstRow, endRow, parts };
+    firstRow = endRow;
+    start = end;
+  }
+}

@@ -1,0 +1,100 @@
+import { exampleLength, packBatch } from "../data/batch.ts";
+import type { TokenizedExample } from "../data/example.ts";
+import type { Engine, FloatValue } from "../engine/engine.ts";
+import { zeros } from "../engine/rows.ts";
+import type { LanguageModel } from "../models/language-model.ts";
+import type { Objective } from "../objectives/objective.ts";
+import { Learner, type ScoredExample } from "./learner.ts";
+import { Optimizer, type OptimizerOptions } from "./optimizer.ts";
+import { learningRateAt, type ScheduleOptions } from "./schedule.ts";
+
+export interface TrainerOptions {
+  engine: Engine;
+  policy: LanguageModel;
+  /** The frozen model that the policy is compared with. */
+  reference: LanguageModel | undefined;
+  objective: Objective;
+  optimizer: OptimizerOptions;
+  schedule: ScheduleOptions;
+  totalSteps: number;
+  /** Gradients are scaled down to this Euclidean norm where they exceed it. */
+  maxGradientNorm: number;
+  /** Examples are computed together up to this many tokens; a longer one goes alone. */
+  microbatchTokens: number;
+}
+
+export interface StepResult {
+  /** In the order of the step's examples. */
+  examples: ScoredExample[];
+  /** The mean that was minimised, before the update. */
+  loss: number;
+  /** Before clipping. */
+  gradientNorm: number;
+  learningRate: number;
+}
+
+/** The policy in training: its gradients, its optimizer, and one optimizer step over any number of examples. */
+export class Trainer {
+  readonly optimizer: Optimizer;
+  readonly learner: Learner;
+  readonly #options: TrainerOptions;
+  readonly #gradients: Map<string, FloatValue>;
+
+  constructor(options: TrainerOptions) {
+    const { engine, policy } = options;
+    this.#options = options;
+    this.learner = new Learner(options);
+    this.optimizer = new Optimizer(engine, options.optimizer, policy.parameters);
+    this.#gradients = new Map([...policy.parameters].map(([name, { shape }]) => [name, zeros(engine, shape)]));
+  }
+
+  /** Gradients, clipping, update. The result does not depend on how the examples fall into microbatches, but for rounding. */
+  async step(examples: readonly TokenizedExample[]): Promise<StepResult> {
+    const { loss, scored, gradientNorm } = await this.gradients(examples);
+    const { maxGradientNorm, schedule, totalSteps } = this.#options;
+    const learningRate = learningRateAt(this.optimizer.step, totalSteps, schedule);
+    // PyTorch's clip_grad_norm_, its 1e-6 included.
+    const gradientScale = Math.min(1, maxGradientNorm / (gradientNorm + 1e-6));
+    if (Number.isFinite(gradientNorm)) await this.optimizer.update(this.#gradients, { learningRate, gradientScale });
+    return { examples: scored, loss, gradientNorm, learningRate };
+  }
+
+  /** Loss and gradient of a step's examples, without an update. The gradients stay readable until the next call. */
+  async gradients(examples: readonly TokenizedExample[]) {
+    for (const gradient of this.#gradients.values()) gradient.data.fill(0);
+    const scale = 1 / normalizer(this.#options.objective, examples);
+    const scored: ScoredExample[] = [];
+    for (const microbatch of microbatches(examples, this.#options.microbatchTokens)) {
+      scored.push(...(await this.learner.accumulate(packBatch(microbatch), scale, this.#gradients)));
+    }
+    const loss = scored.reduce((sum, { outcome }) => sum + outcome.loss * scale, 0);
+    return {
+      loss,
+      scored,
+      gradients: this.#gradients,
+      gradientNorm: await this.optimizer.gradientNorm(this.#gradients),
+    };
+  }
+}
+
+/** What the sum of losses over `examples` is divided by. */
+export function normalizer({ mean }: Objective, examples: readonly TokenizedExample[]): number {
+  if (mean === "examples") return examples.length;
+  return examples.reduce((sum, { responses }) => sum + responses.reduce((total, { length }) => total + length, 0), 0);
+}
+
+/** Consecutive examples in groups of at most `limit` tokens; a longer example is a group of its own. */
+export function microbatches(examples: readonly TokenizedExample[], limit: number): TokenizedExample[][] {
+  const groups: TokenizedExample[][] = [];
+  let tokens = Number.POSITIVE_INFINITY;
+  for (const example of examples) {
+    const length = exampleLength(example);
+    if (tokens + length > limit) {
+      groups.push([]);
+      tokens = 0;
+    }
+    groups.at(-1)!.push(example);
+    tokens += length;
+  }
+  return groups;
+}

@@ -35,7 +35,8 @@ export async function loadLanguageModel(
   return { configuration, transformer: transformerFor(engine, configuration, like), parameters };
 }
 
-function transformerFor(
+/** The compiled programs for a configuration: those of `like` where they serve. */
+export function transformerFor(
   engine: Engine,
   configuration: LlamaConfiguration,
   like: LanguageModel | undefined,

@@ -68,40 +68,53 @@ export class Transformer {
   /**
    * Hidden states at the scored entries of the batch, [entries, width], after the last norm.
    *
-   * @param options.save keep what `backward` needs; otherwise each layer's arrays are released as soon as the next has run.
+   * @param options.save what to keep for `backward`: nothing, all that it needs, or only each layer's input, from which `backward` computes
+   * the rest again (activation checkpointing)
    */
-  async forward(parameters: Parameters, batch: PackedBatch, { save }: { save: boolean }): Promise<ForwardPass> {
-    const engine = this.#engine;
-    const { sources, masks, ...rotary } = this.#tablesOf(batch);
+  async forward(
+    parameters: Parameters,
+    batch: PackedBatch,
+    { save }: { save: "nothing" | "activations" | "inputs" },
+  ): Promise<ForwardPass> {
     const layers: Values[] = [];
-    let x = gatherRows(engine, parameters.get(this.architecture.embedding)!, batch.tokens);
+    let x = gatherRows(this.#engine, parameters.get(this.architecture.embedding)!, batch.tokens);
     for (let layer = 0; layer < this.architecture.layers; layer++) {
-      const inputs = { x, ...rotary, ...this.#layerParameters("attentionInput", parameters, layer) };
-      const { query, key, value } = (await this.#forward.attentionInput.plain.run(inputs)) as Record<
-        "query" | "key" | "value",
-        FloatValue
-      >;
-      const context = await this.#attend(batch, masks, { query, key, value });
-      const scored = layer === this.architecture.layers - 1;
-      // Behind the last attention only the scored positions matter.
-      const [residual, attended] = scored
-        ? [gatherRows(engine, x, sources), gatherRows(engine, context, sources)]
-        : [x, context];
-      const program = this.#forward.attentionOutput[save ? "saving" : "plain"];
-      const { output, ...saved } = await program.run({
-        x: residual,
-        context: attended,
-        ...this.#layerParameters("attentionOutput", parameters, layer),
-      });
-      if (save) layers.push({ x, query, key, value, context: attended, ...saved });
-      else for (const used of [x, query, key, value, attended]) engine.release(used);
-      if (scored) for (const used of [residual, context]) engine.release(used);
-      x = output!;
+      const { output, saved } = await this.#runLayer(parameters, batch, layer, x, save === "activations");
+      if (save === "nothing") this.#engine.release(x);
+      else layers.push({ x, ...saved });
+      x = output;
     }
     const program = this.#forward.finalNorm.plain;
     const { hidden } = await program.run({ x, ...this.#layerParameters("finalNorm", parameters, 0) });
-    if (!save) engine.release(x);
-    return { hidden: hidden!, saved: save ? { layers, last: x } : undefined };
+    if (save === "nothing") this.#engine.release(x);
+    return { hidden: hidden!, saved: save === "nothing" ? undefined : { layers, last: x } };
+  }
+
+  /** One block: its output, and with `save` what its backward pass needs besides x. */
+  async #runLayer(
+    parameters: Parameters,
+    batch: PackedBatch,
+    layer: number,
+    x: FloatValue,
+    save: boolean,
+  ): Promise<{ output: FloatValue; saved: Values }> {
+    const engine = this.#engine;
+    const { sources, masks, ...rotary } = this.#tablesOf(batch);
+    const inputs = { x, ...rotary, ...this.#layerParameters("attentionInput", parameters, layer) };
+    const projections = await this.#forward.attentionInput.plain.run(inputs);
+    const context = await this.#attend(batch, masks, projections);
+    // Behind the last attention only the scored positions matter.
+    const scored = layer === this.architecture.layers - 1;
+    const [residual, attended] = scored
+      ? [gatherRows(engine, x, sources), gatherRows(engine, context, sources)]
+      : [x, context];
+    const program = this.#forward.attentionOutput[save ? "saving" : "plain"];
+    const weights = this.#layerParameters("attentionOutput", parameters, layer);
+    const { output, ...saved } = await program.run({ x: residual, context: attended, ...weights });
+    if (scored) for (const used of [residual, context]) engine.release(used);
+    if (save) return { output: output!, saved: { ...projections, context: attended, ...saved } };
+    for (const used of [...Object.values(projections), attended]) engine.release(used);
+    return { output: output!, saved: {} };
   }
 
   /**
@@ -126,8 +139,7 @@ export class Transformer {
     engine.release(last);
     let dx = lastNorm[gradientName("x")]!;
     for (let layer = this.architecture.layers - 1; layer >= 0; layer--) {
-      const { x, query, key, value, ...output } = layers[layer]! as Values &
-        Record<"x" | "query" | "key" | "value", FloatValue>;
+      const { x, query, key, value, ...output } = await this.#savedOf(parameters, batch, layer, layers[layer]!);
       const second = await this.#runBackward("attentionOutput", parameters, gradients, layer, {
         ...output,
         [gradientName("output")]: dx,
@@ -158,11 +170,15 @@ export class Transformer {
     engine.release(dx);
   }
 
-  /** Releases what a pass holds when its backward pass is not wanted. */
-  discard({ saved }: ForwardPass): void {
-    if (!saved) return;
-    for (const layer of saved.layers) for (const value of Object.values(layer)) this.#engine.release(value);
-    this.#engine.release(saved.last);
+  /** What a layer saved, computed again where only its input was. */
+  async #savedOf(parameters: Parameters, batch: PackedBatch, layer: number, saved: Values) {
+    let all = saved;
+    if (!saved["query"]) {
+      const again = await this.#runLayer(parameters, batch, layer, saved["x"]!, true);
+      this.#engine.release(again.output);
+      all = { ...saved, ...again.saved };
+    }
+    return all as Values & Record<"x" | "query" | "key" | "value", FloatValue>;
   }
 
   /** Attention row by row, on views of the flat arrays: no padding, no copies. */

@@ -20,6 +20,7 @@ export function dpo({ beta, labelSmoothing = 0, referenceFree = false }: DpoOpti
     name: "dpo",
     responses: 2,
     reference: referenceFree ? "rewards" : "loss",
+    beta,
     mean: "examples",
     evaluate([chosen, rejected]) {
       const rewards = [chosen!, rejected!].map((response) => scale(sequenceLogRatio(response), beta)) as [never, never];

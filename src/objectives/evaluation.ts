@@ -53,6 +53,9 @@ export class ObjectiveEvaluator {
 
   /** @param examples for each example the vectors of its responses (chosen, then rejected) */
   evaluate(examples: readonly (readonly ResponseVectors[])[]): ExampleOutcome[] {
+    const { name: objective, responses: wanted } = this.#objective;
+    const other = examples.find(({ length }) => length !== wanted);
+    if (other) throw new Error(`${objective} takes ${wanted} responses per example, not ${other.length}`);
     const length = Math.max(1, ...examples.flat().map(({ policyLogp }) => policyLogp!.length));
     const inputs: Record<string, Value> = {
       ones: { shape: [examples.length], data: new Float64Array(examples.length).fill(1) },

@@ -13,6 +13,7 @@ export function ipo({ beta }: IpoOptions): Objective {
     name: "ipo",
     responses: 2,
     reference: "loss",
+    beta,
     mean: "examples",
     evaluate([chosen, rejected]) {
       const [chosenRatio, rejectedRatio] = [sequenceLogRatio(chosen!), sequenceLogRatio(rejected!)];

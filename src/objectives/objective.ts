@@ -34,6 +34,8 @@ export interface Objective {
   readonly reference: "loss" | "rewards" | "none";
   /** The divergence that must be computed over the whole vocabulary at every scored token. */
   readonly divergence?: Divergence;
+  /** β, for the plain implicit reward β Σρ that is logged beside the objective's own. */
+  readonly beta?: number;
   /** What the step's loss is a mean over. */
   readonly mean: "examples" | "tokens";
   /** @param responses statistics of as many responses as `responses` says */

@@ -40,6 +40,7 @@ function tokenLevel(
     responses: 2,
     reference: "loss",
     divergence: "klReferencePolicy",
+    beta,
     mean: "examples",
     evaluate(responses) {
       const [chosen, rejected] = responses.map((response) => ({

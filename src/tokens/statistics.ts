@@ -31,21 +31,34 @@ export function tokenStatistics(
   sizes: StatisticsSizes,
   { reference: withReference, divergences = [] }: StatisticsNeeds,
 ): Section {
-  const name = "token statistics";
   const hidden = input(["rows", sizes.policyWidth]);
   const head = input([sizes.vocabularySize, sizes.policyWidth]);
   const labels = input(["rows"], "int");
-  const policy = logSoftmax(linear(hidden, head));
-  const policyLogp = pick(policy, labels);
-  const common = { name, inputs: { hidden }, parameters: { head } };
-  if (!withReference) return { ...common, constants: { labels }, outputs: { policyLogp }, saved: { policy } };
   const referenceHidden = input(["rows", sizes.referenceWidth]);
   const referenceHead = input([sizes.vocabularySize, sizes.referenceWidth]);
-  const reference = logSoftmax(linear(referenceHidden, referenceHead));
+  const referenceLogits = withReference ? linear(referenceHidden, referenceHead) : undefined;
+  return {
+    name: "token statistics",
+    inputs: { hidden },
+    constants: { labels, ...(withReference && { referenceHidden, referenceHead }) },
+    parameters: { head },
+    ...statisticsOfLogits(labels, linear(hidden, head), referenceLogits, divergences),
+  };
+}
+
+/** The same from logits [rows, vocabulary] of the policy and, if there is one, of the reference. */
+export function statisticsOfLogits(
+  labels: Tensor,
+  policyLogits: Tensor,
+  referenceLogits: Tensor | undefined,
+  divergences: readonly Divergence[],
+): Pick<Section, "outputs" | "saved"> {
+  const policy = logSoftmax(policyLogits);
+  const policyLogp = pick(policy, labels);
+  if (!referenceLogits) return { outputs: { policyLogp }, saved: { policy } };
+  const reference = logSoftmax(referenceLogits);
   const perToken = divergences.map((divergence) => [divergence, divergenceOf[divergence](policy, reference)] as const);
   return {
-    ...common,
-    constants: { labels, referenceHidden, referenceHead },
     outputs: { policyLogp, referenceLogp: pick(reference, labels), ...Object.fromEntries(perToken) },
     saved: divergences.length > 0 ? { policy, reference } : { policy },
   };

@@ -41,6 +41,7 @@ export class Learner {
   readonly #policy: LanguageModel;
   readonly #reference: LanguageModel | undefined;
   readonly #chunkRows: number;
+  readonly #save: "activations" | "inputs";
   readonly #training: Scoring;
   readonly #evaluation: Scoring;
 
@@ -54,6 +55,8 @@ export class Learner {
     reference: LanguageModel | undefined;
     objective: Objective;
     chunkRows?: number;
+    /** Keep only each layer's input for the backward pass and compute the rest again: less memory, more time. */
+    activationCheckpointing?: boolean;
   }) {
     const { objective, reference } = options;
     if (objective.reference === "loss" && !reference) throw new Error(`${objective.name} needs a reference`);
@@ -61,6 +64,7 @@ export class Learner {
     this.#policy = options.policy;
     this.#reference = reference;
     this.#chunkRows = options.chunkRows ?? defaultChunkRows;
+    this.#save = options.activationCheckpointing ? "inputs" : "activations";
     const needed = objective.divergence ? [objective.divergence] : [];
     this.#training = this.#compile(objective, needed);
     // Evaluation always reports the sequential KL, so that methods can be compared.
@@ -104,11 +108,12 @@ export class Learner {
   ): Promise<ScoredExample[]> {
     const engine = this.#engine;
     const reference = this.#reference && {
-      hidden: (await this.#reference.transformer.forward(this.#reference.parameters, batch, { save: false })).hidden,
+      hidden: (await this.#reference.transformer.forward(this.#reference.parameters, batch, { save: "nothing" }))
+        .hidden,
       head: headOf(this.#reference, this.#reference.parameters),
     };
     const pass = await this.#policy.transformer.forward(this.#policy.parameters, batch, {
-      save: training !== undefined,
+      save: training ? this.#save : "nothing",
     });
     const hiddenGradient = training && engine.allocate(pass.hidden.shape);
     const results: ScoredExample[] = [];

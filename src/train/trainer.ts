@@ -19,8 +19,15 @@ export interface TrainerOptions {
   totalSteps: number;
   /** Gradients are scaled down to this Euclidean norm where they exceed it. */
   maxGradientNorm: number;
-  /** Examples are computed together up to this many tokens; a longer one goes alone. */
-  microbatchTokens: number;
+  microbatch: MicrobatchLimits;
+  /** See `Learner`. */
+  activationCheckpointing?: boolean;
+}
+
+/** What is computed together: at most so many tokens and examples; an example with more tokens goes alone. */
+export interface MicrobatchLimits {
+  readonly tokens: number;
+  readonly examples?: number | undefined;
 }
 
 export interface StepResult {
@@ -48,9 +55,15 @@ export class Trainer {
     this.#gradients = new Map([...policy.parameters].map(([name, { shape }]) => [name, zeros(engine, shape)]));
   }
 
-  /** Gradients, clipping, update. The result does not depend on how the examples fall into microbatches, but for rounding. */
-  async step(examples: readonly TokenizedExample[]): Promise<StepResult> {
-    const { loss, scored, gradientNorm } = await this.gradients(examples);
+  /**
+   * Gradients, clipping, update. The result does not depend on how the examples fall into microbatches, but for rounding. Where the
+   * gradient is not finite, the weights stay as they are.
+   *
+   * @returns undefined when `signal` is aborted before the update; nothing has changed then.
+   */
+  async step(examples: readonly TokenizedExample[], signal?: AbortSignal): Promise<StepResult | undefined> {
+    const { loss, scored, gradientNorm } = await this.gradients(examples, signal);
+    if (signal?.aborted) return undefined;
     const { maxGradientNorm, schedule, totalSteps } = this.#options;
     const learningRate = learningRateAt(this.optimizer.step, totalSteps, schedule);
     // PyTorch's clip_grad_norm_, its 1e-6 included.
@@ -60,11 +73,12 @@ export class Trainer {
   }
 
   /** Loss and gradient of a step's examples, without an update. The gradients stay readable until the next call. */
-  async gradients(examples: readonly TokenizedExample[]) {
+  async gradients(examples: readonly TokenizedExample[], signal?: AbortSignal) {
     for (const gradient of this.#gradients.values()) gradient.data.fill(0);
     const scale = 1 / normalizer(this.#options.objective, examples);
     const scored: ScoredExample[] = [];
-    for (const microbatch of microbatches(examples, this.#options.microbatchTokens)) {
+    for (const microbatch of microbatches(examples, this.#options.microbatch)) {
+      if (signal?.aborted) break;
       scored.push(...(await this.learner.accumulate(packBatch(microbatch), scale, this.#gradients)));
     }
     const loss = scored.reduce((sum, { outcome }) => sum + outcome.loss * scale, 0);
@@ -83,13 +97,14 @@ export function normalizer({ mean }: Objective, examples: readonly TokenizedExam
   return examples.reduce((sum, { responses }) => sum + responses.reduce((total, { length }) => total + length, 0), 0);
 }
 
-/** Consecutive examples in groups of at most `limit` tokens; a longer example is a group of its own. */
-export function microbatches(examples: readonly TokenizedExample[], limit: number): TokenizedExample[][] {
+/** Consecutive examples in groups within the limits; an example that is too long is a group of its own. */
+export function microbatches(examples: readonly TokenizedExample[], limits: MicrobatchLimits): TokenizedExample[][] {
   const groups: TokenizedExample[][] = [];
-  let tokens = Number.POSITIVE_INFINITY;
+  let tokens = 0;
   for (const example of examples) {
     const length = exampleLength(example);
-    if (tokens + length > limit) {
+    const last = groups.at(-1);
+    if (!last || tokens + length > limits.tokens || last.length === limits.examples) {
       groups.push([]);
       tokens = 0;
     }

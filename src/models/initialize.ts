@@ -1,0 +1,25 @@
+import { Random } from "../data/random.ts";
+import type { Engine, FloatValue } from "../engine/engine.ts";
+import type { LlamaConfiguration } from "./configuration.ts";
+import { type LanguageModel, transformerFor } from "./language-model.ts";
+import { parameterShapes } from "./parameter-shapes.ts";
+
+/** A new model: matrices normal with the given standard deviation, norms one, biases zero. Each parameter has its own stream of the seed. */
+export function initializeLanguageModel(
+  engine: Engine,
+  configuration: LlamaConfiguration,
+  options: { seed: number; standardDeviation: number; like?: LanguageModel | undefined },
+): LanguageModel {
+  const parameters = new Map<string, FloatValue>();
+  for (const [name, shape] of parameterShapes(configuration)) {
+    const value = engine.allocate(shape);
+    if (shape.length === 1) value.data.fill(name.endsWith(".bias") ? 0 : 1);
+    else fillNormal(value.data, Random.from(options.seed, "initialize", name), options.standardDeviation);
+    parameters.set(name, value);
+  }
+  return { configuration, transformer: transformerFor(engine, configuration, options.like), parameters };
+}
+
+function fillNormal(data: FloatValue["data"], random: Random, standardDeviation: number): void {
+  for (let index = 0; index < data.length; index++) data[index] = standardDeviation * random.normal();
+}

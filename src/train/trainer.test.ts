@@ -1,0 +1,160 @@
+import { describe, expect, test } from "vitest";
+import { largestError, worstGradient } from "../../test/helpers/compare.ts";
+import { engines } from "../../test/helpers/engines.ts";
+import { logitsOf, sequenceBatch } from "../../test/helpers/logits.ts";
+import { example, pairObjectives, randomExamples, tinyConfiguration, tinyModel } from "../../test/helpers/tiny.ts";
+import { exampleLength, packBatch } from "../data/batch.ts";
+import type { TokenizedExample } from "../data/example.ts";
+import { createObjective, type ObjectiveOptions } from "../objectives/index.ts";
+import { microbatches, normalizer, Trainer, type TrainerOptions } from "./trainer.ts";
+
+const pairs = randomExamples(
+  4,
+  Array.from({ length: 9 }, (_, index) => [2 + (index % 3), 2 + ((2 * index) % 5), 1 + ((3 * index) % 7)] as const),
+);
+const texts = pairs.map(({ prompt, responses }) => example([...prompt], [...responses[0]!]));
+
+function makeTrainer(
+  { engine }: (typeof engines)[number],
+  options: ObjectiveOptions,
+  changes: Partial<TrainerOptions> = {},
+): Trainer {
+  const policy = tinyModel(engine, tinyConfiguration(), 1);
+  const objective = createObjective(options);
+  return new Trainer({
+    engine,
+    policy,
+    reference: objective.reference === "none" ? undefined : tinyModel(engine, tinyConfiguration(), 1, policy),
+    objective,
+    optimizer: { name: "adamw" },
+    schedule: { learningRate: 0.01 },
+    totalSteps: 10,
+    maxGradientNorm: 10,
+    microbatch: { tokens: 60 },
+    ...changes,
+  });
+}
+
+describe("microbatches", () => {
+  const ofLengths = (...lengths: number[]) => lengths.map((length) => example([1], Array(length - 1).fill(5)));
+  const lengthsOf = (groups: TokenizedExample[][]) => groups.map((group) => group.map(exampleLength));
+
+  test.each([
+    { limits: { tokens: 10 }, lengths: [4, 6, 5, 5, 1], groups: [[4, 6], [5, 5], [1]] },
+    { limits: { tokens: 9 }, lengths: [4, 6, 5, 5, 1], groups: [[4], [6], [5], [5, 1]] },
+    // A longer example is a group of its own, wherever it stands.
+    { limits: { tokens: 5 }, lengths: [9, 2, 3, 8, 2], groups: [[9], [2, 3], [8], [2]] },
+    { limits: { tokens: 1 }, lengths: [2, 2], groups: [[2], [2]] },
+    { limits: { tokens: 10, examples: 2 }, lengths: [2, 2, 2, 9, 3], groups: [[2, 2], [2], [9], [3]] },
+    { limits: { tokens: Number.POSITIVE_INFINITY }, lengths: [3, 4], groups: [[3, 4]] },
+    { limits: { tokens: Number.POSITIVE_INFINITY, examples: 1 }, lengths: [3, 4], groups: [[3], [4]] },
+    { limits: { tokens: 5 }, lengths: [], groups: [] },
+  ])("$lengths within $limits", ({ limits, lengths, groups }) => {
+    expect(lengthsOf(microbatches(ofLengths(...lengths), limits))).toEqual(groups);
+  });
+
+  test("a pair counts its prompt once", () => {
+    const pair = example([1, 2, 3], [4, 5], [6]);
+    expect(microbatches([pair, pair], { tokens: 12 }).length).toBe(1);
+    expect(microbatches([pair, pair], { tokens: 11 }).length).toBe(2);
+  });
+});
+
+test("the normalizer counts examples, or response tokens where the mean is over tokens", () => {
+  const two = [example([1, 2], [3, 4, 5]), example([1], [3])];
+  expect(normalizer(createObjective({ name: "sft" }), two)).toBe(4);
+  expect(normalizer(createObjective({ name: "sft", mean: "sequences" }), two)).toBe(2);
+  expect(normalizer(createObjective(pairObjectives[5]), pairs)).toBe(9);
+});
+
+describe.each(engines)("in $precision", (used) => {
+  const { tolerance } = used;
+  const cases: [ObjectiveOptions, TokenizedExample[]][] = [
+    [pairObjectives[5], pairs],
+    [{ name: "sft" }, texts],
+    [{ name: "sft", mean: "sequences" }, texts],
+  ];
+
+  test.each(cases)("loss, norm and gradient do not depend on the microbatches, for %o", async (options, examples) => {
+    const whole = await makeTrainer(used, options, { microbatch: { tokens: 1000 } }).gradients(examples);
+    for (const microbatch of [{ tokens: 1 }, { tokens: 15 }, { tokens: 40 }, { tokens: 1000, examples: 4 }]) {
+      expect(microbatches(examples, microbatch).length).toBeGreaterThan(1);
+      const cut = await makeTrainer(used, options, { microbatch }).gradients(examples);
+      expect(largestError([cut.loss, cut.gradientNorm], [whole.loss, whole.gradientNorm])).toBeLessThan(tolerance);
+      expect(worstGradient(cut.gradients, whole.gradients).error).toBeLessThan(tolerance);
+      expect(cut.scored.map(({ responses }) => responses[0]!.policyLogp!.length)).toEqual(
+        examples.map(({ responses }) => responses[0]!.length),
+      );
+    }
+  });
+
+  test("the loss is the mean of the examples' losses, the norm that of all gradients together", async () => {
+    const { loss, scored, gradients, gradientNorm } = await makeTrainer(used, pairObjectives[5]).gradients(pairs);
+    const mean = scored.reduce((sum, { outcome }) => sum + outcome.loss, 0) / pairs.length;
+    expect(largestError([loss], [mean])).toBeLessThan(1e-12);
+    const squares = Array.from(gradients.values(), ({ data }) => Math.hypot(...data) ** 2);
+    expect(largestError([gradientNorm], [Math.sqrt(squares.reduce((a, b) => a + b))])).toBeLessThan(tolerance);
+  });
+});
+
+describe("training", () => {
+  const [, float32] = engines;
+
+  test.each([...pairObjectives.map((options) => [options, pairs] as const), [{ name: "sft" }, texts] as const])(
+    "a few steps reduce the loss of %o",
+    async (options, examples) => {
+      const trainer = makeTrainer(float32, options, { schedule: { learningRate: 0.003 } });
+      const losses: number[] = [];
+      for (let step = 0; step < 8; step++) losses.push((await trainer.step(examples))!.loss);
+      const { loss } = await trainer.gradients(examples);
+      expect(loss).toBeLessThan(0.9 * losses[0]!);
+      expect(Math.max(...losses)).toBe(losses[0]);
+      const rewards = (await trainer.learner.evaluate(packBatch(examples))).map(({ outcome }) => outcome.rewards);
+      for (const pair of rewards) if (pair) expect(pair[0]).toBeGreaterThan(pair[1]);
+    },
+  );
+
+  test("the first loss with the reference as policy is log 2, and the warm-up is reported", async () => {
+    const trainer = makeTrainer(float32, pairObjectives[5], { schedule: { learningRate: 0.01, warmupSteps: 3 } });
+    const first = (await trainer.step(pairs))!;
+    expect(first.loss).toBeCloseTo(Math.log(2), 12);
+    expect(first.learningRate).toBeCloseTo(0.0025, 15);
+    expect((await trainer.step(pairs))!.learningRate).toBeCloseTo(0.005, 15);
+  });
+
+  test("an aborted step changes nothing", async () => {
+    const trainer = makeTrainer(float32, pairObjectives[5]);
+    const before = await trainer.gradients(pairs);
+    expect(await trainer.step(pairs, AbortSignal.abort())).toBeUndefined();
+    expect(trainer.optimizer.step).toBe(0);
+    expect((await trainer.gradients(pairs)).loss).toBe(before.loss);
+  });
+
+  test.each([...pairObjectives.map((options) => [options, pairs] as const), [{ name: "sft" }, texts] as const])(
+    "logits of ±800 keep everything finite in float32, for %o",
+    async (options, examples) => {
+      const { engine } = float32;
+      const policy = tinyModel(engine, tinyConfiguration(), 1);
+      const reference = tinyModel(engine, tinyConfiguration(), 2, policy);
+      for (const model of [policy, reference]) {
+        const batch = sequenceBatch([...examples[0]!.prompt, ...examples[0]!.responses[0]!]);
+        const reach = Math.max(...(await logitsOf(engine, model, batch)).flat().map(Math.abs));
+        const head = model.parameters.get("lm_head.weight")!.data;
+        head.forEach((value, index) => {
+          head[index] = (value * 800) / reach;
+        });
+        const logits = (await logitsOf(engine, model, batch)).flat();
+        expect(Math.max(...logits.map(Math.abs))).toBeCloseTo(800, 1);
+      }
+      const trainer = makeTrainer(float32, options, { policy, ...(options.name !== "sft" && { reference }) });
+      for (let step = 0; step < 3; step++) {
+        const { loss, gradientNorm, examples: scored } = (await trainer.step(examples))!;
+        const statistics = scored.flatMap(({ responses }) => responses.flatMap(Object.values<Float64Array>));
+        expect(Math.min(...statistics.flatMap((vector) => [...vector]))).toBeLessThan(-100);
+        expect([loss, gradientNorm, ...statistics.flatMap((vector) => [...vector])].every(Number.isFinite)).toBe(true);
+        expect(gradientNorm).toBeGreaterThan(0);
+      }
+      for (const [name, { data }] of policy.parameters) expect(data.every(Number.isFinite), name).toBe(true);
+    },
+  );
+});

@@ -1,0 +1,89 @@
+/** The computation that the packed layout must equal: every response is a sequence of its own, with its own passes. */
+import { packBatch } from "../../src/data/batch.ts";
+import type { TokenizedExample } from "../../src/data/example.ts";
+import { type Engine, type FloatValue, integers } from "../../src/engine/engine.ts";
+import { backwardProgram, forwardProgram, gradientName } from "../../src/graph/section.ts";
+import type { LanguageModel } from "../../src/models/language-model.ts";
+import type { Parameters } from "../../src/models/transformer.ts";
+import {
+  type ExampleOutcome,
+  ObjectiveEvaluator,
+  type ResponseVectors,
+  type StatisticName,
+} from "../../src/objectives/evaluation.ts";
+import type { Objective } from "../../src/objectives/objective.ts";
+import { tokenStatistics } from "../../src/tokens/statistics.ts";
+import { zeroGradients } from "./tiny.ts";
+
+export interface Models {
+  engine: Engine;
+  policy: LanguageModel;
+  reference: LanguageModel | undefined;
+  objective: Objective;
+}
+
+/** Outcomes, statistics and the gradient of `scale · Σ losses`, from sequences `prompt | response` computed one by one. */
+export async function plainGradients(models: Models, examples: readonly TokenizedExample[], scale: number) {
+  const { engine, policy, reference, objective } = models;
+  const { architecture } = policy.transformer;
+  const section = tokenStatistics(
+    {
+      vocabularySize: architecture.vocabularySize,
+      policyWidth: architecture.width,
+      referenceWidth: architecture.width,
+    },
+    { reference: reference !== undefined, divergences: objective.divergence ? [objective.divergence] : [] },
+  );
+  const forward = engine.compile(forwardProgram(section, { save: true }));
+  const backward = engine.compile(backwardProgram(section));
+  const names = Object.keys(section.outputs) as StatisticName[];
+  const evaluator = new ObjectiveEvaluator(objective, names);
+  const gradients = zeroGradients(engine, policy);
+  const scored: { outcome: ExampleOutcome; responses: ResponseVectors[] }[] = [];
+
+  for (const example of examples) {
+    const sequences = [];
+    for (const response of example.responses) {
+      const batch = packBatch([{ ...example, responses: [response] }]);
+      const pass = await policy.transformer.forward(policy.parameters, batch, { save: "activations" });
+      const inputs = {
+        hidden: pass.hidden,
+        head: policy.parameters.get(architecture.head)!,
+        labels: integers(response),
+        ...(reference && {
+          referenceHidden: (await reference.transformer.forward(reference.parameters, batch, { save: "nothing" }))
+            .hidden,
+          referenceHead: reference.parameters.get(reference.transformer.architecture.head)!,
+        }),
+      };
+      sequences.push({ batch, pass, inputs, values: await forward.run(inputs) });
+    }
+    const responses = sequences.map(
+      ({ values }): ResponseVectors =>
+        Object.fromEntries(names.map((name) => [name, Float64Array.from(values[name]!.data)])),
+    );
+    const outcome = evaluator.evaluate([responses])[0]!;
+    scored.push({ outcome, responses });
+    for (const [side, { batch, pass, inputs, values }] of sequences.entries()) {
+      const cotangents = names.map((name) => {
+        const value = engine.allocate([batch.entries.length]);
+        value.data.forEach((_, index) => {
+          value.data[index] = scale * (outcome.gradients[side]![name]?.[index] ?? 0);
+        });
+        return [gradientName(name), value] as const;
+      });
+      const total = gradientOfHead(gradients, policy);
+      const results = await backward.run(
+        { ...inputs, ...values, ...Object.fromEntries(cotangents), [gradientName("head")]: total },
+        { [gradientName("head")]: total },
+      );
+      const hiddenGradient = results[gradientName("hidden")]!;
+      await policy.transformer.backward(policy.parameters, batch, pass, hiddenGradient, gradients);
+    }
+  }
+  return { scored, gradients };
+}
+
+function gradientOfHead(gradients: Parameters, { transformer }: LanguageModel): FloatValue {
+  return gradients.get(transformer.architecture.head)!;
+}

@@ -1,0 +1,96 @@
+/** Tiny models and examples that follow from a seed. */
+import type { TokenizedExample } from "../../src/data/example.ts";
+import { Random } from "../../src/data/random.ts";
+import type { Engine, FloatValue } from "../../src/engine/engine.ts";
+import { zeros } from "../../src/engine/rows.ts";
+import { type LlamaConfiguration, parseConfiguration } from "../../src/models/configuration.ts";
+import type { LanguageModel } from "../../src/models/language-model.ts";
+import { llama } from "../../src/models/llama.ts";
+import { parameterShapes } from "../../src/models/parameter-shapes.ts";
+import { type Parameters, Transformer } from "../../src/models/transformer.ts";
+import type { ObjectiveOptions } from "../../src/objectives/index.ts";
+
+const sizes = {
+  model_type: "llama",
+  hidden_size: 16,
+  intermediate_size: 24,
+  num_hidden_layers: 2,
+  num_attention_heads: 4,
+  num_key_value_heads: 2,
+  vocab_size: 40,
+  max_position_embeddings: 64,
+};
+const eos = 2;
+
+/** Every objective over pairs, with numbers that make each of its terms matter. */
+export const pairObjectives = [
+  { name: "dpo", beta: 0.1 },
+  { name: "dpo", beta: 0.3, labelSmoothing: 0.1 },
+  { name: "dpo", beta: 0.3, referenceFree: true },
+  { name: "ipo", beta: 0.2 },
+  { name: "tdpo1", beta: 0.3 },
+  { name: "tdpo2", beta: 0.3, alpha: 0.5 },
+] as const satisfies readonly ObjectiveOptions[];
+
+/** @param changes keys of a config.json */
+export function tinyConfiguration(changes: Readonly<Record<string, unknown>> = {}): LlamaConfiguration {
+  return parseConfiguration({ ...sizes, ...changes }, "tiny");
+}
+
+/** A model with random weights, the same in both precisions; equal seeds give equal tensors of equal names. */
+export function tinyModel(
+  engine: Engine,
+  configuration: LlamaConfiguration,
+  seed: number,
+  like?: LanguageModel,
+): LanguageModel {
+  const parameters = new Map<string, FloatValue>();
+  for (const [name, shape] of parameterShapes(configuration)) {
+    const random = Random.from(seed, name);
+    const value = engine.allocate(shape);
+    const centre = name.includes("norm") ? 1 : 0;
+    value.data.forEach((_, index) => {
+      value.data[index] = Math.fround(centre + 0.3 * random.normal());
+    });
+    parameters.set(name, value);
+  }
+  return { configuration, transformer: like?.transformer ?? new Transformer(engine, llama(configuration)), parameters };
+}
+
+/** Zeroed gradient totals for a model. */
+export function zeroGradients(engine: Engine, { parameters }: LanguageModel): Parameters {
+  return new Map(Array.from(parameters, ([name, { shape }]) => [name, zeros(engine, shape)]));
+}
+
+export function example(prompt: readonly number[], ...responses: readonly (readonly number[])[]): TokenizedExample {
+  return {
+    prompt: Int32Array.from(prompt),
+    responses: responses.map((response) => Int32Array.from(response)),
+    cut: { prompt: 0, responses: responses.map(() => 0) },
+    place: undefined,
+  };
+}
+
+/**
+ * Random examples.
+ *
+ * @param lengths for each the length of its prompt and those of its responses, with EOS
+ * @param options.cut examples whose last response was cut, so that it does not end with EOS
+ */
+export function randomExamples(
+  seed: number,
+  lengths: readonly (readonly [prompt: number, ...responses: number[]])[],
+  { cut = [] }: { cut?: readonly number[] } = {},
+): TokenizedExample[] {
+  const random = Random.from(seed, "examples");
+  const tokens = (length: number) => Array.from({ length }, () => eos + 1 + random.integer(sizes.vocab_size - eos - 1));
+  return lengths.map(([prompt, ...responses], index) =>
+    example(
+      tokens(prompt),
+      ...responses.map((length, side) => {
+        const ends = !(cut.includes(index) && side === responses.length - 1);
+        return ends ? [...tokens(length - 1), eos] : tokens(length);
+      }),
+    ),
+  );
+}

@@ -1,0 +1,135 @@
+/**
+ * The objectives against numbers that the authors' published code computed. TOKENWISE_ORACLE names another file of such cases to be used
+ * instead.
+ */
+import { readFileSync } from "node:fs";
+import { basename } from "node:path";
+import { describe, expect, test } from "vitest";
+import { integers } from "../src/engine/engine.ts";
+import { float64Engine } from "../src/engine/float64.ts";
+import { backwardProgram, forwardProgram, gradientName, type Section } from "../src/graph/section.ts";
+import { input } from "../src/graph/tensor.ts";
+import { ObjectiveEvaluator, type ResponseVectors, type StatisticName } from "../src/objectives/evaluation.ts";
+import { createObjective, type ObjectiveOptions } from "../src/objectives/index.ts";
+import type { Objective } from "../src/objectives/objective.ts";
+import { type Divergence, statisticsOfLogits } from "../src/tokens/statistics.ts";
+import { largestError } from "./helpers/compare.ts";
+
+interface OfficialCase {
+  seed?: number;
+  pairs: number;
+  beta: number;
+  alpha: number;
+  /** [rows][positions][vocabulary]: chosen responses, then as many rejected ones. Position t predicts the label at t + 1. */
+  policyLogits: number[][][];
+  referenceLogits: number[][][];
+  /** [rows][positions]; what is negative is not scored. */
+  labels: number[][];
+  expected: Record<string, Record<string, unknown>>;
+}
+
+const file = process.env.TOKENWISE_ORACLE ?? new URL("golden/official-losses.json", import.meta.url);
+const { cases } = JSON.parse(readFileSync(file, "utf8")) as { cases: OfficialCase[] };
+
+/** The objective that each key of the file means. */
+const objectives: Readonly<Record<string, (options: OfficialCase) => ObjectiveOptions>> = {
+  dpo: ({ beta }) => ({ name: "dpo", beta }),
+  "dpo_label_smoothing_0.1": ({ beta }) => ({ name: "dpo", beta, labelSmoothing: 0.1 }),
+  dpo_reference_free: ({ beta }) => ({ name: "dpo", beta, referenceFree: true }),
+  ipo: ({ beta }) => ({ name: "ipo", beta }),
+  tdpo1: ({ beta }) => ({ name: "tdpo1", beta }),
+  tdpo2: ({ beta, alpha }) => ({ name: "tdpo2", beta, alpha }),
+};
+const notBuiltYet = ["tisdpo_without_kl", "tisdpo_with_kl"];
+// The file's numbers are rounded at the ninth decimal.
+const tolerance = 1e-6;
+
+test("the file holds cases", () => {
+  expect(cases.length, String(file)).toBeGreaterThan(0);
+});
+
+describe.each(cases.map((one, index) => ({ one, index })))(`case $index of ${basename(String(file))}`, ({ one }) => {
+  test.for(Object.entries(one.expected))("%s", async ([key, expected], context) => {
+    if (notBuiltYet.includes(key)) context.skip("this objective is not built yet");
+    const options = objectives[key];
+    if (!options) throw new Error(`no objective is known as ${key}`);
+    const actual = await compute(one, createObjective(options(one)));
+    for (const [field, numbers] of Object.entries(expected)) {
+      const values = actual[field];
+      if (!values) throw new Error(`${key}: no number is known as ${field}`);
+      expect(largestError(values, (numbers as number[]).flat(2)), field).toBeLessThan(tolerance);
+    }
+  });
+});
+
+/** Our numbers under the file's names, flat: statistics of logits, the objective over them, and back. */
+async function compute(
+  { pairs, policyLogits, referenceLogits, labels }: OfficialCase,
+  objective: Objective,
+): Promise<Record<string, ArrayLike<number>>> {
+  const engine = float64Engine();
+  const vocabularySize = policyLogits[0]![0]!.length;
+  const entries = labels.flatMap((row, rowIndex) =>
+    row.slice(1).flatMap((label, t) => (label < 0 ? [] : [{ label, row: rowIndex, t }])),
+  );
+  const scoredLogits = (logits: number[][][]) => ({
+    shape: [entries.length, vocabularySize],
+    data: Float64Array.from(entries.flatMap(({ row, t }) => logits[row]![t]!)),
+  });
+  const section = logitsSection(vocabularySize, objective);
+  const inputs = {
+    policyLogits: scoredLogits(policyLogits),
+    referenceLogits: scoredLogits(referenceLogits),
+    labels: integers(entries.map(({ label }) => label)),
+  };
+  const values = await engine.compile(forwardProgram(section, { save: true })).run(inputs);
+  const names = Object.keys(section.outputs) as StatisticName[];
+  const rows = labels.map(
+    (_, row): ResponseVectors =>
+      Object.fromEntries(
+        names.map((name) => [name, Float64Array.from(values[name]!.data).filter((_, i) => entries[i]!.row === row)]),
+      ),
+  );
+  const outcomes = new ObjectiveEvaluator(objective, names).evaluate(
+    Array.from({ length: pairs }, (_, pair) => [rows[pair]!, rows[pairs + pair]!]),
+  );
+  const gradientsOfRows = [0, 1].flatMap((side) => outcomes.map(({ gradients }) => gradients[side]!));
+  const cotangents = names.map((name) => {
+    const flat = rows.flatMap((row, index) => [...(gradientsOfRows[index]![name] ?? row[name]!.map(() => 0))]);
+    return [gradientName(name), { shape: [flat.length], data: Float64Array.from(flat, (value) => value / pairs) }];
+  });
+  const back = await engine
+    .compile(backwardProgram(section))
+    .run({ ...inputs, ...values, ...Object.fromEntries(cotangents) });
+  const scoredGradient = back[gradientName("policyLogits")]!.data;
+
+  const gradPolicyLogits = policyLogits.map((row) => row.map((logits) => logits.map(() => 0)));
+  entries.forEach(({ row, t }, entry) => {
+    gradPolicyLogits[row]![t] = [...scoredGradient.subarray(entry * vocabularySize, (entry + 1) * vocabularySize)];
+  });
+  const total = (vector: Float64Array) => vector.reduce((sum, value) => sum + value, 0);
+  return {
+    losses: outcomes.map(({ loss }) => loss),
+    chosenRewards: outcomes.map(({ rewards }) => rewards![0]),
+    rejectedRewards: outcomes.map(({ rewards }) => rewards![1]),
+    sumLogRatio: rows.map(({ policyLogp, referenceLogp }) => total(policyLogp!) - total(referenceLogp!)),
+    seqKlReferencePolicy: rows.map(({ klReferencePolicy }) => total(klReferencePolicy!)),
+    policyLogps: rows.map(({ policyLogp }) => total(policyLogp!)),
+    gradPolicyLogits: gradPolicyLogits.flat(2),
+  };
+}
+
+/** The statistics of a training step, and the divergence that is always reported. */
+function logitsSection(vocabularySize: number, { divergence }: Objective): Section {
+  const policyLogits = input(["rows", vocabularySize]);
+  const referenceLogits = input(["rows", vocabularySize]);
+  const labels = input(["rows"], "int");
+  const divergences = [...new Set<Divergence>([...(divergence ? [divergence] : []), "klReferencePolicy"])];
+  return {
+    name: "statistics of logits",
+    inputs: { policyLogits },
+    constants: { referenceLogits, labels },
+    parameters: {},
+    ...statisticsOfLogits(labels, policyLogits, referenceLogits, divergences),
+  };
+}

@@ -39,6 +39,16 @@ export interface Engine {
   dispose(): void;
 }
 
+/**
+ * What engines check before a result goes into memory given for it.
+ *
+ * @throws Error when the memory has another size than the result.
+ */
+export function checkOutput({ name }: Program, output: string, shape: readonly number[], given: FloatValue): void {
+  if (given.data.length === elementCount(shape)) return;
+  throw new Error(`program ${name}: output ${output} is [${shape}], memory given for [${given.shape}]`);
+}
+
 /** Rows `start` to `end` of a value as a view on the same memory. */
 export function rows(value: FloatValue, start: number, end: number): FloatValue {
   const width = elementCount(value.shape.slice(1));

@@ -1,6 +1,6 @@
 import { interpret } from "../graph/interpreter.ts";
 import { elementCount } from "../graph/tensor.ts";
-import type { Engine, FloatValue } from "./engine.ts";
+import { checkOutput, type Engine, type FloatValue } from "./engine.ts";
 
 /** An engine on the float64 interpreter: slow and exact, the oracle of the other one and the home of short vectors. */
 export function float64Engine(): Engine {
@@ -12,7 +12,9 @@ export function float64Engine(): Engine {
         const results = interpret(program, inputs) as Record<string, FloatValue>;
         return Object.fromEntries(
           Object.entries(results).map(([name, { shape, data }]) => {
-            const target = outputs[name]?.data ?? new Float64Array(data.length);
+            const given = outputs[name];
+            if (given) checkOutput(program, name, shape, given);
+            const target = given?.data ?? new Float64Array(data.length);
             target.set(data);
             return [name, { shape, data: target }];
           }),

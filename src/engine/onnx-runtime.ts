@@ -2,12 +2,16 @@ import koffi from "koffi";
 import { writeOnnx } from "../graph/onnx.ts";
 import { outputShapes, type Program } from "../graph/program.ts";
 import { elementCount, type Value } from "../graph/tensor.ts";
-import type { Engine, Executable, FloatValue } from "./engine.ts";
+import { checkOutput, type Engine, type Executable, type FloatValue } from "./engine.ts";
 import { loadOrt, type OrtFunctions, type Pointer } from "./ort-library.ts";
 import { Workspace } from "./workspace.ts";
 
 const elementTypes = { float32: 1, int32: 6 } as const;
-const warningLevel = 2;
+/** Errors come back as statuses, so ONNX Runtime need not print them as well. */
+const fatalLevel = 4;
+
+/** What running programs read and write: native code holds addresses, which keep nothing from the garbage collector. */
+const inFlight = new Set<unknown>();
 
 /** One environment serves the process, because it owns the thread pool that all sessions share. */
 let environment: { pointer: Pointer; threads: number; memory: Pointer } | undefined;
@@ -60,7 +64,7 @@ function createEnvironment(ort: OrtFunctions, threads: number) {
   const threading = create(ort, (out) => ort.createThreadingOptions(out));
   check(ort, ort.setGlobalIntraOpThreads(threading, threads));
   check(ort, ort.setGlobalInterOpThreads(threading, 1));
-  const pointer = create(ort, (out) => ort.createEnvWithGlobalThreadPools(warningLevel, "tokenwise", threading, out));
+  const pointer = create(ort, (out) => ort.createEnvWithGlobalThreadPools(fatalLevel, "tokenwise", threading, out));
   const arena = 1;
   const memory = create(ort, (out) => ort.createCpuMemoryInfo(arena, 0, out));
   // Growing by what is asked instead of by powers of two: programs run one after another, so the arena holds the largest one's needs.
@@ -76,7 +80,11 @@ function compile({ ort, pointer: env, memory, workspace }: Context, program: Pro
   check(ort, ort.disablePerSessionThreads(options));
   check(ort, ort.disableMemPattern(options));
   check(ort, ort.addSessionConfigEntry(options, "session.use_env_allocators", "1"));
-  const session = create(ort, (out) => ort.createSessionFromArray(env, model.bytes, model.bytes.length, options, out));
+  const session = create(
+    ort,
+    (out) => ort.createSessionFromArray(env, model.bytes, model.bytes.length, options, out),
+    program.name,
+  );
 
   const inputNames = [...program.inputs.keys()];
   const outputNames = [...program.outputs.keys()];
@@ -89,8 +97,10 @@ function compile({ ort, pointer: env, memory, workspace }: Context, program: Pro
     const type = data instanceof Int32Array ? elementTypes.int32 : elementTypes.float32;
     if (data instanceof Float64Array) throw new Error(`program ${program.name}: float64 data for a float32 engine`);
     const shape = BigInt64Array.from(value.shape, BigInt);
-    return create(ort, (out) =>
-      ort.createTensorWithData(memory, data, data.byteLength, shape, shape.length, type, out),
+    return create(
+      ort,
+      (out) => ort.createTensorWithData(memory, data, data.byteLength, shape, shape.length, type, out),
+      program.name,
     );
   };
 
@@ -103,14 +113,14 @@ function compile({ ort, pointer: env, memory, workspace }: Context, program: Pro
         outputNames.map((name) => {
           const shape = shapes.get(name)!;
           const given = outputs[name];
-          if (given && elementCount(given.shape) !== elementCount(shape)) {
-            throw new Error(`program ${program.name}: output ${name} is [${shape}], memory given for [${given.shape}]`);
-          }
+          if (given) checkOutput(program, name, shape, given);
           return [name, given ? { shape, data: given.data } : allocate(workspace, shape)];
         }),
       );
       const nativeInputs = BigUint64Array.from(inputNames, (name) => nativeValue(inputs[name]!));
       const nativeOutputs = BigUint64Array.from(outputNames, (name) => nativeValue(results[name]!));
+      const held = { inputs, results };
+      inFlight.add(held);
       try {
         const status = await call(
           ort.run,
@@ -119,6 +129,7 @@ function compile({ ort, pointer: env, memory, workspace }: Context, program: Pro
         );
         check(ort, status, program.name);
       } finally {
+        inFlight.delete(held);
         for (const value of nativeInputs) ort.releaseValue(value);
         for (const value of nativeOutputs) ort.releaseValue(value);
       }
@@ -139,16 +150,16 @@ function call(native: OrtFunctions["run"], ...values: unknown[]): Promise<Pointe
 }
 
 /** Runs a function that makes a native object and returns the object. */
-function create(ort: OrtFunctions, make: (out: [Pointer | null]) => Pointer | null): Pointer {
+function create(ort: OrtFunctions, make: (out: [Pointer | null]) => Pointer | null, program?: string): Pointer {
   const out: [Pointer | null] = [null];
-  check(ort, make(out));
+  check(ort, make(out), program);
   return out[0]!;
 }
 
 /** Turns a failed status into an Error. */
 function check(ort: OrtFunctions, status: Pointer | null, program?: string): void {
   if (!status) return;
-  const message = ort.getErrorMessage(status) as string;
+  const message = (ort.getErrorMessage(status) as string).trim();
   ort.releaseStatus(status);
   throw new Error(`ONNX Runtime${program ? ` (program ${program})` : ""}: ${message}`);
 }

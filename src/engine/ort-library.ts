@@ -40,7 +40,8 @@ type NativeFunction = ReturnType<ReturnType<typeof koffi.load>["func"]>;
 export type OrtFunctions = { readonly [Name in keyof typeof functionTable]: NativeFunction };
 
 const apiVersion = 20;
-let loaded: OrtFunctions | undefined;
+/** The library is kept because koffi unloads one that nothing refers to, whatever addresses were read from it. */
+let loaded: { library: ReturnType<typeof koffi.load>; functions: OrtFunctions } | undefined;
 
 /**
  * Loads the library that the package onnxruntime-node ships for this platform, bypassing that package's own binding: the C interface runs
@@ -49,7 +50,7 @@ let loaded: OrtFunctions | undefined;
  * @throws Error when the platform has no library.
  */
 export function loadOrt(): OrtFunctions {
-  if (loaded) return loaded;
+  if (loaded) return loaded.functions;
   // The default stack of asynchronous calls is too small for ONNX Runtime's graph optimizer; it can be set only before the first load.
   koffi.config({ async_stack_size: 8 << 20 });
   const library = koffi.load(libraryFile());
@@ -63,8 +64,8 @@ export function loadOrt(): OrtFunctions {
     const address = koffi.decode(table, position * koffi.sizeof("void *"), "void *") as Pointer;
     return [name, koffi.decode(address, koffi.proto(signature)) as NativeFunction];
   });
-  loaded = Object.fromEntries(functions) as OrtFunctions;
-  return loaded;
+  loaded = { library, functions: Object.fromEntries(functions) as OrtFunctions };
+  return loaded.functions;
 }
 
 function libraryFile(): string {

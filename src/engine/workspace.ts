@@ -4,6 +4,7 @@
  */
 export class Workspace {
   readonly #free = new Map<number, ArrayBuffer[]>();
+  readonly #held = new WeakSet<ArrayBuffer>();
   #heldBytes = 0;
 
   /** Bytes taken and not given back. */
@@ -15,11 +16,18 @@ export class Workspace {
   take(bytes: number): ArrayBuffer {
     const size = blockSize(bytes);
     this.#heldBytes += size;
-    return this.#free.get(size)?.pop() ?? new ArrayBuffer(size);
+    const block = this.#free.get(size)?.pop() ?? new ArrayBuffer(size);
+    this.#held.add(block);
+    return block;
   }
 
-  /** Gives a block back. */
+  /**
+   * Gives a block back.
+   *
+   * @throws Error when it is not held: given twice, it would be two values' memory.
+   */
   give(block: ArrayBuffer): void {
+    if (!this.#held.delete(block)) throw new Error("memory was released twice, or did not come from this engine");
     this.#heldBytes -= block.byteLength;
     const blocks = this.#free.get(block.byteLength);
     if (blocks) blocks.push(block);

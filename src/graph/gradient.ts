@@ -2,7 +2,8 @@ import { add } from "./ops/elementwise.ts";
 import { formatShape, sameShape, type Tensor } from "./tensor.ts";
 
 /**
- * Reverse-mode differentiation: the gradient of `Σ outputs · cotangents` for each tensor of `withRespectTo`, as graph nodes.
+ * Reverse-mode differentiation: the gradient of `Σ outputs · cotangents` for each tensor of `withRespectTo`, as graph nodes. These tensors
+ * count as independent of each other: nothing flows through one of them to another behind it.
  *
  * @param outputs pairs of a tensor and the gradient of the loss for it, of the same shape.
  * @returns one tensor for each of `withRespectTo`; undefined where the outputs do not depend on it.
@@ -22,13 +23,14 @@ export function gradients(
   };
   for (const [output, cotangent] of outputs) contribute(output, cotangent);
 
+  const sources = new Set(withRespectTo);
   const path = nodesBetween(
-    new Set(withRespectTo),
+    sources,
     outputs.map(([output]) => output),
   );
   for (const node of [...path].reverse()) {
     const dy = total.get(node);
-    if (!dy || !node.op) continue;
+    if (!dy || !node.op || sources.has(node)) continue;
     const wanted = node.inputs.map((parent) => path.has(parent));
     const contributions = node.op.gradient({ inputs: node.inputs, attributes: node.attributes, y: node, dy, wanted });
     node.inputs.forEach((parent, index) => {

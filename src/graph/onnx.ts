@@ -45,7 +45,7 @@ export function writeOnnx(program: Program): OnnxModel {
   return { bytes: writer.finish(), outputNames };
 }
 
-/** Collects nodes and constants; ops write themselves through it. */
+/** Collects nodes and constants; ops write themselves through it. Names of its own start with %, unlike those of inputs. */
 export class OnnxWriter {
   readonly #graph: GraphProto;
   readonly #ranks = new Map<string, number>();
@@ -122,7 +122,7 @@ export class OnnxWriter {
     attributes: Record<string, number | string | readonly number[]>,
     results: number,
   ): string[] {
-    const output = Array.from({ length: results }, () => `t${this.#count++}`);
+    const output = Array.from({ length: results }, () => `%${this.#count++}`);
     const attribute = Object.entries(attributes).map(([name, value]) => attributeProto(name, value));
     this.#graph.node.push(create(NodeProtoSchema, { opType, input: [...inputs], output, attribute }));
     return output;
@@ -134,7 +134,7 @@ export class OnnxWriter {
   ): string {
     const known = this.#constants.get(key);
     if (known) return known;
-    const name = `c${this.#constants.size}`;
+    const name = `%c${this.#constants.size}`;
     this.#graph.initializer.push(create(TensorProtoSchema, { name, ...make() }));
     this.#constants.set(key, name);
     return name;

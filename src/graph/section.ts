@@ -26,6 +26,7 @@ export function gradientName(name: string): string {
 
 /** The section's computation; with `save`, its saved tensors are outputs too. */
 export function forwardProgram(section: Section, { save }: { save: boolean }): Program {
+  checkNames(section);
   const { name, inputs, constants, parameters, outputs, saved } = section;
   return defineProgram(
     `${name} forward`,
@@ -67,7 +68,7 @@ export function backwardProgram(section: Section, options: { accumulate?: readon
   );
 }
 
-/** Inputs, outputs and parameters must differ in name, because their gradients are named after them. */
+/** All must differ in name, because programs tell their inputs and outputs apart by name and gradients are named after them. */
 function checkNames({ name, inputs, constants, parameters, outputs, saved }: Section): void {
   const all = [inputs, constants, parameters, outputs, saved].flatMap(Object.keys);
   const repeated = all.find((key, index) => all.indexOf(key) !== index);

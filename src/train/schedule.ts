@@ -3,7 +3,7 @@ export interface ScheduleOptions {
   learningRate: number;
   /** Steps of linear warm-up. */
   warmupSteps?: number;
-  /** What follows the warm-up: the peak kept, or a half cosine down to zero at the last step. */
+  /** What follows the warm-up: the peak kept, or a half cosine that reaches zero behind the last step. */
   decay?: "constant" | "cosine";
 }
 

@@ -1,5 +1,14 @@
 import { broadcastShapes, broadcastStrides, walk } from "../broadcast.ts";
-import { apply, elementCount, formatShape, type Op, type Tensor, type Value } from "../tensor.ts";
+import {
+  apply,
+  elementCount,
+  formatShape,
+  type Op,
+  type Shape,
+  sameShape,
+  type Tensor,
+  type Value,
+} from "../tensor.ts";
 import { add, evaluateBinary, unbroadcast } from "./elementwise.ts";
 
 type MatmulAttributes = { transposeA: boolean; transposeB: boolean };
@@ -86,8 +95,15 @@ export function matmul(
   if (inner !== innerB)
     throw new Error(`matmul: ${formatShape(a.shape)} and ${formatShape(b.shape)} have different inner lengths`);
   const batch = broadcastShapes(a.shape.slice(0, -2), b.shape.slice(0, -2));
-  const inputs = plus ? [a, b, plus] : [a, b];
-  return apply(matmulOp, inputs, [...batch, rows, columns], { transposeA, transposeB });
+  const shape = [...batch, rows, columns];
+  if (plus) checkPlus(plus.shape, shape);
+  return apply(matmulOp, plus ? [a, b, plus] : [a, b], shape, { transposeA, transposeB });
+}
+
+function checkPlus(plus: Shape, product: Shape): void {
+  if (product.length !== 2) throw new Error("matmul: `plus` needs a product of two plain matrices");
+  if (!sameShape(broadcastShapes(product, plus), product))
+    throw new Error(`matmul: ${formatShape(plus)} cannot be added to a product ${formatShape(product)}`);
 }
 
 /** Whether the tensor is a product of two plain matrices to which `accumulate` can add in place. */

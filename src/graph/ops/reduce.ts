@@ -1,6 +1,6 @@
-import { broadcastStrides, walk } from "../broadcast.ts";
-import { apply, axisOf, elementCount, type Op, type Shape, type Tensor } from "../tensor.ts";
-import { scale } from "./elementwise.ts";
+import { broadcastShapes, broadcastStrides, walk } from "../broadcast.ts";
+import { apply, axisOf, elementCount, formatShape, type Op, type Shape, sameShape, type Tensor } from "../tensor.ts";
+import { scale, unbroadcast } from "./elementwise.ts";
 import { reshape } from "./shape.ts";
 
 const sumOp: Op<{ axes: readonly number[] }> = {
@@ -14,7 +14,9 @@ const sumOp: Op<{ axes: readonly number[] }> = {
     });
     return { shape, data };
   },
-  onnx: (writer, [x], { axes }) => writer.node("ReduceSum", [x!, writer.integers(axes)], { keepdims: 1 }),
+  onnx: (writer, [x], { axes }) =>
+    // Without that flag ONNX takes no axes for all axes.
+    writer.node("ReduceSum", [x!, writer.integers(axes)], { keepdims: 1, noop_with_empty_axes: 1 }),
   gradient: ({ inputs: [x], dy }) => [expandLike(dy, x!)],
 };
 
@@ -49,13 +51,12 @@ const expandLikeOp: Op<Record<string, never>> = {
     return { shape, data };
   },
   onnx: (writer, [x, like]) => writer.node("Expand", [x!, writer.node("Shape", [like!])]),
-  gradient: ({ inputs: [x], dy }) => {
-    const axes = x!.shape.flatMap((dimension, axis) => (dimension === dy.shape[axis] ? [] : [axis]));
-    return [axes.length > 0 ? sum(dy, axes, { keepDimensions: true }) : dy, undefined];
-  },
+  gradient: ({ inputs: [x], dy }) => [unbroadcast(dy, x!.shape), undefined],
 };
 
-/** `x` repeated along its axes of length 1 to the shape of `like`, whose values are not read. */
+/** `x` broadcast to the shape of `like`, whose values are not read. */
 export function expandLike(x: Tensor, like: Tensor): Tensor {
+  if (!sameShape(broadcastShapes(x.shape, like.shape), like.shape))
+    throw new Error(`expandLike ${formatShape(x.shape)} to ${formatShape(like.shape)}`);
   return apply(expandLikeOp, [x, like], like.shape, {});
 }

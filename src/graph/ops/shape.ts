@@ -1,4 +1,4 @@
-import { apply, elementCount, formatShape, type Op, type Shape, type Tensor } from "../tensor.ts";
+import { apply, elementCount, formatShape, type Op, type Shape, sameShape, type Tensor } from "../tensor.ts";
 
 const reshapeOp: Op<{ shape: Shape }> = {
   name: "reshape",
@@ -13,19 +13,25 @@ const reshapeOp: Op<{ shape: Shape }> = {
 
 /** Fills in the one unknown length of `shape` for `count` elements. */
 function resolveShape(shape: Shape, count: number): number[] {
-  const known = shape.reduce<number>(
-    (product, dimension) => product * (typeof dimension === "number" ? dimension : 1),
-    1,
-  );
-  return shape.map((dimension) => (typeof dimension === "number" ? dimension : count / known));
+  return shape.map((dimension) => (typeof dimension === "number" ? dimension : count / knownCount(shape)));
+}
+
+/** The product of the known lengths. */
+function knownCount(shape: Shape): number {
+  return shape.reduce<number>((product, dimension) => product * (typeof dimension === "number" ? dimension : 1), 1);
+}
+
+function symbols(shape: Shape): string[] {
+  return shape.filter((dimension) => typeof dimension === "string");
 }
 
 /** The same elements in row-major order under another shape, of which at most one length may be symbolic. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
-  if (shape.filter((dimension) => typeof dimension === "string").length > 1) {
-    throw new Error(`reshape to ${formatShape(shape)}: more than one symbolic length`);
-  }
-  return apply(reshapeOp, [x], shape, { shape });
+  const change = `reshape ${formatShape(x.shape)} to ${formatShape(shape)}`;
+  if (symbols(shape).length > 1) throw new Error(`${change}: more than one symbolic length`);
+  if (sameShape(symbols(x.shape), symbols(shape)) && knownCount(x.shape) !== knownCount(shape))
+    throw new Error(`${change}: another number of elements`);
+  return apply(reshapeOp, [x], shape, { shape }, x.type);
 }
 
 const transposeOp: Op<{ order: readonly number[] }> = {

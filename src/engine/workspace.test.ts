@@ -1,0 +1,73 @@
+import { describe, expect, test } from "vitest";
+import { Workspace } from "./workspace.ts";
+
+describe("blocks", () => {
+  test("hold what is asked for and at most an eighth more", () => {
+    const sizes = Array.from({ length: 400 }, (_, index) => Math.floor(1.05 ** index) + index).filter((n) => n < 1e8);
+    for (const bytes of [0, 1, 255, 256, 257, 1023, 1024, 1025, 2 ** 26 - 1, 2 ** 26, 2 ** 26 + 1, ...sizes]) {
+      const { byteLength } = new Workspace().take(bytes);
+      expect(byteLength).toBeGreaterThanOrEqual(bytes);
+      expect(byteLength).toBeLessThanOrEqual(Math.max(256, bytes + Math.max(64, bytes / 8)));
+    }
+  });
+
+  test("are reused for any size that rounds to theirs, and for no other", () => {
+    const workspace = new Workspace();
+    const block = workspace.take(10_000);
+    workspace.give(block);
+    expect(workspace.take(5_000)).not.toBe(block);
+    expect(workspace.take(20_000)).not.toBe(block);
+    expect(workspace.take(block.byteLength)).toBe(block);
+    expect(workspace.take(block.byteLength)).not.toBe(block);
+    workspace.give(block);
+    expect(workspace.take(9_900)).toBe(block);
+  });
+
+  test("are never held twice", () => {
+    const workspace = new Workspace();
+    const held = new Set<ArrayBuffer>();
+    for (let round = 0; round < 500; round++) {
+      const block = workspace.take((round * 37) % 900);
+      expect(held).not.toContain(block);
+      held.add(block);
+      if (round % 3 === 0) {
+        const [first] = held;
+        held.delete(first!);
+        workspace.give(first!);
+      }
+    }
+  });
+
+  test("are forgotten when the workspace is cleared", () => {
+    const workspace = new Workspace();
+    const [free, held] = [workspace.take(100), workspace.take(100)];
+    workspace.give(free);
+    workspace.clear();
+    expect(workspace.take(100)).not.toBe(free);
+    workspace.give(held);
+    expect(workspace.take(100)).toBe(held);
+  });
+});
+
+test("held bytes are those taken and not given back", () => {
+  const workspace = new Workspace();
+  expect(workspace.heldBytes).toBe(0);
+  const [small, large] = [workspace.take(1), workspace.take(1_000_000)];
+  expect(workspace.heldBytes).toBe(small.byteLength + large.byteLength);
+  workspace.give(small);
+  expect(workspace.heldBytes).toBe(large.byteLength);
+  workspace.take(1);
+  workspace.give(large);
+  expect(workspace.heldBytes).toBe(small.byteLength);
+});
+
+test("what is given twice, or comes from elsewhere, is refused", () => {
+  const workspace = new Workspace();
+  const block = workspace.take(300);
+  workspace.give(block);
+  expect(() => workspace.give(block)).toThrow("released twice");
+  expect(() => workspace.give(new ArrayBuffer(256))).toThrow("did not come from this engine");
+  expect(() => workspace.give(new Workspace().take(300))).toThrow("did not come from this engine");
+  expect(workspace.heldBytes).toBe(0);
+  expect(workspace.take(300)).not.toBe(workspace.take(300));
+});

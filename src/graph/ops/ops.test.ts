@@ -1,0 +1,211 @@
+import { readdirSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { gradients } from "../gradient.ts";
+import { interpret } from "../interpreter.ts";
+import { defineProgram } from "../program.ts";
+import { input, type Tensor, type Value } from "../tensor.ts";
+import { opCases } from "../testing/cases.ts";
+import { type Differentiated, derivatives, type OpCase, wholeProgram } from "../testing/op-case.ts";
+import { largestError, randomValues } from "../testing/values.ts";
+import * as elementwise from "./elementwise.ts";
+import * as indexing from "./indexing.ts";
+import * as matmul from "./matmul.ts";
+import * as reduce from "./reduce.ts";
+import * as shape from "./shape.ts";
+import * as softmax from "./softmax.ts";
+
+describe("the table of cases", () => {
+  test("covers every constructor under ops/", () => {
+    const modules = {
+      "elementwise.ts": elementwise,
+      "indexing.ts": indexing,
+      "matmul.ts": matmul,
+      "reduce.ts": reduce,
+      "shape.ts": shape,
+      "softmax.ts": softmax,
+    };
+    const files = readdirSync(new URL(".", import.meta.url)).filter((file) => !file.endsWith(".test.ts"));
+    expect(Object.keys(modules).sort()).toEqual(files.sort());
+    const notConstructors = ["evaluateBinary", "isPlaced"];
+    const exported = Object.values(modules).flatMap(Object.keys);
+    const covered = new Set(opCases.flatMap(({ covers }) => covers));
+    expect([...covered, ...notConstructors].sort()).toEqual(exported.sort());
+  });
+
+  test("reaches every op", () => {
+    const reached = opCases.flatMap((opCase) => wholeProgram(opCase).nodes.flatMap(({ op }) => (op ? [op.name] : [])));
+    expect([...new Set(reached)].sort()).toEqual([
+      "add",
+      "addPlaced",
+      "constant",
+      "divide",
+      "exp",
+      "expandLike",
+      "log",
+      "logSoftmax",
+      "matmul",
+      "multiply",
+      "negate",
+      "pick",
+      "place",
+      "reshape",
+      "rotateHalf",
+      "rotateHalfBack",
+      "sigmoid",
+      "softmax",
+      "softplus",
+      "sqrt",
+      "stopGradient",
+      "subtract",
+      "sum",
+      "transpose",
+    ]);
+  });
+
+  test("has no title twice", () => {
+    expect(new Set(opCases.map(({ title }) => title)).size).toBe(opCases.length);
+  });
+});
+
+describe("gradients equal central differences in float64", () => {
+  const cases = opCases.filter(({ stopsGradient }) => !stopsGradient);
+  test.each(cases.map((opCase) => [opCase.title, opCase] as const))("%s", (_, opCase) => {
+    const { first, second } = derivatives(opCase);
+    expect(gradientError(first, opCase)).toBeLessThan(1e-8);
+    expect(gradientError(second, opCase)).toBeLessThan(1e-8);
+  });
+
+  test("what stopGradient returns is a constant for the gradient", () => {
+    const x = input([3]);
+    const dy = input([3]);
+    const held = elementwise.stopGradient(elementwise.exp(x));
+    const [dx] = gradients([[elementwise.multiply(x, held), dy]], [x]);
+    const values = randomValues({ x, dy });
+    const expected = Array.from(values.x!.data, (value, index) => Math.exp(value) * values.dy!.data[index]!);
+    expect(largestError(evaluate(dx!, { x, dy }, values), expected)).toBeLessThan(1e-15);
+    expect(gradients([[elementwise.stopGradient(x), dy]], [x])).toEqual([undefined]);
+  });
+});
+
+/** The largest relative difference between the gradients and differences of `Σ outputs · cotangents` in every element. */
+function gradientError({ inputs, outputs, cotangents, gradients }: Differentiated, opCase: OpCase): number {
+  const values = randomValues(inputs, { ...opCase, lengths: opCase.lengths?.[0] });
+  const actual = interpret(defineProgram("gradients", inputs, gradients), values);
+  const program = defineProgram("outputs", inputs, outputs);
+  const total = (changed: Record<string, Value>) =>
+    Object.entries(interpret(program, changed)).reduce(
+      (sum, [name, { data }]) => sum + dot(data, changed[cotangents[name]!]!.data),
+      0,
+    );
+  const errors = Object.entries(inputs).flatMap(([name, { type }]) => {
+    const { shape, data } = values[name]!;
+    // The cotangents of this level only scale the outputs.
+    if (type === "int" || Object.values(cotangents).includes(name)) return [];
+    const at = (index: number, step: number) => {
+      const moved = Float64Array.from(data);
+      moved[index]! += step;
+      return total({ ...values, [name]: { shape, data: moved } });
+    };
+    const step = 1e-3;
+    const differences = Array.from(data, (_, index) => {
+      const [near, far] = [step, 2 * step].map((distance) => at(index, distance) - at(index, -distance));
+      return (8 * near! - far!) / (12 * step);
+    });
+    return largestError(actual[name]?.data ?? new Float64Array(data.length), differences);
+  });
+  return Math.max(...errors);
+}
+
+function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  return Array.from(a).reduce((sum, value, index) => sum + value * b[index]!, 0);
+}
+
+function evaluate(tensor: Tensor, inputs: Record<string, Tensor>, values: Record<string, Value>): ArrayLike<number> {
+  return interpret(defineProgram("test", inputs, { tensor }), values).tensor!.data;
+}
+
+// The interpreter and ONNX Runtime agree on the ops; what the constructors make of them is checked by hand.
+describe("values", () => {
+  const row = input([1, 4]);
+  const matrix = input([2, 3]);
+  const labels = input([2], "int");
+  const picks = input([2]);
+  const values = {
+    row: { shape: [1, 4], data: Float64Array.of(1, 2, 3, 4) },
+    matrix: { shape: [2, 3], data: Float64Array.of(1, 2, 3, 4, 5, 6) },
+    labels: { shape: [2], data: Int32Array.of(2, 0) },
+    picks: { shape: [2], data: Float64Array.of(10, 20) },
+  };
+  const { add, scale } = elementwise;
+  const placed = gradients([[indexing.pick(matrix, labels), picks]], [matrix])[0]!;
+  const product = matmul.matmul(matrix, matrix, { transposeB: true });
+  const ones = reduce.expandLike(elementwise.constant(1), product);
+  test.each([
+    ["rotateHalf", shape.rotateHalf(row), [-3, -4, 1, 2]],
+    ["rotateHalf back", shape.rotateHalf(row, -1), [3, 4, -1, -2]],
+    ["transpose", shape.transpose(matrix, [1, 0]), [1, 4, 2, 5, 3, 6]],
+    ["reshape", shape.reshape(matrix, [3, 2]), [1, 2, 3, 4, 5, 6]],
+    ["sum over rows", reduce.sum(matrix, [0]), [5, 7, 9]],
+    ["mean", reduce.mean(matrix), [2, 5]],
+    ["expandLike", reduce.expandLike(reduce.sum(matrix, [1], { keepDimensions: true }), matrix), [6, 6, 6, 15, 15, 15]],
+    ["pick", indexing.pick(matrix, labels), [3, 4]],
+    ["place", placed, [0, 0, 10, 20, 0, 0]],
+    ["addPlaced", indexing.addPlaced(matrix, placed), [1, 2, 13, 24, 5, 6]],
+    ["add of placed values, left", add(placed, matrix), [1, 2, 13, 24, 5, 6]],
+    ["add of placed values, right", add(matrix, placed), [1, 2, 13, 24, 5, 6]],
+    ["add of placed values on both sides", add(placed, placed), [0, 0, 20, 40, 0, 0]],
+    ["add of placed values and a number, left", add(placed, elementwise.constant(1)), [1, 1, 11, 21, 1, 1]],
+    ["add of placed values and a number, right", add(elementwise.constant(1), placed), [1, 1, 11, 21, 1, 1]],
+    ["scale", scale(matrix, -2), [-2, -4, -6, -8, -10, -12]],
+    ["scale by zero", scale(matrix, 0), [0, 0, 0, 0, 0, 0]],
+    ["square", elementwise.square(matrix), [1, 4, 9, 16, 25, 36]],
+    ["silu", elementwise.silu(scale(row, 0)), [0, 0, 0, 0]],
+    ["subtract", elementwise.subtract(row, elementwise.constant(1)), [0, 1, 2, 3]],
+    ["divide", elementwise.divide(row, elementwise.constant(2)), [0.5, 1, 1.5, 2]],
+    ["unbroadcast to a row", elementwise.unbroadcast(matrix, [3]), [5, 7, 9]],
+    ["unbroadcast to a column", elementwise.unbroadcast(matrix, [2, 1]), [6, 15]],
+    ["matmul", product, [14, 32, 32, 77]],
+    [
+      "matmul of the transposed",
+      matmul.matmul(matrix, matrix, { transposeA: true }),
+      [17, 22, 27, 22, 29, 36, 27, 36, 45],
+    ],
+    ["accumulate a product", matmul.accumulate(ones, product), [15, 33, 33, 78]],
+    ["accumulate an accumulated product", matmul.accumulate(ones, matmul.accumulate(ones, product)), [16, 34, 34, 79]],
+    ["accumulate anything", matmul.accumulate(ones, scale(product, 2)), [29, 65, 65, 155]],
+    ["linear with a bias", matmul.linear(matrix, matrix, reduce.sum(matrix, [1])), [20, 47, 38, 92]],
+  ])("%s", (_, tensor, expected) => {
+    expect(Array.from(evaluate(tensor, { row, matrix, labels, picks }, values))).toEqual(expected);
+  });
+});
+
+describe("what does not fit is refused when the graph is built", () => {
+  const matrix = input([2, 3]);
+  const batched = input([4, 2, 3]);
+  test.each([
+    ["broadcasting", () => elementwise.add(matrix, input([2])), "shapes [2, 3] and [2] do not broadcast"],
+    ["two symbolic lengths", () => elementwise.add(input(["n"]), input(["m"])), "shapes [n] and [m] do not broadcast"],
+    ["inner lengths", () => matmul.matmul(matrix, matrix), "[2, 3] and [2, 3] have different inner lengths"],
+    ["batch axes", () => matmul.matmul(batched, input([3, 3, 2])), "shapes [4] and [3] do not broadcast"],
+    [
+      "a sum to add to a batched product",
+      () => matmul.matmul(batched, input([3, 2]), { plus: input([2]) }),
+      "matmul: `plus` needs a product of two plain matrices",
+    ],
+    [
+      "a sum larger than the product",
+      () => matmul.matmul(matrix, input([3, 2]), { plus: input([5, 2, 2]) }),
+      "[5, 2, 2] cannot be added to a product [2, 2]",
+    ],
+    ["a reshape with two unknowns", () => shape.reshape(matrix, ["n", "m"]), "more than one symbolic length"],
+    ["a reshape of another count", () => shape.reshape(matrix, [4, 2]), "reshape [2, 3] to [4, 2]"],
+    ["an odd width to rotate", () => shape.rotateHalf(matrix), "the last length of [2, 3] must be even"],
+    ["a symbolic width to rotate", () => shape.rotateHalf(input(["n"])), "the last length of [n] must be even"],
+    ["a mean over a symbolic length", () => reduce.mean(input([2, "n"])), "mean needs a last axis of known length"],
+    ["labels for other rows", () => indexing.pick(matrix, input([3], "int")), "pick: [3] labels for [2, 3]"],
+    ["labels of a vector", () => indexing.pick(input([3]), input([3], "int")), "pick: [3] labels for [3]"],
+    ["expanding to a smaller shape", () => reduce.expandLike(matrix, input([1, 3])), "expandLike [2, 3] to [1, 3]"],
+  ])("%s", (_, build, message) => {
+    expect(build).toThrow(message);
+  });
+});

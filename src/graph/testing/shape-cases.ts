@@ -1,0 +1,56 @@
+import { multiply, square } from "../ops/elementwise.ts";
+import { reshape, rotateHalf, transpose } from "../ops/shape.ts";
+import { formatShape } from "../tensor.ts";
+import { lengths, type OpCase } from "./op-case.ts";
+
+export const shapeCases: OpCase[] = [
+  ...(
+    [
+      [
+        [2, 6],
+        [3, 4],
+      ],
+      [[2, 6], [12]],
+      [
+        ["n", 6],
+        ["n", 2, 3],
+      ],
+      [["n", 2, 3], ["n * 6"]],
+      [[1, 1], []],
+      [[], [1, 1]],
+    ] as const
+  ).map(
+    ([from, to]): OpCase => ({
+      covers: ["reshape"],
+      title: `reshape ${formatShape(from)} to ${formatShape(to)}`,
+      inputs: { x: from, weight: to },
+      build: ({ x, weight }) => multiply(reshape(x!, to), weight!),
+      lengths: lengths.map(({ n }) => ({ n, "n * 6": n * 6 })),
+    }),
+  ),
+  ...[
+    [0, 1, 2],
+    [2, 1, 0],
+    [1, 2, 0],
+    [2, 0, 1],
+  ].map(
+    (order): OpCase => ({
+      covers: ["transpose"],
+      title: `transpose to [${order}]`,
+      inputs: { x: ["n", 2, 4] },
+      build: ({ x }) => square(transpose(x!, order)),
+      lengths,
+    }),
+  ),
+  ...([1, -1] as const).flatMap((direction) =>
+    ([[4], ["n", 6], [2, 3, 2]] as const).map(
+      (shape): OpCase => ({
+        covers: ["rotateHalf"],
+        title: `rotateHalf ${formatShape(shape)}, direction ${direction}`,
+        inputs: { x: shape },
+        build: ({ x }) => multiply(x!, rotateHalf(x!, direction)),
+        lengths,
+      }),
+    ),
+  ),
+];

@@ -20,6 +20,7 @@ interface StepOptions {
   threads: number;
   lr: number;
   microbatchTokens: number;
+  activationCheckpointing: boolean;
   forward: boolean;
   json: boolean;
 }
@@ -39,6 +40,7 @@ export function stepCommand(): Command {
     .option("--threads <count>", "threads", number, 2)
     .option("--lr <rate>", "AdamW's learning rate; 0 leaves the weights alone", number, 0)
     .option("--microbatch-tokens <count>", "tokens computed together", number, 2048)
+    .option("--activation-checkpointing", "compute activations again in the backward pass", false)
     .option("--forward", "score only: no gradients", false)
     .option("--json", "print one line of JSON", false)
     .action(step);
@@ -60,7 +62,8 @@ async function step(options: StepOptions): Promise<void> {
     schedule: { learningRate: options.lr },
     totalSteps: options.steps + 1,
     maxGradientNorm: 10,
-    microbatchTokens: options.microbatchTokens,
+    microbatch: { tokens: options.microbatchTokens },
+    activationCheckpointing: options.activationCheckpointing,
   });
   const seconds: number[] = [];
   let first: { loss: number; gradientNorm: number; scored: ScoredExample[] } | undefined;
@@ -81,8 +84,8 @@ async function once(trainer: Trainer, examples: TokenizedExample[], { forward, l
     return { loss, gradientNorm: 0, scored };
   }
   if (lr === 0) return trainer.gradients(examples);
-  const { examples: scored, ...result } = await trainer.step(examples);
-  return { ...result, scored };
+  const { examples: scored, loss, gradientNorm } = (await trainer.step(examples))!;
+  return { loss, gradientNorm, scored };
 }
 
 function report(

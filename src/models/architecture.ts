@@ -17,6 +17,11 @@ export interface Architecture {
     readonly attentionInput: Section;
     /** query, key, value of one row and its mask [length, length] to context [length, heads * headWidth]. */
     readonly attention: Section;
+    /**
+     * One query per sequence [sequences, heads * headWidth] against cached keys and values [length, sequences, keyValueHeads, headWidth],
+     * with a mask [sequences, 1, 1, length]: generation, one token at a time.
+     */
+    readonly cachedAttention: Section;
     /** x and context to output [tokens, width]: the rest of the block. */
     readonly attentionOutput: Section;
     /** The last norm. */

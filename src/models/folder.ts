@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { z } from "zod";
@@ -69,6 +70,13 @@ export async function openModelFolder(path: string): Promise<ModelFolder> {
       return readTensor(opened, name, into);
     },
   };
+}
+
+/** The model folder that a path means: the path itself, or the trained model of the run in it. */
+export function modelPath(path: string): string {
+  const trained = join(path, "model");
+  const isRun = !existsSync(join(path, fileNames.configuration)) && existsSync(join(trained, fileNames.configuration));
+  return isRun ? trained : path;
 }
 
 /** Reads all parameters as float32, in the order of `parameterShapes`. Throws UserError for NaN and infinity. */

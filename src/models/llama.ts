@@ -40,6 +40,7 @@ export function llama(configuration: LlamaConfiguration): Architecture {
     sections: {
       attentionInput: attentionInput(configuration),
       attention: attention(configuration),
+      cachedAttention: cachedAttention(configuration),
       attentionOutput: attentionOutput(configuration),
       finalNorm: finalNorm(configuration),
     },
@@ -111,6 +112,22 @@ function attention(c: LlamaConfiguration): Section {
     // The probabilities are quadratic in the length, so they are computed again.
     saved: {},
   };
+}
+
+/** One query per sequence against the keys and values of all positions so far, which come position by position. */
+function cachedAttention(c: LlamaConfiguration): Section {
+  const query = input(["sequences", c.heads * c.headWidth]);
+  const key = input(["length", "sequences", c.keyValueHeads, c.headWidth]);
+  const value = input(["length", "sequences", c.keyValueHeads, c.headWidth]);
+  const mask = input(["sequences", 1, 1, "length"]);
+  // To [sequences, groups, perGroup, headWidth] and [sequences, groups, length, headWidth].
+  const queries = reshape(query, ["sequences", c.keyValueHeads, c.heads / c.keyValueHeads, c.headWidth]);
+  const [keys, values] = [key, value].map((cached) => transpose(cached, [1, 2, 0, 3])) as [Tensor, Tensor];
+  const scores = matmul(queries, keys, { transposeB: true });
+  const probabilities = softmax(add(scale(scores, c.headWidth ** -0.5), mask));
+  const context = reshape(matmul(probabilities, values), ["sequences", c.heads * c.headWidth]);
+  const inputs = { query, key, value };
+  return { name: "cached attention", inputs, constants: { mask }, parameters: {}, outputs: { context }, saved: {} };
 }
 
 function attentionOutput(c: LlamaConfiguration): Section {

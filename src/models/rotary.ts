@@ -1,3 +1,4 @@
+import type { Engine, FloatValue } from "../engine/engine.ts";
 import type { Rope } from "./rope-configuration.ts";
 
 /**
@@ -21,4 +22,22 @@ function llama3Frequency(frequency: number, scaling: Extract<Rope["ropeScaling"]
   if (turns > scaling.highFrequencyFactor) return frequency;
   const kept = (turns - scaling.lowFrequencyFactor) / (scaling.highFrequencyFactor - scaling.lowFrequencyFactor);
   return ((1 - kept) * frequency) / scaling.factor + kept * frequency;
+}
+
+/** Cosines and sines of the rotary angles of tokens at `positions`, each [tokens, 1, rotaryWidth]. */
+export function rotaryTables(
+  engine: Engine,
+  { rotaryWidth, rotaryFrequencies: frequencies }: { rotaryWidth: number; rotaryFrequencies: Float64Array },
+  positions: Int32Array,
+): { cos: FloatValue; sin: FloatValue } {
+  const table = (wave: (angle: number) => number) => {
+    const value = engine.allocate([positions.length, 1, rotaryWidth]);
+    for (const [token, position] of positions.entries()) {
+      for (let column = 0; column < rotaryWidth; column++) {
+        value.data[token * rotaryWidth + column] = wave(position * frequencies[column]!);
+      }
+    }
+    return value;
+  };
+  return { cos: table(Math.cos), sin: table(Math.sin) };
 }

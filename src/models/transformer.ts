@@ -3,6 +3,7 @@ import { type Engine, type Executable, type FloatValue, rows } from "../engine/e
 import { addRows, gatherRows, zeros } from "../engine/rows.ts";
 import { backwardProgram, forwardProgram, gradientName } from "../graph/section.ts";
 import type { Architecture } from "./architecture.ts";
+import { rotaryTables } from "./rotary.ts";
 
 /** Values by the checkpoint's names: weights, or their gradients. */
 export type Parameters = ReadonlyMap<string, FloatValue>;
@@ -38,8 +39,9 @@ interface Tables {
 export class Transformer {
   readonly architecture: Architecture;
   readonly #engine: Engine;
-  readonly #forward: Record<SectionName, { saving: Executable; plain: Executable }>;
-  readonly #backward: Record<SectionName, Executable>;
+  /** The forward programs of each section, with and without what a backward pass needs. */
+  readonly programs: Readonly<Record<SectionName, { saving: Executable; plain: Executable }>>;
+  readonly #backward: Record<Exclude<SectionName, "cachedAttention">, Executable>;
   #tables: { batch: PackedBatch; tables: Tables } | undefined;
 
   constructor(engine: Engine, architecture: Architecture) {
@@ -50,9 +52,10 @@ export class Transformer {
       saving: engine.compile(forwardProgram(sections[name], { save: true })),
       plain: engine.compile(forwardProgram(sections[name], { save: false })),
     });
-    this.#forward = {
+    this.programs = {
       attentionInput: forward("attentionInput"),
       attention: forward("attention"),
+      cachedAttention: forward("cachedAttention"),
       attentionOutput: forward("attentionOutput"),
       finalNorm: forward("finalNorm"),
     };
@@ -84,8 +87,8 @@ export class Transformer {
       else layers.push({ x, ...saved });
       x = output;
     }
-    const program = this.#forward.finalNorm.plain;
-    const { hidden } = await program.run({ x, ...this.#layerParameters("finalNorm", parameters, 0) });
+    const program = this.programs.finalNorm.plain;
+    const { hidden } = await program.run({ x, ...sectionParameters(this.architecture, "finalNorm", parameters, 0) });
     if (save === "nothing") this.#engine.release(x);
     return { hidden: hidden!, saved: save === "nothing" ? undefined : { layers, last: x } };
   }
@@ -100,16 +103,16 @@ export class Transformer {
   ): Promise<{ output: FloatValue; saved: Values }> {
     const engine = this.#engine;
     const { sources, masks, ...rotary } = this.#tablesOf(batch);
-    const inputs = { x, ...rotary, ...this.#layerParameters("attentionInput", parameters, layer) };
-    const projections = await this.#forward.attentionInput.plain.run(inputs);
+    const inputs = { x, ...rotary, ...sectionParameters(this.architecture, "attentionInput", parameters, layer) };
+    const projections = await this.programs.attentionInput.plain.run(inputs);
     const context = await this.#attend(batch, masks, projections);
     // Behind the last attention only the scored positions matter.
     const scored = layer === this.architecture.layers - 1;
     const [residual, attended] = scored
       ? [gatherRows(engine, x, sources), gatherRows(engine, context, sources)]
       : [x, context];
-    const program = this.#forward.attentionOutput[save ? "saving" : "plain"];
-    const weights = this.#layerParameters("attentionOutput", parameters, layer);
+    const program = this.programs.attentionOutput[save ? "saving" : "plain"];
+    const weights = sectionParameters(this.architecture, "attentionOutput", parameters, layer);
     const { output, ...saved } = await program.run({ x: residual, context: attended, ...weights });
     if (scored) for (const used of [residual, context]) engine.release(used);
     if (save) return { output: output!, saved: { ...projections, context: attended, ...saved } };
@@ -170,11 +173,17 @@ export class Transformer {
     engine.release(dx);
   }
 
+  /** Releases a forward pass whose backward pass is not wanted. */
+  release({ hidden, saved }: ForwardPass): void {
+    const layers = saved?.layers.flatMap((layer) => Object.values(layer)) ?? [];
+    for (const value of [hidden, ...layers, ...(saved ? [saved.last] : [])]) this.#engine.release(value);
+  }
+
   /** What a layer saved, computed again where only its input was. */
   async #savedOf(parameters: Parameters, batch: PackedBatch, layer: number, saved: Values) {
     let all = saved;
-    if (!saved["query"]) {
-      const again = await this.#runLayer(parameters, batch, layer, saved["x"]!, true);
+    if (!saved.query) {
+      const again = await this.#runLayer(parameters, batch, layer, saved.x!, true);
       this.#engine.release(again.output);
       all = { ...saved, ...again.saved };
     }
@@ -187,7 +196,7 @@ export class Transformer {
     for (const [index, row] of batch.rows.entries()) {
       const view = (value: FloatValue) => rows(value, row.start, row.start + row.length);
       const inputs = Object.fromEntries(Object.entries(flat).map(([name, value]) => [name, view(value)]));
-      await this.#forward.attention.plain.run({ ...inputs, mask: masks[index]! }, { context: view(context) });
+      await this.programs.attention.plain.run({ ...inputs, mask: masks[index]! }, { context: view(context) });
     }
     return context;
   }
@@ -217,25 +226,14 @@ export class Transformer {
     outputs: Values = {},
   ): Promise<Values> {
     const totals = Object.fromEntries(
-      Object.entries(this.#layerParameters(section, gradients, layer)).map(([name, value]) => [
+      Object.entries(sectionParameters(this.architecture, section, gradients, layer)).map(([name, value]) => [
         gradientName(name),
         value,
       ]),
     );
     return this.#backward[section].run(
-      { ...inputs, ...this.#layerParameters(section, parameters, layer), ...totals },
+      { ...inputs, ...sectionParameters(this.architecture, section, parameters, layer), ...totals },
       { ...totals, ...outputs },
-    );
-  }
-
-  #layerParameters(
-    section: "attentionInput" | "attentionOutput" | "finalNorm",
-    parameters: Parameters,
-    layer: number,
-  ): Values {
-    const names = Object.keys(this.architecture.sections[section].parameters);
-    return Object.fromEntries(
-      names.map((name) => [name, parameters.get(this.architecture.parameterName(section, name, layer))!]),
     );
   }
 
@@ -250,16 +248,7 @@ export class Transformer {
   }
 }
 
-function makeTables(engine: Engine, { rotaryWidth, rotaryFrequencies }: Architecture, batch: PackedBatch): Tables {
-  const [cos, sin] = [Math.cos, Math.sin].map((wave) => {
-    const table = engine.allocate([batch.tokens.length, 1, rotaryWidth]);
-    batch.positions.forEach((position, token) => {
-      for (let column = 0; column < rotaryWidth; column++) {
-        table.data[token * rotaryWidth + column] = wave(position * rotaryFrequencies[column]!);
-      }
-    });
-    return table;
-  }) as [FloatValue, FloatValue];
+function makeTables(engine: Engine, architecture: Architecture, batch: PackedBatch): Tables {
   const shared = new Map<string, FloatValue>();
   const masks = batch.rows.map((row) => {
     const key = [row.promptLength, ...row.responseLengths].join(" ");
@@ -268,5 +257,19 @@ function makeTables(engine: Engine, { rotaryWidth, rotaryFrequencies }: Architec
     shared.set(key, mask);
     return mask;
   });
-  return { cos, sin, masks, sources: Int32Array.from(batch.entries, (entry) => entry.source) };
+  const sources = Int32Array.from(batch.entries, (entry) => entry.source);
+  return { ...rotaryTables(engine, architecture, batch.positions), masks, sources };
+}
+
+/** The parameters of a section in one layer, by the section's names. */
+export function sectionParameters(
+  architecture: Architecture,
+  section: "attentionInput" | "attentionOutput" | "finalNorm",
+  parameters: Parameters,
+  layer: number,
+): Values {
+  const names = Object.keys(architecture.sections[section].parameters);
+  return Object.fromEntries(
+    names.map((name) => [name, parameters.get(architecture.parameterName(section, name, layer))!]),
+  );
 }

@@ -1,0 +1,56 @@
+import { Command } from "commander";
+import { readRecipe } from "../recipe/parse.ts";
+import { type TrainResult, train } from "../train/run.ts";
+import { progressReporter } from "./progress.ts";
+
+const interrupted = 130;
+
+/**
+ * `tokenwise train`.
+ *
+ * @param exit takes the exit code where it is not 0
+ */
+export function trainCommand(exit: (code: number) => void): Command {
+  return new Command("train")
+    .description("train a model as a recipe says: supervised, or on preference pairs (DPO, IPO, TDPO1, TDPO2)")
+    .argument("<recipe>", "YAML file; paths in it are relative to the working directory")
+    .option("--set <key=value...>", "change settings of the recipe, e.g. --set objective.beta=0.2 seed=1")
+    .option("--resume", "continue the run in the recipe's output folder from its newest checkpoint", false)
+    .option("--overwrite", "replace the run in the recipe's output folder", false)
+    .option("--dry-run", "check recipe, model and data, say what would be done, and stop", false)
+    .addHelpText("after", "\nExample:\n  tokenwise train recipes/hh-tdpo2.yaml --set learningRate=1e-5 output=runs/try")
+    .action(async (file: string, options: { set?: string[]; resume: boolean; overwrite: boolean; dryRun: boolean }) => {
+      const recipe = await readRecipe(file, options.set);
+      const { resume, overwrite, dryRun } = options;
+      const result = await untilInterrupted((signal) =>
+        train(recipe, { resume, overwrite, dryRun, signal, reporter: progressReporter() }),
+      );
+      console.log(describe(result));
+      if (result.status === "stopped") exit(interrupted);
+    });
+}
+
+/** Runs `work` with a signal that the first Ctrl-C aborts; the second one ends the process. */
+async function untilInterrupted<Result>(work: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
+  const controller = new AbortController();
+  const interrupt = () => {
+    if (controller.signal.aborted) process.exit(interrupted);
+    process.stderr.write("\nstopping: a checkpoint will be written (press Ctrl-C again to stop at once)\n");
+    controller.abort();
+  };
+  const signals = ["SIGINT", "SIGTERM"] as const;
+  for (const signal of signals) process.on(signal, interrupt);
+  try {
+    return await work(controller.signal);
+  } finally {
+    for (const signal of signals) process.off(signal, interrupt);
+  }
+}
+
+function describe({ status, step, model, checkpoint }: TrainResult): string {
+  if (status === "finished") return `model: ${model}`;
+  if (status === "checked") return "the recipe is good";
+  return checkpoint
+    ? `stopped after step ${step}; continue with --resume from ${checkpoint}`
+    : "stopped before the first step; nothing was written";
+}

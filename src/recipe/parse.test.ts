@@ -1,0 +1,130 @@
+import { describe, expect, test } from "vitest";
+import { UserError } from "../errors.ts";
+import { parseRecipe, placeInRecipe } from "./parse.ts";
+
+const text = `
+# A comment.
+model: models/base
+output: runs/one
+data:
+  train: [a.jsonl, b.jsonl]
+  heldOut: 0.1
+objective: { name: tdpo2 }
+learningRate: 5e-6
+epochs: 3
+`;
+
+test("fills in the defaults", () => {
+  const recipe = parseRecipe(text, "r.yaml");
+  expect(recipe).toEqual({
+    model: "models/base",
+    output: "runs/one",
+    seed: 0,
+    data: {
+      train: ["a.jsonl", "b.jsonl"],
+      heldOut: 0.1,
+      format: "pairs",
+      columns: {},
+      onBadPair: "error",
+      truncation: "keep_end",
+      pack: false,
+    },
+    objective: { name: "tdpo2", beta: 0.1, alpha: 0.5 },
+    optimizer: { name: "adamw", beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 },
+    learningRate: 5e-6,
+    warmupSteps: 0,
+    schedule: "constant",
+    maxGradientNorm: 10,
+    batchSize: 64,
+    epochs: 3,
+    microbatch: { tokens: 2048 },
+    activationCheckpointing: false,
+    evaluation: { atStart: true, examples: 256 },
+    checkpoints: { everyMinutes: 10, keep: 1 },
+    logging: { everySteps: 1, minimumSeconds: 0 },
+    dtype: "float32",
+  });
+});
+
+test("takes a byte order mark and Windows line ends", () => {
+  const windows = `\uFEFF${text.replaceAll("\n", "\r\n")}`;
+  expect(parseRecipe(windows, "r.yaml")).toEqual(parseRecipe(text, "r.yaml"));
+  expect(() => parseRecipe(`${windows}foo: 1\r\n`, "r.yaml")).toThrow("r.yaml:11:1: foo: unknown key");
+});
+
+describe("overrides", () => {
+  const objectiveOf = (...overrides: string[]) => parseRecipe(text, "r.yaml", overrides).objective;
+
+  test("replace, add, nest and take out", () => {
+    const recipe = parseRecipe(text, "r.yaml", [
+      ...["objective.alpha=0.7", "evaluation.everySteps=5", "steps=10", "epochs=", "data.train=c.jsonl"],
+      "output=runs/a=b",
+    ]);
+    expect(recipe.objective).toEqual({ name: "tdpo2", beta: 0.1, alpha: 0.7 });
+    expect(recipe.evaluation).toEqual({ everySteps: 5, atStart: true, examples: 256 });
+    expect([recipe.steps, recipe.epochs, recipe.data.train]).toEqual([10, undefined, "c.jsonl"]);
+    expect(recipe.output).toBe("runs/a=b");
+  });
+
+  test("later ones win, also inside of earlier ones", () => {
+    expect(objectiveOf("objective={name: dpo}", "objective.beta=0.2", "objective.beta=0.3")).toMatchObject({
+      name: "dpo",
+      beta: 0.3,
+    });
+  });
+
+  test("are where their own mistakes are", () => {
+    expect(() => objectiveOf("objective={name: dpo}", "objective.alpha=1")).toThrow(
+      "--set objective.alpha=1: objective.alpha: unknown key; it belongs to `name: tdpo2`",
+    );
+    expect(() => objectiveOf("init={}", "model=")).toThrow(/^--set init={}: init.architecture: /);
+    expect(() => objectiveOf("steps=5")).toThrow("--set steps=5: steps: `epochs` already says how long to train");
+  });
+});
+
+describe("where a mistake is", () => {
+  test.each<[string, string, string]>([
+    ["name: tdpo2", "name: tdpo3", "r.yaml:8:20: objective.name: must be one of sft, dpo, ipo, tdpo1, tdpo2, found"],
+    ["heldOut: 0.1", "heldOut: -1", "r.yaml:7:12: data.heldOut: must be at least 0, found -1"],
+    ["a.jsonl", "3", "r.yaml:6:10: data.train: must be a text or a list of texts"],
+    ["learningRate: 5e-6\n", "", "r.yaml: learningRate: is missing"],
+    ["{ name: tdpo2 }", "{}", "r.yaml:8:12: objective.name: is missing; give one of sft, dpo"],
+    ["{ name: tdpo2 }", "dpo", 'r.yaml:8:12: objective: must be a group of keys, found "dpo"; write its keys below it'],
+    ["epochs: 3", "epochs: .inf", "r.yaml:10:9: epochs: must be a number, found Infinity"],
+  ])("%j as %j", (right, wrong, message) => {
+    expect(() => parseRecipe(text.replace(right, wrong), "r.yaml")).toThrow(message);
+  });
+
+  test("an unknown key is told before the missing one that it was meant to be, and all are counted", () => {
+    expect(() => parseRecipe(text.replace("learningRate", "learningrate"), "r.yaml")).toThrow(
+      "r.yaml:9:1: learningrate: unknown key (and 1 more); did you mean `learningRate`?",
+    );
+  });
+
+  test.each([
+    ["max_length", "data.maxLength"],
+    ["everyMinutes", "checkpoints.everyMinutes"],
+    ["batch_size", "batchSize"],
+    ["max_grad_norm", "maxGradientNorm"],
+  ])("%s: did you mean %s?", (key, suggestion) => {
+    expect(() => parseRecipe(`${text}${key}: 1\n`, "r.yaml")).toThrow(`did you mean \`${suggestion}\`?`);
+  });
+
+  test("no suggestion where nothing is like it", () => {
+    expect(() => parseRecipe(`${text}quantization: 1\n`, "r.yaml")).toThrow(
+      /^r\.yaml:11:1: quantization: unknown key$/,
+    );
+  });
+
+  test("is found again for problems that show later", () => {
+    const recipe = parseRecipe(text, "r.yaml", ["seed=4"]);
+    const placed = (field: string) => (placeInRecipe(recipe, new UserError("is wrong", { field })) as Error).message;
+    expect(placed("heldOut")).toBe("r.yaml:7:12: heldOut: is wrong");
+    expect(placed("data.heldOut")).toBe("r.yaml:7:12: data.heldOut: is wrong");
+    expect(placed("seed")).toBe("--set seed=4: seed: is wrong");
+    expect(placed("maxLength")).toBe("r.yaml:6:3: maxLength: is wrong");
+    const [placedAlready, fault] = [new UserError("is bad", { file: "a", field: "seed" }), new Error("a fault")];
+    expect(placeInRecipe(recipe, placedAlready)).toBe(placedAlready);
+    expect(placeInRecipe(recipe, fault)).toBe(fault);
+  });
+});

@@ -1,0 +1,124 @@
+import { readFile } from "node:fs/promises";
+import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument } from "yaml";
+import { UserError } from "../errors.ts";
+import { asUserError } from "../files.ts";
+import { describeIssue, type Issue } from "./issue.ts";
+import { firstConflict } from "./rules.ts";
+import { type Recipe, recipeSchema } from "./schema.ts";
+
+/**
+ * Reads a recipe file.
+ *
+ * @param overrides `key=value` settings that replace the file's, keys dotted (`objective.beta=0.2`), values in YAML; without a value, the
+ *   key is taken out
+ * @throws UserError with line and column for anything that is not a valid recipe.
+ */
+export async function readRecipe(file: string, overrides: readonly string[] = []): Promise<Recipe> {
+  const text = await readFile(file, "utf8").catch((error) => {
+    throw asUserError(error, file, "cannot read the recipe");
+  });
+  return parseRecipe(text, file, overrides);
+}
+
+/** Parses and checks the text of a recipe; `file` is named in errors. */
+export function parseRecipe(text: string, file: string, overrides: readonly string[] = []): Recipe {
+  const source = new RecipeSource(text, file);
+  for (const override of overrides) source.override(override);
+  const value = source.value();
+  const checked = recipeSchema.safeParse(value);
+  if (!checked.success) throw source.error(describeIssue(checked.error.issues, value));
+  const conflict = firstConflict(checked.data);
+  if (conflict) throw source.error(conflict);
+  sources.set(checked.data, source);
+  return checked.data;
+}
+
+/** Adds to an error that names a key of the recipe, and no file, where that key stands; any other error is returned as it is. */
+export function placeInRecipe(recipe: Recipe, error: unknown): unknown {
+  const source = sources.get(recipe);
+  if (!source || !(error instanceof UserError) || error.place.file || !error.place.field) return error;
+  const path = error.place.field.split(".");
+  // The data's own functions know their options, not that these are below `data` in a recipe.
+  const place = source.place(path[0]! in recipeSchema.shape ? path : ["data", ...path]);
+  return new UserError(error.message, { ...place, cause: error });
+}
+
+/** Where recipes came from, for problems that show later. */
+const sources = new WeakMap<Recipe, RecipeSource>();
+
+/** The text of a recipe with the settings that replace parts of it. */
+class RecipeSource {
+  readonly #file: string;
+  readonly #lines = new LineCounter();
+  readonly #document: Document;
+  readonly #overrides: { path: string[]; text: string }[] = [];
+
+  constructor(text: string, file: string) {
+    this.#file = file;
+    this.#document = parseDocument(text, { lineCounter: this.#lines });
+    const [error] = [...this.#document.errors, ...this.#document.warnings];
+    if (error) {
+      const message = error.message.split("\n")[0]!.replace(/ at line .*$/, "");
+      throw new UserError(`not valid YAML: ${message}`, { file, ...this.#position(error.pos[0]) });
+    }
+    if (!isMap(this.#document.contents))
+      throw new UserError("is not a recipe: it needs keys such as `model:` and `data:`", { file });
+  }
+
+  override(text: string): void {
+    const [, key, value] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
+    const place = { file: `--set ${text}` };
+    if (!key)
+      throw new UserError("is not a setting", { ...place, hint: "write key=value, such as objective.beta=0.2" });
+    const parsed = parseDocument(value!);
+    if (parsed.errors.length > 0) throw new UserError("the value is not valid YAML", place);
+    const path = key.split(".");
+    try {
+      const content = parsed.toJS();
+      if (content === null) this.#document.deleteIn(path);
+      else this.#document.setIn(path, this.#document.createNode(content));
+    } catch (cause) {
+      throw new UserError("the recipe has no place for this key", { ...place, cause });
+    }
+    this.#overrides.push({ path, text });
+  }
+
+  value(): unknown {
+    try {
+      return this.#document.toJS();
+    } catch (cause) {
+      throw new UserError(`not valid YAML: ${cause instanceof Error ? cause.message : cause}`, {
+        file: this.#file,
+        cause,
+      });
+    }
+  }
+
+  error({ path, atKey = false, problem, hint }: Issue): UserError {
+    const field = path.join(".");
+    return new UserError(problem, { ...this.place(path, atKey), ...(field && { field }), ...(hint && { hint }) });
+  }
+
+  /** Where a value (or, with `atKey`, the key itself) was given; for a missing value, its parent. */
+  place(path: readonly PropertyKey[], atKey = false): { file: string; line?: number; column?: number } {
+    const steps = path.map(String);
+    const override = this.#overrides.findLast(({ path: set }) =>
+      set.slice(0, steps.length).every((step, index) => step === steps[index]),
+    );
+    if (override && steps.length > 0) return { file: `--set ${override.text}` };
+    for (let length = steps.length; length > 0; length--) {
+      const parent = this.#document.getIn(steps.slice(0, length - 1), true);
+      const pair = isMap(parent)
+        ? parent.items.find(({ key }) => String(isScalar(key) ? key.value : key) === steps[length - 1])
+        : undefined;
+      const node = pair && (atKey && length === steps.length ? pair.key : (pair.value ?? pair.key));
+      if (isNode(node) && node.range) return { file: this.#file, ...this.#position(node.range[0]) };
+    }
+    return { file: this.#file };
+  }
+
+  #position(offset: number): { line: number; column: number } {
+    const { line, col } = this.#lines.linePos(offset);
+    return { line, column: col };
+  }
+}

@@ -1,0 +1,56 @@
+import { createObjective } from "../objectives/index.ts";
+import type { Issue } from "./issue.ts";
+import type { Recipe } from "./schema.ts";
+
+/** The first thing in a recipe that is wrong because of another: conflicts, and keys that would have no effect. */
+export function firstConflict(recipe: Recipe): Issue | undefined {
+  for (const conflict of conflicts(recipe)) return conflict;
+  return undefined;
+}
+
+function* conflicts(recipe: Recipe): Generator<Issue> {
+  const { model, init, data, evaluation } = recipe;
+  const objective = createObjective(recipe.objective);
+  if (model && init) yield issue("init", "a model to start from is already given", "keep either `model` or `init`");
+  if (!model && !init)
+    yield issue("model", "is missing", "give a model folder, or `init:` to start from random weights");
+  if (init) yield* headConflicts(init);
+  if (init && !recipe.tokenizer)
+    yield issue("tokenizer", "is missing", "a new model needs a tokenizer folder, or `bytes`");
+
+  const lengths = (["epochs", "steps", "examples"] as const).filter((key) => recipe[key] !== undefined);
+  if (lengths.length === 0)
+    yield issue("epochs", "is missing", "say how long to train: `epochs`, `steps` or `examples`");
+  if (lengths.length > 1)
+    yield issue(lengths[1]!, `\`${lengths[0]}\` already says how long to train`, "keep one of them");
+
+  if (objective.reference === "loss" && recipe.reference === "none")
+    yield issue("reference", `${objective.name} needs a reference`, "leave it out to compare with the starting model");
+  if (objective.reference === "none" && recipe.reference && recipe.reference !== "none")
+    yield issue("reference", `${objective.name} compares with no reference`, "leave it out");
+
+  if (data.format === "text" && objective.responses === 2)
+    yield issue("data.format", `${objective.name} needs pairs, not text`);
+  if (data.format === "pairs" && data.pack) yield issue("data.pack", "only texts can be packed, not pairs");
+  const strange = (data.format === "text" ? (["prompt", "chosen", "rejected"] as const) : (["text"] as const)).find(
+    (column) => data.columns[column] !== undefined,
+  );
+  if (strange) yield issue(`data.columns.${strange}`, `\`format: ${data.format}\` has no such column`);
+  if (data.evaluation && data.heldOut > 0)
+    yield issue("data.heldOut", "`data.evaluation` already gives the held-out data", "keep one of them");
+  if (evaluation.everySteps && !data.evaluation && data.heldOut === 0)
+    yield issue("evaluation.everySteps", "nothing is held out", "set `data.heldOut` or `data.evaluation`");
+}
+
+function* headConflicts({ width, heads, headWidth, keyValueHeads }: NonNullable<Recipe["init"]>): Generator<Issue> {
+  const each = headWidth ?? width / heads;
+  if (!Number.isInteger(each)) yield issue("init.width", `${width} cannot be divided into ${heads} heads`);
+  else if (each % 2 !== 0)
+    yield issue(headWidth ? "init.headWidth" : "init.width", `the width of a head must be even, found ${each}`);
+  if (keyValueHeads && heads % keyValueHeads !== 0)
+    yield issue("init.keyValueHeads", `${heads} heads cannot share ${keyValueHeads} evenly`);
+}
+
+function issue(key: string, problem: string, hint?: string): Issue {
+  return { path: key.split("."), problem, hint };
+}

@@ -1,0 +1,145 @@
+import type { TokenizedExample } from "../data/example.ts";
+import { epochOrder } from "../data/order.ts";
+import { type PreferencePair, readPairs } from "../data/pairs.ts";
+import { countSharedPrompts, splitByPrompt } from "../data/split.ts";
+import { type PlainText, readTexts } from "../data/text.ts";
+import { type TokenizedData, tokenizeChosen, tokenizePairs, tokenizeTexts } from "../data/tokenize.ts";
+import type { Tokenizer } from "../data/tokenizer.ts";
+import { UserError } from "../errors.ts";
+import type { Objective } from "../objectives/objective.ts";
+import type { Recipe } from "../recipe/schema.ts";
+
+/** The examples of a run, and what became of the data on the way, in sentences for the user. */
+export interface RunExamples {
+  readonly train: readonly TokenizedExample[];
+  readonly heldOut: readonly TokenizedExample[];
+  readonly notes: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+/** Gathers sentences for the user. */
+interface Remarks {
+  readonly notes: string[];
+  readonly warnings: string[];
+}
+
+/** Bad records that are listed one by one. */
+const listedRecords = 10;
+
+interface ModelLimits {
+  readonly contextLength: number;
+  readonly vocabularySize: number;
+}
+
+/**
+ * Reads, splits and tokenizes the data that a recipe names.
+ *
+ * @throws UserError for bad files, bad pairs (unless they are skipped), impossible limits, or a tokenizer that is not the model's.
+ */
+export async function prepareExamples(
+  recipe: Recipe,
+  objective: Objective,
+  tokenizer: Tokenizer,
+  model: ModelLimits,
+): Promise<RunExamples> {
+  const remarks: Remarks = { notes: [], warnings: [] };
+  const { format, pack, maxLength, maxPromptLength, truncation } = recipe.data;
+  const options = {
+    maxLength,
+    maxPromptLength,
+    truncation,
+    contextLength: model.contextLength,
+    modelVocabularySize: model.vocabularySize,
+  };
+  if (format === "text") {
+    const { train, heldOut } = await readSplitTexts(recipe, remarks);
+    return tokenized(recipe, train, heldOut, (texts) => tokenizeTexts(texts, tokenizer, { ...options, pack }), remarks);
+  }
+  const { train, heldOut } = await readSplitPairs(recipe, remarks);
+  const tokenize = objective.responses === 2 ? tokenizePairs : tokenizeChosen;
+  return tokenized(recipe, train, heldOut, (pairs) => tokenize(pairs, tokenizer, options), remarks);
+}
+
+async function readSplitPairs({ data, seed }: Recipe, remarks: Remarks) {
+  const read = async (files: string | readonly string[]): Promise<PreferencePair[]> => {
+    const { pairs, skipped, multiTurnAnswers } = await readPairs(files, {
+      columns: data.columns,
+      onBadPair: data.onBadPair,
+    });
+    warnSkipped(remarks, skipped);
+    if (multiTurnAnswers > 0)
+      remarks.notes.push(
+        `${multiTurnAnswers} pairs part ways before the last turn, so that an answer holds further turns`,
+      );
+    return pairs;
+  };
+  const pairs = await read(data.train);
+  if (!data.evaluation) return splitByPrompt(pairs, { heldOut: data.heldOut, seed });
+  const heldOut = await read(data.evaluation);
+  const shared = countSharedPrompts(pairs, heldOut);
+  if (shared > 0)
+    remarks.warnings.push(
+      `${shared} of ${heldOut.length} evaluation pairs have a prompt that the training pairs have too`,
+    );
+  return { train: pairs, heldOut };
+}
+
+async function readSplitTexts(
+  { data, seed }: Recipe,
+  remarks: Remarks,
+): Promise<{ train: PlainText[]; heldOut: PlainText[] }> {
+  const read = async (files: string | readonly string[]) => {
+    const { texts, skipped } = await readTexts(files, { column: data.columns.text, onBadPair: data.onBadPair });
+    warnSkipped(remarks, skipped);
+    return texts;
+  };
+  const texts = await read(data.train);
+  if (data.evaluation) return { train: texts, heldOut: await read(data.evaluation) };
+  const isShare = data.heldOut > 0 && data.heldOut < 1;
+  const count = isShare ? Math.max(1, Math.round(data.heldOut * texts.length)) : data.heldOut;
+  if (count >= texts.length)
+    throw new UserError(`holding out ${count} of ${texts.length} texts leaves none to train on`, {
+      field: "data.heldOut",
+    });
+  const chosen = new Set(epochOrder(texts.length, seed, 0).subarray(0, count));
+  return {
+    train: texts.filter((_, index) => !chosen.has(index)),
+    heldOut: texts.filter((_, index) => chosen.has(index)),
+  };
+}
+
+function warnSkipped({ warnings }: Remarks, skipped: readonly { file: string; line: number; reason: string }[]): void {
+  if (skipped.length === 0) return;
+  const list = skipped.slice(0, listedRecords).map(({ file, line, reason }) => `  ${file}:${line}: ${reason}`);
+  if (skipped.length > listedRecords) list.push(`  … and ${skipped.length - listedRecords} more`);
+  warnings.push([`skipped ${skipped.length} bad records:`, ...list].join("\n"));
+}
+
+function tokenized<Item>(
+  { evaluation }: Recipe,
+  train: readonly Item[],
+  heldOut: readonly Item[],
+  tokenize: (items: readonly Item[]) => TokenizedData,
+  { notes, warnings }: Remarks,
+): RunExamples {
+  const [trained, evaluated] = [train, heldOut].map(tokenize) as [TokenizedData, TokenizedData];
+  for (const [side, { report }] of Object.entries({ training: trained, "held-out": evaluated })) {
+    if (report.examples === 0) continue;
+    const longest = `longest prompt ${report.longestPrompt}, longest response ${report.longestResponse} tokens`;
+    notes.push(`${report.examples} ${side} examples; ${longest}`);
+    if (report.tokensCut > 0) {
+      notes.push(
+        `cut to fit (${side}): ${report.promptsCut} prompts, ${report.responsesCut} responses, ${report.tokensCut} tokens in all`,
+      );
+    }
+    if (report.identicalAfterTokenizing > 0) {
+      warnings.push(
+        `${report.identicalAfterTokenizing} ${side} pairs have two answers of the same tokens: they teach nothing`,
+      );
+    }
+  }
+  const heldOutCount = evaluated.examples.length;
+  if (heldOutCount > evaluation.examples)
+    notes.push(`evaluation takes the first ${evaluation.examples} of the ${heldOutCount} held-out examples`);
+  return { train: trained.examples, heldOut: evaluated.examples, notes, warnings };
+}

@@ -1,0 +1,227 @@
+import { exampleLength, packBatch } from "../data/batch.ts";
+import type { TokenizedExample } from "../data/example.ts";
+import { examplesFrom } from "../data/order.ts";
+import { UserError } from "../errors.ts";
+import type { Objective } from "../objectives/objective.ts";
+import type { Recipe } from "../recipe/schema.ts";
+import type { Progress } from "./checkpoint.ts";
+import { FallingWatch } from "./falling.ts";
+import type { Learner, ScoredExample } from "./learner.ts";
+import { type Metrics, summarize } from "./metrics.ts";
+import type { MetricsRecord } from "./run-folder.ts";
+import { microbatches, type StepResult, type Trainer } from "./trainer.ts";
+
+/** What the loop tells the world. */
+export interface LoopEvents {
+  /** Called after every step and evaluation part; cheap. */
+  progress(state: {
+    phase: "train" | "evaluation";
+    done: number;
+    total: number;
+    loss?: number;
+    secondsLeft?: number;
+  }): void;
+  record(record: MetricsRecord): Promise<void>;
+  warn(message: string): void;
+  /** @param keepOlder do not remove older checkpoints in turn */
+  checkpoint(progress: Progress, options?: { keepOlder: boolean }): Promise<void>;
+}
+
+export interface LoopOptions {
+  recipe: Recipe;
+  objective: Objective;
+  trainer: Trainer;
+  train: readonly TokenizedExample[];
+  heldOut: readonly TokenizedExample[];
+  totalExamples: number;
+  start: Progress;
+  /** Whether the evaluation at `start` is on record already. */
+  evaluated: boolean;
+  events: LoopEvents;
+  /** When aborted, the loop gives up the step it is in, writes a checkpoint of the last whole step and returns. */
+  signal: AbortSignal;
+}
+
+/** Examples and steps that a recipe asks for, given the number of training examples. */
+export function runLength(recipe: Recipe, count: number): { totalExamples: number; totalSteps: number } {
+  const totalExamples = recipe.steps
+    ? recipe.steps * recipe.batchSize
+    : (recipe.examples ?? Math.round((recipe.epochs ?? 0) * count));
+  return { totalExamples, totalSteps: Math.ceil(totalExamples / recipe.batchSize) };
+}
+
+/** Trains from `start` to the end, evaluating, logging and writing checkpoints on the way. Returns where it stopped, and why. */
+export async function trainLoop(options: LoopOptions): Promise<{ progress: Progress; finished: boolean }> {
+  const { recipe, objective, trainer, train, heldOut, totalExamples, events, signal } = options;
+  const { totalSteps } = runLength(recipe, train.length);
+  const watched = heldOut.slice(0, recipe.evaluation.examples);
+  const stream = examplesFrom(train.length, recipe.seed, options.start.position);
+  const log = new TrainingLog(recipe, objective);
+  const falling = new FallingWatch();
+  const clock = { training: 0, steps: 0, checkpoint: performance.now() };
+  let { start: progress, evaluated } = options;
+  let checkpointStep = -1;
+
+  const trained = () => progress.examples >= totalExamples;
+  const record = (split: MetricsRecord["split"], metrics: Metrics) =>
+    events.record({ split, step: progress.step, epoch: epochOf(progress, train.length), ...metrics });
+  /** Every step is in one record: none is open while a checkpoint is written, so that a resumed run has nothing to add to it. */
+  const closeRecord = async () => {
+    const metrics = log.take();
+    if (metrics) await record("train", { examples: progress.examples, ...metrics });
+  };
+  const checkpoint = async () => {
+    await closeRecord();
+    if (progress.step !== checkpointStep) await events.checkpoint(progress);
+    checkpointStep = progress.step;
+    clock.checkpoint = performance.now();
+  };
+  const evaluate = async () => {
+    await closeRecord();
+    const metrics = await evaluateExamples(trainer.learner, objective, watched, recipe, events, signal);
+    if (metrics) await record("evaluation", metrics);
+    return metrics !== undefined;
+  };
+
+  while (true) {
+    if (watched.length > 0 && !evaluated && (trained() || isEvaluationDue(recipe, progress.step))) {
+      evaluated = await evaluate();
+      if (!evaluated) break;
+    }
+    if (trained() || signal.aborted) break;
+    if (progress.step > options.start.step && isCheckpointDue(recipe, progress.step, clock.checkpoint)) {
+      await checkpoint();
+    }
+    const batch: TokenizedExample[] = [];
+    let position = progress.position;
+    while (batch.length < Math.min(recipe.batchSize, totalExamples - progress.examples)) {
+      const { example, next } = stream.next().value;
+      batch.push(train[example]!);
+      position = next;
+    }
+    const began = performance.now();
+    const result = await trainer.step(batch, signal);
+    const seconds = (performance.now() - began) / 1000;
+    if (!result) break;
+    if (!Number.isFinite(result.loss) || !Number.isFinite(result.gradientNorm)) {
+      await closeRecord();
+      // Weights that are not finite themselves cannot be saved; older checkpoints stay, since these weights may be ruined already.
+      await events.checkpoint(progress, { keepOlder: true }).catch(() => undefined);
+      const figures = `loss ${result.loss}, gradient norm ${result.gradientNorm}`;
+      throw new UserError(`the training has diverged in step ${progress.step + 1} (${figures})`, {
+        hint: "begin again with a lower `learningRate` or a longer warm-up; the checkpoints before this step are kept",
+      });
+    }
+    progress = { ...progress, step: progress.step + 1, examples: progress.examples + batch.length, position };
+    evaluated = false;
+    clock.steps++;
+    clock.training += seconds;
+
+    const warning = watchedLogRatio(result.examples, falling);
+    if (warning) events.warn(warning);
+    log.add(batch, result, seconds);
+    if (trained() || log.isDue(progress.step)) await closeRecord();
+    events.progress({
+      phase: "train",
+      done: progress.step,
+      total: totalSteps,
+      loss: result.loss,
+      secondsLeft: (clock.training / clock.steps) * (totalSteps - progress.step),
+    });
+  }
+  await checkpoint();
+  return { progress, finished: trained() && (evaluated || watched.length === 0) };
+}
+
+/** Metrics over examples, exactly; undefined when aborted on the way. */
+export async function evaluateExamples(
+  learner: Learner,
+  objective: Objective,
+  examples: readonly TokenizedExample[],
+  recipe: Pick<Recipe, "microbatch">,
+  events: Pick<LoopEvents, "progress">,
+  signal: AbortSignal,
+): Promise<Metrics | undefined> {
+  const start = performance.now();
+  const scored: ScoredExample[] = [];
+  for (const part of microbatches(examples, recipe.microbatch)) {
+    if (signal.aborted) return undefined;
+    scored.push(...(await learner.evaluate(packBatch(part))));
+    events.progress({ phase: "evaluation", done: scored.length, total: examples.length });
+  }
+  const seconds = (performance.now() - start) / 1000;
+  return { ...summarize(scored, objective), examples: examples.length, seconds: round(seconds) };
+}
+
+/** Gathers steps for a record. */
+class TrainingLog {
+  readonly #recipe: Recipe;
+  readonly #objective: Objective;
+  #examples: ScoredExample[] = [];
+  #norms: number[] = [];
+  #tokens = 0;
+  #seconds = 0;
+  #learningRate = 0;
+
+  constructor(recipe: Recipe, objective: Objective) {
+    this.#recipe = recipe;
+    this.#objective = objective;
+  }
+
+  add(batch: readonly TokenizedExample[], { examples, gradientNorm, learningRate }: StepResult, seconds: number): void {
+    this.#examples.push(...examples);
+    this.#norms.push(gradientNorm);
+    this.#tokens += batch.reduce((sum, example) => sum + exampleLength(example), 0);
+    this.#seconds += seconds;
+    this.#learningRate = learningRate;
+  }
+
+  isDue(step: number): boolean {
+    const { everySteps, minimumSeconds } = this.#recipe.logging;
+    return step % everySteps === 0 && this.#seconds >= minimumSeconds;
+  }
+
+  /** The metrics over all steps since the last call; undefined if there was none. */
+  take(): Metrics | undefined {
+    if (this.#norms.length === 0) return undefined;
+    const metrics = {
+      ...summarize(this.#examples, this.#objective),
+      grad_norm: this.#norms.reduce((sum, norm) => sum + norm, 0) / this.#norms.length,
+      learning_rate: this.#learningRate,
+      examples_per_second: round(this.#examples.length / this.#seconds),
+      tokens_per_second: round(this.#tokens / this.#seconds),
+      peak_memory_mib: Math.round(process.resourceUsage().maxRSS / 1024),
+    };
+    this.#examples = [];
+    this.#norms = [];
+    this.#tokens = 0;
+    this.#seconds = 0;
+    return metrics;
+  }
+}
+
+function watchedLogRatio(examples: readonly ScoredExample[], falling: FallingWatch): string | undefined {
+  const ratios = examples.flatMap(({ responses: [chosen, rejected] }) =>
+    rejected && chosen?.referenceLogp
+      ? [chosen.policyLogp!.reduce((sum, logp, t) => sum + logp - chosen.referenceLogp![t]!, 0)]
+      : [],
+  );
+  return ratios.length > 0 ? falling.observe(ratios.reduce((sum, ratio) => sum + ratio, 0) / ratios.length) : undefined;
+}
+
+function isEvaluationDue({ evaluation: { atStart, everySteps } }: Recipe, step: number): boolean {
+  return step === 0 ? atStart : everySteps !== undefined && step % everySteps === 0;
+}
+
+function isCheckpointDue({ checkpoints }: Recipe, step: number, lastCheckpoint: number): boolean {
+  if (checkpoints.everySteps) return step % checkpoints.everySteps === 0;
+  return performance.now() - lastCheckpoint >= checkpoints.everyMinutes * 60_000;
+}
+
+function epochOf({ position }: Progress, count: number): number {
+  return round(position.epoch + position.index / count);
+}
+
+function round(value: number): number {
+  return Number(value.toPrecision(6));
+}

@@ -1,0 +1,155 @@
+import { existsSync } from "node:fs";
+import { access, appendFile, constants, mkdir, readdir, readFile, rm } from "node:fs/promises";
+import { dirname, join, relative, resolve } from "node:path";
+import { stringify } from "yaml";
+import { UserError } from "../errors.ts";
+import { asUserError, isFolder, writeFileAtomic } from "../files.ts";
+import { parseRecipe } from "../recipe/parse.ts";
+import type { Recipe } from "../recipe/schema.ts";
+
+/** One line of metrics.jsonl. */
+export interface MetricsRecord {
+  readonly split: "train" | "evaluation";
+  /** Optimizer steps done. */
+  readonly step: number;
+  readonly [metric: string]: number | string;
+}
+
+/** What may change between a run and its resumption without making it another run. */
+const changeable: readonly (keyof Recipe)[] = [
+  ...(["output", "threads", "epochs", "steps", "examples", "microbatch", "activationCheckpointing"] as const),
+  ...(["evaluation", "checkpoints", "logging", "dtype"] as const),
+];
+
+/**
+ * A run's folder: `recipe.yaml` (all settings, defaults included), `metrics.jsonl`, `checkpoints/`, and in the end `model/`.
+ */
+export class RunFolder {
+  readonly path: string;
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  get model(): string {
+    return join(this.path, "model");
+  }
+
+  get checkpoints(): string {
+    return join(this.path, "checkpoints");
+  }
+
+  get #recipe(): string {
+    return join(this.path, "recipe.yaml");
+  }
+
+  get #metrics(): string {
+    return join(this.path, "metrics.jsonl");
+  }
+
+  /** @throws UserError when the folder already holds something, or cannot be made. */
+  async checkNew(): Promise<void> {
+    if (!(await isFolder(this.path)) || (await readdir(this.path)).length === 0) return this.#checkWritable();
+    const isRun = existsSync(this.#recipe);
+    throw new UserError(isRun ? "already holds a run" : "is not empty", {
+      file: this.path,
+      hint: isRun
+        ? "continue it with --resume, replace it with --overwrite, or choose another `output`"
+        : "choose another `output`",
+    });
+  }
+
+  /**
+   * Checks that the folder holds nothing but an earlier run, and nothing that the new run needs.
+   *
+   * @throws UserError otherwise.
+   */
+  async checkOverwritable({ model, reference, tokenizer }: Recipe): Promise<void> {
+    if (!existsSync(this.#recipe)) return this.checkNew();
+    const needed = [model, reference, tokenizer].find((path) => path && !relative(this.path, path).startsWith(".."));
+    if (needed) throw new UserError(`the run needs ${needed}, which overwriting would delete`, { file: this.path });
+  }
+
+  /** Removes the run. */
+  async remove(): Promise<void> {
+    await rm(this.path, { recursive: true, force: true });
+  }
+
+  /** Checks the closest folder that is there: better refused now than after an hour of preparing data. */
+  async #checkWritable(): Promise<void> {
+    let folder = resolve(this.path);
+    while (!(await isFolder(folder))) folder = dirname(folder);
+    await access(folder, constants.W_OK).catch((error) => {
+      throw asUserError(error, this.path, "cannot make the run's folder");
+    });
+  }
+
+  /**
+   * Checks that the folder's run was begun with this recipe.
+   *
+   * @throws UserError when there is no run, or a setting differs that would make it another run.
+   */
+  async checkSame(recipe: Recipe): Promise<void> {
+    const text = await readFile(this.#recipe, "utf8").catch((error) => {
+      throw asUserError(error, this.#recipe, "there is no run to resume");
+    });
+    const [before, now] = [settings(parseRecipe(text, this.#recipe)), settings(recipe)];
+    for (const field of new Set([...before.keys(), ...now.keys()])) {
+      if (before.get(field) === now.get(field)) continue;
+      throw new UserError(`the run began with ${before.get(field) ?? "nothing"}, not ${now.get(field) ?? "nothing"}`, {
+        file: this.#recipe,
+        field,
+        hint: "resume with the same recipe, or start a new run with another `output`",
+      });
+    }
+  }
+
+  /** Writes the resolved recipe. */
+  async writeRecipe(recipe: Recipe): Promise<void> {
+    await mkdir(this.path, { recursive: true }).catch((error) => {
+      throw asUserError(error, this.path, "cannot make the run's folder");
+    });
+    const text = `# All settings of this run, defaults included.\n${stringify(JSON.parse(JSON.stringify(recipe)))}`;
+    await writeFileAtomic(this.#recipe, text);
+  }
+
+  async appendMetrics(record: MetricsRecord): Promise<void> {
+    await appendFile(this.#metrics, `${JSON.stringify(record)}\n`).catch((error) => {
+      throw asUserError(error, this.#metrics, "cannot write");
+    });
+  }
+
+  /**
+   * Drops the records of steps behind a checkpoint, which a resumed run does again.
+   *
+   * @returns whether an evaluation at the checkpoint's step is among the records that stay
+   */
+  async rewindMetrics(step: number): Promise<{ evaluated: boolean }> {
+    if (!existsSync(this.#metrics)) return { evaluated: false };
+    const lines = (await readFile(this.#metrics, "utf8")).split("\n");
+    const kept = lines.flatMap(parseRecord).filter((record) => record.step <= step);
+    await writeFileAtomic(this.#metrics, kept.map((record) => `${JSON.stringify(record)}\n`).join(""));
+    return { evaluated: kept.some((record) => record.split === "evaluation" && record.step === step) };
+  }
+}
+
+/** The record in a line; a line cut off by a crash holds none. */
+function parseRecord(line: string): MetricsRecord[] {
+  try {
+    return [JSON.parse(line) as MetricsRecord];
+  } catch {
+    return [];
+  }
+}
+
+/** The settings that make a run what it is, by dotted key, as JSON. */
+function settings(recipe: Recipe): Map<string, string> {
+  const flatten = (value: unknown, key: string): [string, string][] =>
+    typeof value === "object" && value !== null && !Array.isArray(value)
+      ? Object.entries(value).flatMap(([name, below]) => flatten(below, key ? `${key}.${name}` : name))
+      : [[key, JSON.stringify(value)]];
+  const fixed = Object.entries(recipe).filter(
+    ([key, value]) => value !== undefined && !changeable.includes(key as keyof Recipe),
+  );
+  return new Map(flatten(JSON.parse(JSON.stringify(Object.fromEntries(fixed))), ""));
+}

@@ -1,0 +1,271 @@
+import { createHash } from "node:crypto";
+import { rmSync } from "node:fs";
+import { mkdtemp } from "node:fs/promises";
+import { availableParallelism, tmpdir } from "node:os";
+import { join } from "node:path";
+import { writeByteTokenizer } from "../data/byte-tokenizer.ts";
+import type { TokenizedExample } from "../data/example.ts";
+import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
+import type { Engine } from "../engine/engine.ts";
+import { onnxRuntimeEngine } from "../engine/onnx-runtime.ts";
+import { UserError } from "../errors.ts";
+import { createConfiguration, type LlamaConfiguration } from "../models/configuration.ts";
+import { type ModelFolder, modelPath, openModelFolder } from "../models/folder.ts";
+import { initializeLanguageModel } from "../models/initialize.ts";
+import { type LanguageModel, loadLanguageModel } from "../models/language-model.ts";
+import { checkReplaceable } from "../models/save-folder.ts";
+import { createObjective } from "../objectives/index.ts";
+import type { Objective } from "../objectives/objective.ts";
+import { placeInRecipe } from "../recipe/parse.ts";
+import type { Recipe } from "../recipe/schema.ts";
+import {
+  checkpointModel,
+  listCheckpoints,
+  type Progress,
+  readProgress,
+  restoreOptimizer,
+  saveCheckpoint,
+  saveModel,
+} from "./checkpoint.ts";
+import { prepareExamples } from "./examples.ts";
+import { type LoopEvents, runLength, trainLoop } from "./loop.ts";
+import { RunFolder } from "./run-folder.ts";
+import { Trainer } from "./trainer.ts";
+
+export interface TrainOptions {
+  /** Continue from the newest checkpoint of the run in `recipe.output`. */
+  resume?: boolean;
+  /** Replace the run that is in `recipe.output`. */
+  overwrite?: boolean;
+  /** Check recipe, model and data, say what would be done, and stop. */
+  dryRun?: boolean;
+  signal?: AbortSignal;
+  reporter?: Reporter;
+}
+
+/** Where a run's messages go. */
+export interface Reporter extends Pick<LoopEvents, "progress" | "warn"> {
+  note(message: string): void;
+  record: (record: Parameters<LoopEvents["record"]>[0]) => void;
+}
+
+export interface TrainResult {
+  readonly status: "finished" | "stopped" | "checked";
+  readonly step: number;
+  /** The trained model's folder, if finished. */
+  readonly model?: string;
+  /** The newest checkpoint. */
+  readonly checkpoint?: string;
+}
+
+const silent: Reporter = { progress() {}, warn() {}, note() {}, record() {} };
+
+/**
+ * Runs a recipe: reads the data, trains, and saves the model into the run's folder.
+ *
+ * @throws UserError for anything wrong with the recipe, the model or the data, before anything is written.
+ */
+export async function train(recipe: Recipe, options: TrainOptions = {}): Promise<TrainResult> {
+  const bytes = recipe.tokenizer === "bytes" ? await temporaryByteTokenizer() : undefined;
+  const engines: Engine[] = [];
+  const makeEngine = () => {
+    const engine = onnxRuntimeEngine({ threads: recipe.threads ?? availableParallelism() });
+    engines.push(engine);
+    return engine;
+  };
+  try {
+    return await run(recipe, options, { tokenizer: bytes?.folder ?? recipe.tokenizer, makeEngine });
+  } catch (error) {
+    throw placeInRecipe(recipe, error);
+  } finally {
+    for (const engine of engines) engine.dispose();
+    bytes?.remove();
+  }
+}
+
+async function run(
+  recipe: Recipe,
+  options: TrainOptions,
+  { tokenizer, makeEngine }: { tokenizer: string | undefined; makeEngine: () => Engine },
+): Promise<TrainResult> {
+  const {
+    resume = false,
+    overwrite = false,
+    dryRun = false,
+    signal = new AbortController().signal,
+    reporter = silent,
+  } = options;
+  const folder = new RunFolder(recipe.output);
+  if (resume) await folder.checkSame(recipe);
+  else if (overwrite) await folder.checkOverwritable(recipe);
+  else await folder.checkNew();
+  const checkpoint = resume ? await newestCheckpoint(folder) : undefined;
+  // A folder that the model cannot replace in the end.
+  await checkReplaceable(folder.model);
+
+  const objective = createObjective(recipe.objective);
+  const start = await startingPoint(recipe, tokenizer);
+  const {
+    train: examples,
+    heldOut,
+    notes,
+    warnings,
+  } = await prepareExamples(recipe, objective, start.tokenizer, start.configuration);
+  for (const note of notes) reporter.note(note);
+  for (const warning of warnings) reporter.warn(warning);
+  const { totalExamples, totalSteps } = runLength(recipe, examples.length);
+  if (totalExamples < 1) {
+    const problem = `${recipe.epochs} epochs of ${examples.length} examples are not one example`;
+    throw new UserError(problem, { field: "epochs" });
+  }
+  const compared = await openReference(recipe, objective, start.configuration);
+  reporter.note(`${objective.name}: ${totalSteps} steps of ${recipe.batchSize} examples`);
+  if (dryRun) return { status: "checked", step: 0 };
+
+  const engine = makeEngine();
+  const policy = checkpoint ? await loadLanguageModel(engine, checkpointModel(checkpoint)) : await start.load(engine);
+  const like = policy;
+  const reference =
+    compared === "start"
+      ? await start.load(engine, { like })
+      : compared && (await loadLanguageModel(engine, compared, { like }));
+  const trainer = new Trainer({
+    engine,
+    policy,
+    reference,
+    objective,
+    optimizer: recipe.optimizer,
+    schedule: { learningRate: recipe.learningRate, warmupSteps: recipe.warmupSteps, decay: recipe.schedule },
+    totalSteps,
+    maxGradientNorm: recipe.maxGradientNorm,
+    microbatch: recipe.microbatch,
+    activationCheckpointing: recipe.activationCheckpointing,
+  });
+  const data = fingerprint(examples);
+  let progress: Progress = { step: 0, examples: 0, position: { epoch: 0, index: 0 }, data };
+  if (checkpoint) {
+    progress = await readProgress(checkpoint);
+    if (progress.data !== data)
+      throw new UserError("the training data has changed since the run began", { file: checkpoint });
+    await restoreOptimizer(checkpoint, trainer.optimizer, progress.step);
+    reporter.note(`resumed at step ${progress.step}`);
+  }
+
+  let saved = checkpoint;
+  if (signal.aborted) return { status: "stopped", step: progress.step, ...(saved && { checkpoint: saved }) };
+  if (overwrite && !resume) await folder.remove();
+  await folder.writeRecipe(recipe);
+  const { evaluated } = await folder.rewindMetrics(progress.step);
+  const end = await trainLoop({
+    ...{ recipe, objective, trainer, train: examples, heldOut, totalExamples, signal, start: progress, evaluated },
+    events: {
+      ...reporter,
+      record: async (record) => {
+        await folder.appendMetrics(record);
+        reporter.record(record);
+      },
+      checkpoint: async (reached, { keepOlder } = { keepOlder: false }) => {
+        const { optimizer } = trainer;
+        const keep = keepOlder ? Number.POSITIVE_INFINITY : recipe.checkpoints.keep;
+        const state = { policy, optimizer, progress: reached, tokenizerFrom: start.tokenizerFolder, keep };
+        saved = await saveCheckpoint(folder.checkpoints, state);
+      },
+    },
+  });
+  const result = { step: end.progress.step, ...(saved && { checkpoint: saved }) };
+  if (!end.finished) return { status: "stopped", ...result };
+  await saveModel(folder.model, policy, start.tokenizerFolder, recipe.dtype);
+  return { status: "finished", ...result, model: folder.model };
+}
+
+/** The model and the tokenizer that a run begins with; weights are loaded later. */
+interface StartingPoint {
+  readonly configuration: LlamaConfiguration;
+  readonly tokenizer: Tokenizer;
+  readonly tokenizerFolder: string;
+  load(engine: Engine, options?: { like?: LanguageModel | undefined }): Promise<LanguageModel>;
+}
+
+async function startingPoint(recipe: Recipe, tokenizerGiven: string | undefined): Promise<StartingPoint> {
+  if (recipe.init) return newModel(recipe, recipe.init, tokenizerGiven!);
+  const opened = await openModelFolder(modelPath(recipe.model!));
+  const tokenizerFolder = tokenizerGiven ?? opened.path;
+  const { configuration } = opened;
+  const tokenizer = await loadTokenizer(tokenizerFolder, configuration);
+  return {
+    configuration,
+    tokenizer,
+    tokenizerFolder,
+    load: (engine, options) => loadLanguageModel(engine, opened, options),
+  };
+}
+
+async function newModel(
+  recipe: Recipe,
+  init: NonNullable<Recipe["init"]>,
+  tokenizerFolder: string,
+): Promise<StartingPoint> {
+  const tokenizer = await loadTokenizer(tokenizerFolder);
+  const { architecture: _, standardDeviation, vocabularySize = tokenizer.vocabularySize, ...sizes } = init;
+  const { bosId, eosIds } = tokenizer;
+  const configuration = createConfiguration({
+    ...withoutUndefined(sizes),
+    vocabularySize,
+    ...(bosId !== undefined && { bosTokenId: bosId }),
+    eosTokenIds: [...eosIds],
+  });
+  return {
+    configuration,
+    tokenizer,
+    tokenizerFolder,
+    load: async (engine, options) =>
+      initializeLanguageModel(engine, configuration, { seed: recipe.seed, standardDeviation, ...options }),
+  };
+}
+
+/** The byte tokenizer in a folder for the time of a run; the models' folders get copies. */
+async function temporaryByteTokenizer(): Promise<{ folder: string; remove: () => void }> {
+  const folder = await mkdtemp(join(tmpdir(), "tokenwise-"));
+  const remove = () => {
+    process.off("exit", remove);
+    rmSync(folder, { recursive: true, force: true });
+  };
+  process.once("exit", remove);
+  await writeByteTokenizer(folder);
+  return { folder, remove };
+}
+
+/** What the policy is compared with: the starting model, another one, or nothing. */
+async function openReference(
+  { reference }: Recipe,
+  objective: Objective,
+  { vocabularySize }: LlamaConfiguration,
+): Promise<ModelFolder | "start" | undefined> {
+  if (objective.reference === "loss" && reference === "none")
+    throw new UserError(`${objective.name} needs a reference`, { field: "reference" });
+  if (objective.reference === "none" || reference === "none") return undefined;
+  if (!reference) return "start";
+  const opened = await openModelFolder(modelPath(reference));
+  const size = opened.configuration.vocabularySize;
+  if (size === vocabularySize) return opened;
+  throw new UserError(`has a vocabulary of ${size} tokens, the policy has ${vocabularySize}`, { field: "reference" });
+}
+
+async function newestCheckpoint(folder: RunFolder): Promise<string> {
+  const newest = (await listCheckpoints(folder.checkpoints)).at(-1);
+  if (!newest) throw new UserError("there is no checkpoint to resume from", { file: folder.checkpoints });
+  return newest;
+}
+
+/** Identifies the training examples and their order, so that a run is not continued on other data. */
+function fingerprint(examples: readonly TokenizedExample[]): string {
+  const hash = createHash("sha256");
+  for (const { prompt, responses } of examples) {
+    for (const ids of [prompt, ...responses]) hash.update(Int32Array.of(ids.length)).update(ids);
+  }
+  return hash.digest("hex");
+}
+
+function withoutUndefined<T extends object>(object: T): { [Key in keyof T]: Exclude<T[Key], undefined> } {
+  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as never;
+}

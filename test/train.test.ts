@@ -511,7 +511,11 @@ describe("resuming", () => {
     });
 
     test("without --resume where there is a run", async () => {
-      await expectRefusal({}, false, "already holds a run; continue it with --resume, or choose another `output`");
+      await expectRefusal(
+        {},
+        false,
+        "already holds a run; continue it with --resume, replace it with --overwrite, or choose another `output`",
+      );
     });
 
     test("where there is none", async () => {

@@ -7,7 +7,7 @@ import { onnxRuntimeEngine } from "../src/engine/onnx-runtime.ts";
 import { type LanguageModel, loadLanguageModel } from "../src/models/language-model.ts";
 import { createObjective } from "../src/objectives/index.ts";
 import type { ScoredExample } from "../src/train/learner.ts";
-import { Trainer } from "../src/train/trainer.ts";
+import { microbatches, Trainer } from "../src/train/trainer.ts";
 
 interface StepOptions {
   model: string;
@@ -65,37 +65,49 @@ async function step(options: StepOptions): Promise<void> {
     microbatch: { tokens: options.microbatchTokens },
     activationCheckpointing: options.activationCheckpointing,
   });
+  // Apart from the steps, because an objective without divergence does not compute it, and the peer always does.
+  const scored = await score(trainer, examples, options);
   const seconds: number[] = [];
-  let first: { loss: number; gradientNorm: number; scored: ScoredExample[] } | undefined;
+  let first: { loss: number; gradientNorm: number } | undefined;
   for (let count = 0; count <= options.steps; count++) {
     const start = performance.now();
     const result = await once(trainer, examples, options);
     first ??= result;
     if (count > 0) seconds.push(round((performance.now() - start) / 1000, 3));
   }
-  report(options, examples, first!, seconds);
+  report(options, examples, first!, scored, seconds);
 }
 
 /** One step in the way that the options ask for: scoring, gradients alone, or gradients and update. */
-async function once(trainer: Trainer, examples: TokenizedExample[], { forward, lr }: StepOptions) {
-  if (forward) {
-    const scored = await trainer.learner.evaluate(packBatch(examples));
-    const loss = scored.reduce((sum, { outcome }) => sum + outcome.loss, 0) / scored.length;
-    return { loss, gradientNorm: 0, scored };
+async function once(
+  trainer: Trainer,
+  examples: TokenizedExample[],
+  options: StepOptions,
+): Promise<{ loss: number; gradientNorm: number }> {
+  if (options.forward) {
+    const scored = await score(trainer, examples, options);
+    return { loss: scored.reduce((sum, { outcome }) => sum + outcome.loss, 0) / scored.length, gradientNorm: 0 };
   }
-  if (lr === 0) return trainer.gradients(examples);
-  const { examples: scored, loss, gradientNorm } = (await trainer.step(examples))!;
-  return { loss, gradientNorm, scored };
+  return options.lr === 0 ? trainer.gradients(examples) : (await trainer.step(examples))!;
+}
+
+async function score(trainer: Trainer, examples: TokenizedExample[], options: StepOptions): Promise<ScoredExample[]> {
+  const scored: ScoredExample[] = [];
+  for (const part of microbatches(examples, { tokens: options.microbatchTokens })) {
+    scored.push(...(await trainer.learner.evaluate(packBatch(part))));
+  }
+  return scored;
 }
 
 function report(
   options: StepOptions,
   examples: readonly TokenizedExample[],
-  first: { loss: number; gradientNorm: number; scored: readonly ScoredExample[] },
+  first: { loss: number; gradientNorm: number },
+  scored: readonly ScoredExample[],
   seconds: readonly number[],
 ): void {
   const total = (vector?: Float64Array) => vector?.reduce((sum, value) => sum + value, 0) ?? 0;
-  const sides = [0, 1].flatMap((side) => first.scored.map(({ responses }) => responses[side]!));
+  const sides = [0, 1].flatMap((side) => scored.map(({ responses }) => responses[side]!));
   const sequences = examples.flatMap(({ prompt, responses }) =>
     responses.map((response) => prompt.length + response.length),
   );

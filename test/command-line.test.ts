@@ -157,6 +157,7 @@ describe("bad recipes", () => {
     [{ data: { train: "x", columns: { text: "t" } } }, "data.columns.text: `format: pairs` has no such column"],
     [{ data: { train: "x", evaluation: "y", heldOut: 2 } }, "data.heldOut: `data.evaluation` already gives"],
     [{ evaluation: { everySteps: 5 } }, "evaluation.everySteps: nothing is held out; set"],
+    [{ evaluation: { samples: 2 } }, "evaluation.samples: nothing is held out; set"],
   ])("%o", async (changes, message) => {
     const result = await trainHere(changes);
     expectOneError(result, message);

@@ -597,6 +597,7 @@ test("many steps take no more memory than a few", async () => {
       },
       progress() {},
       warn() {},
+      samples: async () => {},
       checkpoint: async () => {},
     },
   });

@@ -2,6 +2,9 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { UserError } from "../errors.ts";
 import { colorsFor } from "./colors.ts";
+import { evaluateCommand } from "./evaluate.ts";
+import { generateCommand } from "./generate.ts";
+import { pairsCommand } from "./pairs.ts";
 import { trainCommand } from "./train.ts";
 
 const { version, description } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
@@ -22,8 +25,15 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
     .version(version)
     .showSuggestionAfterError()
     .exitOverride()
+    .addCommand(evaluateCommand())
     .addCommand(
       trainCommand((code) => {
+        exitCode = code;
+      }),
+    )
+    .addCommand(generateCommand())
+    .addCommand(
+      pairsCommand((code) => {
         exitCode = code;
       }),
     );

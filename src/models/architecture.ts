@@ -1,4 +1,5 @@
 import type { Section } from "../graph/section.ts";
+import type { Tensor } from "../graph/tensor.ts";
 
 /**
  * A decoder-only transformer as a loop over one compiled block. Attention has its own section because it runs once per packed row, on views
@@ -17,19 +18,27 @@ export interface Architecture {
     readonly attentionInput: Section;
     /** query, key, value of one row and its mask [length, length] to context [length, heads * headWidth]. */
     readonly attention: Section;
-    /**
-     * One query per sequence [sequences, heads * headWidth] against cached keys and values [length, sequences, keyValueHeads, headWidth],
-     * with a mask [sequences, 1, 1, length]: generation, one token at a time.
-     */
-    readonly cachedAttention: Section;
     /** x and context to output [tokens, width]: the rest of the block. */
     readonly attentionOutput: Section;
     /** The last norm. */
     readonly finalNorm: Section;
   };
+  readonly step: Step;
   /** The checkpoint's name for a section's parameter; `layer` counts from 0. */
   parameterName(section: "attentionInput" | "attentionOutput" | "finalNorm", parameter: string, layer: number): string;
   readonly embedding: string;
   /** The checkpoint's name of the head's weight: the embedding's when they are tied. */
   readonly head: string;
+}
+
+/**
+ * A whole block as generation runs it, one new token per sequence: x [tokens, width], cos and sin [tokens, 1, rotaryWidth], cachedKey and
+ * cachedValue [length, tokens, keyValueHeads, headWidth] and their mask [tokens, 1, 1, length] to output [tokens, width] and the token's
+ * own key and value [tokens, keyValueHeads * headWidth].
+ */
+export interface Step {
+  readonly inputs: Readonly<Record<string, Tensor>>;
+  /** By the section that they belong to. */
+  readonly parameters: Readonly<Record<"attentionInput" | "attentionOutput", Readonly<Record<string, Tensor>>>>;
+  readonly outputs: Readonly<Record<"output" | "key" | "value", Tensor>>;
 }

@@ -41,7 +41,12 @@ export function transformerFor(
   configuration: LlamaConfiguration,
   like: LanguageModel | undefined,
 ): Transformer {
-  const same =
-    like && JSON.stringify({ ...like.configuration, raw: 0 }) === JSON.stringify({ ...configuration, raw: 0 });
-  return same ? like.transformer : new Transformer(engine, llama(configuration));
+  return like && sharePrograms(like.configuration, configuration)
+    ? like.transformer
+    : new Transformer(engine, llama(configuration));
+}
+
+/** Whether the programs compiled for one model serve the other: all that the programs depend on is the same. */
+export function sharePrograms(one: LlamaConfiguration, other: LlamaConfiguration): boolean {
+  return JSON.stringify({ ...one, raw: 0 }) === JSON.stringify({ ...other, raw: 0 });
 }

@@ -1,11 +1,23 @@
-import { add, constant, divide, multiply, scale, silu, sqrt, square } from "../graph/ops/elementwise.ts";
+import {
+  add,
+  constant,
+  divide,
+  exp,
+  multiply,
+  scale,
+  sigmoid,
+  silu,
+  sqrt,
+  square,
+  subtract,
+} from "../graph/ops/elementwise.ts";
 import { linear, matmul } from "../graph/ops/matmul.ts";
-import { mean } from "../graph/ops/reduce.ts";
+import { mean, sum } from "../graph/ops/reduce.ts";
 import { reshape, rotateHalf, transpose } from "../graph/ops/shape.ts";
-import { softmax } from "../graph/ops/softmax.ts";
+import { logSoftmax, softmax } from "../graph/ops/softmax.ts";
 import type { Section } from "../graph/section.ts";
 import { input, type Tensor } from "../graph/tensor.ts";
-import type { Architecture } from "./architecture.ts";
+import type { Architecture, Step } from "./architecture.ts";
 import type { LlamaConfiguration } from "./configuration.ts";
 import { rotaryFrequencies } from "./rotary.ts";
 
@@ -40,10 +52,10 @@ export function llama(configuration: LlamaConfiguration): Architecture {
     sections: {
       attentionInput: attentionInput(configuration),
       attention: attention(configuration),
-      cachedAttention: cachedAttention(configuration),
       attentionOutput: attentionOutput(configuration),
       finalNorm: finalNorm(configuration),
     },
+    step: step(configuration),
     parameterName: (section, parameter, layer) =>
       section === "finalNorm" ? "model.norm.weight" : `model.layers.${layer}.${names[parameter]}`,
     embedding: "model.embed_tokens.weight",
@@ -56,12 +68,30 @@ function rmsNorm(x: Tensor, weight: Tensor, epsilon: number): Tensor {
   return multiply(divide(x, sqrt(add(mean(square(x)), constant(epsilon)))), weight);
 }
 
-function attentionInput(c: LlamaConfiguration): Section {
-  const x = input(["tokens", c.width]);
-  const cos = input(["tokens", 1, c.headWidth]);
-  const sin = input(["tokens", 1, c.headWidth]);
+type Tensors = Readonly<Record<string, Tensor>>;
+
+/** Query, key and value of each token, with its position rotated in. */
+function project(c: LlamaConfiguration, x: Tensor, { cos, sin }: Record<"cos" | "sin", Tensor>, parameters: Tensors) {
+  const normed = rmsNorm(x, parameters["inputNorm"]!, c.normEpsilon);
+  const rotate = (flat: Tensor, heads: number) => {
+    const perHead = reshape(flat, ["tokens", heads, c.headWidth]);
+    const rotated = add(multiply(perHead, cos), multiply(rotateHalf(perHead), sin));
+    return reshape(rotated, ["tokens", heads * c.headWidth]);
+  };
+  return {
+    query: rotate(linear(normed, parameters["queryWeight"]!, parameters["queryBias"]), c.heads),
+    key: rotate(linear(normed, parameters["keyWeight"]!, parameters["keyBias"]), c.keyValueHeads),
+    value: linear(normed, parameters["valueWeight"]!, parameters["valueBias"]),
+  };
+}
+
+function rotaryInputs(c: LlamaConfiguration) {
+  return { cos: input(["tokens", 1, c.headWidth]), sin: input(["tokens", 1, c.headWidth]) };
+}
+
+function projectionParameters(c: LlamaConfiguration): Tensors {
   const [queryWidth, keyValueWidth] = [c.heads * c.headWidth, c.keyValueHeads * c.headWidth];
-  const parameters = {
+  return {
     inputNorm: input([c.width]),
     queryWeight: input([queryWidth, c.width]),
     keyWeight: input([keyValueWidth, c.width]),
@@ -72,24 +102,14 @@ function attentionInput(c: LlamaConfiguration): Section {
       valueBias: input([keyValueWidth]),
     }),
   };
-  const normed = rmsNorm(x, parameters.inputNorm, c.normEpsilon);
-  const rotate = (flat: Tensor, heads: number) => {
-    const perHead = reshape(flat, ["tokens", heads, c.headWidth]);
-    const rotated = add(multiply(perHead, cos), multiply(rotateHalf(perHead), sin));
-    return reshape(rotated, ["tokens", heads * c.headWidth]);
-  };
-  return {
-    name: "attention input",
-    inputs: { x },
-    constants: { cos, sin },
-    parameters,
-    outputs: {
-      query: rotate(linear(normed, parameters.queryWeight, parameters.queryBias), c.heads),
-      key: rotate(linear(normed, parameters.keyWeight, parameters.keyBias), c.keyValueHeads),
-      value: linear(normed, parameters.valueWeight, parameters.valueBias),
-    },
-    saved: {},
-  };
+}
+
+function attentionInput(c: LlamaConfiguration): Section {
+  const x = input(["tokens", c.width]);
+  const constants = rotaryInputs(c);
+  const parameters = projectionParameters(c);
+  const outputs = project(c, x, constants, parameters);
+  return { name: "attention input", inputs: { x }, constants, parameters, outputs, saved: {} };
 }
 
 function attention(c: LlamaConfiguration): Section {
@@ -114,26 +134,18 @@ function attention(c: LlamaConfiguration): Section {
   };
 }
 
-/** One query per sequence against the keys and values of all positions so far, which come position by position. */
-function cachedAttention(c: LlamaConfiguration): Section {
-  const query = input(["sequences", c.heads * c.headWidth]);
-  const key = input(["length", "sequences", c.keyValueHeads, c.headWidth]);
-  const value = input(["length", "sequences", c.keyValueHeads, c.headWidth]);
-  const mask = input(["sequences", 1, 1, "length"]);
-  // To [sequences, groups, perGroup, headWidth] and [sequences, groups, length, headWidth].
-  const queries = reshape(query, ["sequences", c.keyValueHeads, c.heads / c.keyValueHeads, c.headWidth]);
-  const [keys, values] = [key, value].map((cached) => transpose(cached, [1, 2, 0, 3])) as [Tensor, Tensor];
-  const scores = matmul(queries, keys, { transposeB: true });
-  const probabilities = softmax(add(scale(scores, c.headWidth ** -0.5), mask));
-  const context = reshape(matmul(probabilities, values), ["sequences", c.heads * c.headWidth]);
-  const inputs = { query, key, value };
-  return { name: "cached attention", inputs, constants: { mask }, parameters: {}, outputs: { context }, saved: {} };
+/** The block behind its attention: projection, residual, MLP. */
+function finish(c: LlamaConfiguration, x: Tensor, context: Tensor, parameters: Tensors) {
+  const middle = add(x, linear(context, parameters["outputWeight"]!, parameters["outputBias"]));
+  const normed = rmsNorm(middle, parameters["postAttentionNorm"]!, c.normEpsilon);
+  const gate = linear(normed, parameters["gateWeight"]!, parameters["gateBias"]);
+  const up = linear(normed, parameters["upWeight"]!, parameters["upBias"]);
+  const output = add(middle, linear(multiply(silu(gate), up), parameters["downWeight"]!, parameters["downBias"]));
+  return { output, middle, gate, up };
 }
 
-function attentionOutput(c: LlamaConfiguration): Section {
-  const x = input(["tokens", c.width]);
-  const context = input(["tokens", c.heads * c.headWidth]);
-  const parameters = {
+function outputParameters(c: LlamaConfiguration): Tensors {
+  return {
     outputWeight: input([c.width, c.heads * c.headWidth]),
     postAttentionNorm: input([c.width]),
     gateWeight: input([c.feedForwardWidth, c.width]),
@@ -146,19 +158,44 @@ function attentionOutput(c: LlamaConfiguration): Section {
       downBias: input([c.width]),
     }),
   };
-  const middle = add(x, linear(context, parameters.outputWeight, parameters.outputBias));
-  const normed = rmsNorm(middle, parameters.postAttentionNorm, c.normEpsilon);
-  const gate = linear(normed, parameters.gateWeight, parameters.gateBias);
-  const up = linear(normed, parameters.upWeight, parameters.upBias);
-  const output = add(middle, linear(multiply(silu(gate), up), parameters.downWeight, parameters.downBias));
-  return {
-    name: "attention output",
-    inputs: { x, context },
-    constants: {},
-    parameters,
-    outputs: { output },
-    saved: { middle, gate, up },
-  };
+}
+
+function attentionOutput(c: LlamaConfiguration): Section {
+  const x = input(["tokens", c.width]);
+  const context = input(["tokens", c.heads * c.headWidth]);
+  const parameters = outputParameters(c);
+  const { output, ...saved } = finish(c, x, context, parameters);
+  return { name: "attention output", inputs: { x, context }, constants: {}, parameters, outputs: { output }, saved };
+}
+
+/**
+ * A whole block for one new token of each sequence. The token attends to the cached ones and to itself; its own key and value are not in
+ * the cache yet, so its share of the attention is found from the log-sum-exp of the others' scores.
+ */
+function step(c: LlamaConfiguration): Step {
+  const x = input(["tokens", c.width]);
+  const cached = ["length", "tokens", c.keyValueHeads, c.headWidth];
+  const [cachedKey, cachedValue] = [input(cached), input(cached)];
+  const mask = input(["tokens", 1, 1, "length"]);
+  const rotary = rotaryInputs(c);
+  const parameters = { attentionInput: projectionParameters(c), attentionOutput: outputParameters(c) };
+  const { query, key, value } = project(c, x, rotary, parameters.attentionInput);
+  const perGroup = (flat: Tensor, heads: number) => reshape(flat, ["tokens", c.keyValueHeads, heads, c.headWidth]);
+  // [tokens, groups, perGroup, headWidth] against [tokens, groups, length, headWidth]
+  const queries = scale(perGroup(query, c.heads / c.keyValueHeads), c.headWidth ** -0.5);
+  const scores = add(matmul(queries, transpose(cachedKey, [1, 2, 0, 3]), { transposeB: true }), mask);
+  const logProbabilities = logSoftmax(scores);
+  const probabilities = exp(logProbabilities);
+  // [tokens, groups, perGroup, 1]
+  const logSumExp = sum(multiply(probabilities, subtract(scores, logProbabilities)), [3], { keepDimensions: true });
+  const ownScore = sum(multiply(queries, perGroup(key, 1)), [3], { keepDimensions: true });
+  const ownShare = sigmoid(subtract(ownScore, logSumExp));
+  const others = matmul(probabilities, transpose(cachedValue, [1, 2, 0, 3]));
+  const mixed = add(others, multiply(ownShare, subtract(perGroup(value, 1), others)));
+  const context = reshape(mixed, ["tokens", c.heads * c.headWidth]);
+  const { output } = finish(c, x, context, parameters.attentionOutput);
+  const inputs = { x, cachedKey, cachedValue, mask, ...rotary };
+  return { inputs, parameters, outputs: { output, key, value } };
 }
 
 function finalNorm(c: LlamaConfiguration): Section {

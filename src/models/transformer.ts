@@ -40,8 +40,8 @@ export class Transformer {
   readonly architecture: Architecture;
   readonly #engine: Engine;
   /** The forward programs of each section, with and without what a backward pass needs. */
-  readonly programs: Readonly<Record<SectionName, { saving: Executable; plain: Executable }>>;
-  readonly #backward: Record<Exclude<SectionName, "cachedAttention">, Executable>;
+  readonly #forward: Readonly<Record<SectionName, { saving: Executable; plain: Executable }>>;
+  readonly #backward: Record<SectionName, Executable>;
   #tables: { batch: PackedBatch; tables: Tables } | undefined;
 
   constructor(engine: Engine, architecture: Architecture) {
@@ -52,10 +52,9 @@ export class Transformer {
       saving: engine.compile(forwardProgram(sections[name], { save: true })),
       plain: engine.compile(forwardProgram(sections[name], { save: false })),
     });
-    this.programs = {
+    this.#forward = {
       attentionInput: forward("attentionInput"),
       attention: forward("attention"),
-      cachedAttention: forward("cachedAttention"),
       attentionOutput: forward("attentionOutput"),
       finalNorm: forward("finalNorm"),
     };
@@ -73,21 +72,30 @@ export class Transformer {
    *
    * @param options.save what to keep for `backward`: nothing, all that it needs, or only each layer's input, from which `backward` computes
    * the rest again (activation checkpointing)
+   * @param options.onKeysAndValues is lent each layer's key and value, [tokens, keyValueHeads * headWidth]
    */
   async forward(
     parameters: Parameters,
     batch: PackedBatch,
-    { save }: { save: "nothing" | "activations" | "inputs" },
+    {
+      save,
+      onKeysAndValues,
+    }: {
+      save: "nothing" | "activations" | "inputs";
+      onKeysAndValues?: (layer: number, values: { key: FloatValue; value: FloatValue }) => void;
+    },
   ): Promise<ForwardPass> {
     const layers: Values[] = [];
     let x = gatherRows(this.#engine, parameters.get(this.architecture.embedding)!, batch.tokens);
     for (let layer = 0; layer < this.architecture.layers; layer++) {
-      const { output, saved } = await this.#runLayer(parameters, batch, layer, x, save === "activations");
+      const { output, saved } = await this.#runLayer(parameters, batch, layer, x, save === "activations", (values) =>
+        onKeysAndValues?.(layer, values),
+      );
       if (save === "nothing") this.#engine.release(x);
       else layers.push({ x, ...saved });
       x = output;
     }
-    const program = this.programs.finalNorm.plain;
+    const program = this.#forward.finalNorm.plain;
     const { hidden } = await program.run({ x, ...sectionParameters(this.architecture, "finalNorm", parameters, 0) });
     if (save === "nothing") this.#engine.release(x);
     return { hidden: hidden!, saved: save === "nothing" ? undefined : { layers, last: x } };
@@ -100,18 +108,20 @@ export class Transformer {
     layer: number,
     x: FloatValue,
     save: boolean,
+    onKeysAndValues?: (values: { key: FloatValue; value: FloatValue }) => void,
   ): Promise<{ output: FloatValue; saved: Values }> {
     const engine = this.#engine;
     const { sources, masks, ...rotary } = this.#tablesOf(batch);
     const inputs = { x, ...rotary, ...sectionParameters(this.architecture, "attentionInput", parameters, layer) };
-    const projections = await this.programs.attentionInput.plain.run(inputs);
+    const projections = await this.#forward.attentionInput.plain.run(inputs);
+    onKeysAndValues?.({ key: projections["key"]!, value: projections["value"]! });
     const context = await this.#attend(batch, masks, projections);
     // Behind the last attention only the scored positions matter.
     const scored = layer === this.architecture.layers - 1;
     const [residual, attended] = scored
       ? [gatherRows(engine, x, sources), gatherRows(engine, context, sources)]
       : [x, context];
-    const program = this.programs.attentionOutput[save ? "saving" : "plain"];
+    const program = this.#forward.attentionOutput[save ? "saving" : "plain"];
     const weights = sectionParameters(this.architecture, "attentionOutput", parameters, layer);
     const { output, ...saved } = await program.run({ x: residual, context: attended, ...weights });
     if (scored) for (const used of [residual, context]) engine.release(used);
@@ -196,7 +206,7 @@ export class Transformer {
     for (const [index, row] of batch.rows.entries()) {
       const view = (value: FloatValue) => rows(value, row.start, row.start + row.length);
       const inputs = Object.fromEntries(Object.entries(flat).map(([name, value]) => [name, view(value)]));
-      await this.programs.attention.plain.run({ ...inputs, mask: masks[index]! }, { context: view(context) });
+      await this.#forward.attention.plain.run({ ...inputs, mask: masks[index]! }, { context: view(context) });
     }
     return context;
   }
@@ -237,11 +247,17 @@ export class Transformer {
     );
   }
 
+  /** Gives back the tables of the last batch. */
+  forgetTables(): void {
+    const old = this.#tables?.tables;
+    if (old) for (const value of [old.cos, old.sin, ...new Set(old.masks)]) this.#engine.release(value);
+    this.#tables = undefined;
+  }
+
   /** The batch's tables, kept until another batch comes. */
   #tablesOf(batch: PackedBatch): Tables {
     if (this.#tables?.batch === batch) return this.#tables.tables;
-    const old = this.#tables?.tables;
-    if (old) for (const value of [old.cos, old.sin, ...new Set(old.masks)]) this.#engine.release(value);
+    this.forgetTables();
     const tables = makeTables(this.#engine, this.architecture, batch);
     this.#tables = { batch, tables };
     return tables;

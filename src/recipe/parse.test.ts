@@ -39,7 +39,7 @@ test("fills in the defaults", () => {
     epochs: 3,
     microbatch: { tokens: 2048 },
     activationCheckpointing: false,
-    evaluation: { atStart: true, examples: 256 },
+    evaluation: { atStart: true, examples: 256, samples: 0 },
     checkpoints: { everyMinutes: 10, keep: 1 },
     logging: { everySteps: 1, minimumSeconds: 0 },
     dtype: "float32",
@@ -61,7 +61,7 @@ describe("overrides", () => {
       "output=runs/a=b",
     ]);
     expect(recipe.objective).toEqual({ name: "tdpo2", beta: 0.1, alpha: 0.7 });
-    expect(recipe.evaluation).toEqual({ everySteps: 5, atStart: true, examples: 256 });
+    expect(recipe.evaluation).toEqual({ everySteps: 5, atStart: true, examples: 256, samples: 0 });
     expect([recipe.steps, recipe.epochs, recipe.data.train]).toEqual([10, undefined, "c.jsonl"]);
     expect(recipe.output).toBe("runs/a=b");
   });

@@ -38,8 +38,10 @@ function* conflicts(recipe: Recipe): Generator<Issue> {
   if (strange) yield issue(`data.columns.${strange}`, `\`format: ${data.format}\` has no such column`);
   if (data.evaluation && data.heldOut > 0)
     yield issue("data.heldOut", "`data.evaluation` already gives the held-out data", "keep one of them");
-  if (evaluation.everySteps && !data.evaluation && data.heldOut === 0)
-    yield issue("evaluation.everySteps", "nothing is held out", "set `data.heldOut` or `data.evaluation`");
+  for (const key of ["everySteps", "samples"] as const) {
+    if (evaluation[key] && !data.evaluation && data.heldOut === 0)
+      yield issue(`evaluation.${key}`, "nothing is held out", "set `data.heldOut` or `data.evaluation`");
+  }
 }
 
 function* headConflicts({ width, heads, headWidth, keyValueHeads }: NonNullable<Recipe["init"]>): Generator<Issue> {

@@ -124,8 +124,10 @@ export const recipeSchema = z.strictObject({
       atStart: z.boolean().default(true),
       /** At most so many held-out examples. */
       examples: count.default(256),
+      /** Answers of policy and reference to each of a few held-out prompts, written to samples.jsonl. */
+      samples: z.int().nonnegative().default(0),
     })
-    .default({ atStart: true, examples: 256 }),
+    .default({ atStart: true, examples: 256, samples: 0 }),
   checkpoints: z
     .strictObject({
       everySteps: count.optional(),

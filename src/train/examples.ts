@@ -31,16 +31,21 @@ interface ModelLimits {
   readonly vocabularySize: number;
 }
 
+/** What of a recipe says which examples there are. */
+export type DataSettings = Pick<Recipe, "data" | "seed" | "evaluation">;
+
 /**
  * Reads, splits and tokenizes the data that a recipe names.
  *
+ * @param options.heldOutOnly leave the training side empty, and unread where it can be
  * @throws UserError for bad files, bad pairs (unless they are skipped), impossible limits, or a tokenizer that is not the model's.
  */
 export async function prepareExamples(
-  recipe: Recipe,
+  recipe: DataSettings,
   objective: Objective,
   tokenizer: Tokenizer,
   model: ModelLimits,
+  { heldOutOnly = false }: { heldOutOnly?: boolean } = {},
 ): Promise<RunExamples> {
   const remarks: Remarks = { notes: [], warnings: [] };
   const { format, pack, maxLength, maxPromptLength, truncation } = recipe.data;
@@ -52,15 +57,21 @@ export async function prepareExamples(
     modelVocabularySize: model.vocabularySize,
   };
   if (format === "text") {
-    const { train, heldOut } = await readSplitTexts(recipe, remarks);
-    return tokenized(recipe, train, heldOut, (texts) => tokenizeTexts(texts, tokenizer, { ...options, pack }), remarks);
+    const { train, heldOut } = await readSplitTexts(recipe, remarks, heldOutOnly);
+    return tokenized(
+      recipe,
+      heldOutOnly ? [] : train,
+      heldOut,
+      (texts) => tokenizeTexts(texts, tokenizer, { ...options, pack }),
+      remarks,
+    );
   }
-  const { train, heldOut } = await readSplitPairs(recipe, remarks);
+  const { train, heldOut } = await readSplitPairs(recipe, remarks, heldOutOnly);
   const tokenize = objective.responses === 2 ? tokenizePairs : tokenizeChosen;
-  return tokenized(recipe, train, heldOut, (pairs) => tokenize(pairs, tokenizer, options), remarks);
+  return tokenized(recipe, heldOutOnly ? [] : train, heldOut, (pairs) => tokenize(pairs, tokenizer, options), remarks);
 }
 
-async function readSplitPairs({ data, seed }: Recipe, remarks: Remarks) {
+async function readSplitPairs({ data, seed }: DataSettings, remarks: Remarks, heldOutOnly: boolean) {
   const read = async (files: string | readonly string[]): Promise<PreferencePair[]> => {
     const { pairs, skipped, multiTurnAnswers } = await readPairs(files, {
       columns: data.columns,
@@ -73,6 +84,7 @@ async function readSplitPairs({ data, seed }: Recipe, remarks: Remarks) {
       );
     return pairs;
   };
+  if (data.evaluation && heldOutOnly) return { train: [], heldOut: await read(data.evaluation) };
   const pairs = await read(data.train);
   if (!data.evaluation) return splitByPrompt(pairs, { heldOut: data.heldOut, seed });
   const heldOut = await read(data.evaluation);
@@ -85,14 +97,16 @@ async function readSplitPairs({ data, seed }: Recipe, remarks: Remarks) {
 }
 
 async function readSplitTexts(
-  { data, seed }: Recipe,
+  { data, seed }: DataSettings,
   remarks: Remarks,
+  heldOutOnly: boolean,
 ): Promise<{ train: PlainText[]; heldOut: PlainText[] }> {
   const read = async (files: string | readonly string[]) => {
     const { texts, skipped } = await readTexts(files, { column: data.columns.text, onBadPair: data.onBadPair });
     warnSkipped(remarks, skipped);
     return texts;
   };
+  if (data.evaluation && heldOutOnly) return { train: [], heldOut: await read(data.evaluation) };
   const texts = await read(data.train);
   if (data.evaluation) return { train: texts, heldOut: await read(data.evaluation) };
   const isShare = data.heldOut > 0 && data.heldOut < 1;
@@ -116,7 +130,7 @@ function warnSkipped({ warnings }: Remarks, skipped: readonly { file: string; li
 }
 
 function tokenized<Item>(
-  { evaluation }: Recipe,
+  { evaluation }: DataSettings,
   train: readonly Item[],
   heldOut: readonly Item[],
   tokenize: (items: readonly Item[]) => TokenizedData,

@@ -9,7 +9,8 @@ import { FallingWatch } from "./falling.ts";
 import type { Learner, ScoredExample } from "./learner.ts";
 import { type Metrics, summarize } from "./metrics.ts";
 import type { MetricsRecord } from "./run-folder.ts";
-import { microbatches, type StepResult, type Trainer } from "./trainer.ts";
+import type { HeldOutSampler, SamplesRecord } from "./samples.ts";
+import { type MicrobatchLimits, microbatches, type StepResult, type Trainer } from "./trainer.ts";
 
 /** What the loop tells the world. */
 export interface LoopEvents {
@@ -22,6 +23,7 @@ export interface LoopEvents {
     secondsLeft?: number;
   }): void;
   record(record: MetricsRecord): Promise<void>;
+  samples(records: readonly SamplesRecord[]): Promise<void>;
   warn(message: string): void;
   /** @param keepOlder do not remove older checkpoints in turn */
   checkpoint(progress: Progress, options?: { keepOlder: boolean }): Promise<void>;
@@ -33,6 +35,8 @@ export interface LoopOptions {
   trainer: Trainer;
   train: readonly TokenizedExample[];
   heldOut: readonly TokenizedExample[];
+  /** Samples answers at each evaluation. */
+  sampler?: HeldOutSampler | undefined;
   totalExamples: number;
   start: Progress;
   /** Whether the evaluation at `start` is on record already. */
@@ -52,7 +56,7 @@ export function runLength(recipe: Recipe, count: number): { totalExamples: numbe
 
 /** Trains from `start` to the end, evaluating, logging and writing checkpoints on the way. Returns where it stopped, and why. */
 export async function trainLoop(options: LoopOptions): Promise<{ progress: Progress; finished: boolean }> {
-  const { recipe, objective, trainer, train, heldOut, totalExamples, events, signal } = options;
+  const { recipe, objective, trainer, train, heldOut, sampler, totalExamples, events, signal } = options;
   const { totalSteps } = runLength(recipe, train.length);
   const watched = heldOut.slice(0, recipe.evaluation.examples);
   const stream = examplesFrom(train.length, recipe.seed, options.start.position);
@@ -79,8 +83,12 @@ export async function trainLoop(options: LoopOptions): Promise<{ progress: Progr
   const evaluate = async () => {
     await closeRecord();
     const metrics = await evaluateExamples(trainer.learner, objective, watched, recipe, events, signal);
-    if (metrics) await record("evaluation", metrics);
-    return metrics !== undefined;
+    const sampled = (done: number, total: number) => events.progress({ phase: "evaluation", done, total });
+    const samples = metrics && (await sampler?.sample(progress.step, signal, sampled));
+    if (!metrics || (sampler && !samples)) return false;
+    if (samples) await events.samples(samples);
+    await record("evaluation", metrics);
+    return true;
   };
 
   while (true) {
@@ -143,14 +151,26 @@ export async function evaluateExamples(
   signal: AbortSignal,
 ): Promise<Metrics | undefined> {
   const start = performance.now();
+  const scored = await scoreExamples(learner, examples, recipe.microbatch, events, signal);
+  const seconds = (performance.now() - start) / 1000;
+  return scored && { ...summarize(scored, objective), examples: examples.length, seconds: round(seconds) };
+}
+
+/** Scores examples without gradients, in their order; undefined when aborted on the way. */
+export async function scoreExamples(
+  learner: Learner,
+  examples: readonly TokenizedExample[],
+  limits: MicrobatchLimits,
+  events: Pick<LoopEvents, "progress">,
+  signal?: AbortSignal,
+): Promise<ScoredExample[] | undefined> {
   const scored: ScoredExample[] = [];
-  for (const part of microbatches(examples, recipe.microbatch)) {
-    if (signal.aborted) return undefined;
+  for (const part of microbatches(examples, limits)) {
+    if (signal?.aborted) return undefined;
     scored.push(...(await learner.evaluate(packBatch(part))));
     events.progress({ phase: "evaluation", done: scored.length, total: examples.length });
   }
-  const seconds = (performance.now() - start) / 1000;
-  return { ...summarize(scored, objective), examples: examples.length, seconds: round(seconds) };
+  return scored;
 }
 
 /** Gathers steps for a record. */

@@ -43,7 +43,7 @@ export function summarize(examples: readonly ScoredExample[], objective: Objecti
 }
 
 /** Means of both sides, their margin, and how often the chosen side is higher. */
-function addSides(
+export function addSides(
   metrics: Metrics,
   name: string,
   examples: readonly ScoredExample[],
@@ -58,14 +58,17 @@ function addSides(
   });
 }
 
-function logRatio({ policyLogp, referenceLogp }: ScoredExample["responses"][number]): number {
+/** Σρ over a response: log π − log π_ref, in nats. */
+export function logRatio({ policyLogp, referenceLogp }: ScoredExample["responses"][number]): number {
   return total(policyLogp) - total(referenceLogp);
 }
 
-function total(vector: Float64Array | undefined): number {
+/** Sum of a vector; 0 for a missing one. */
+export function total(vector: Float64Array | undefined): number {
   return vector?.reduce((sum, value) => sum + value, 0) ?? 0;
 }
 
-function mean(examples: readonly ScoredExample[], value: (example: ScoredExample) => number): number {
+/** Mean of a value over examples. */
+export function mean(examples: readonly ScoredExample[], value: (example: ScoredExample) => number): number {
   return examples.reduce((sum, example) => sum + value(example), 0) / examples.length;
 }

@@ -6,6 +6,7 @@ import { UserError } from "../errors.ts";
 import { asUserError, isFolder, writeFileAtomic } from "../files.ts";
 import { parseRecipe } from "../recipe/parse.ts";
 import type { Recipe } from "../recipe/schema.ts";
+import type { SamplesRecord } from "./samples.ts";
 
 /** One line of metrics.jsonl. */
 export interface MetricsRecord {
@@ -22,7 +23,8 @@ const changeable: readonly (keyof Recipe)[] = [
 ];
 
 /**
- * A run's folder: `recipe.yaml` (all settings, defaults included), `metrics.jsonl`, `checkpoints/`, and in the end `model/`.
+ * A run's folder: `recipe.yaml` (all settings, defaults included), `metrics.jsonl`, `samples.jsonl` if asked for, `checkpoints/`, and in the
+ * end `model/`.
  */
 export class RunFolder {
   readonly path: string;
@@ -45,6 +47,10 @@ export class RunFolder {
 
   get #metrics(): string {
     return join(this.path, "metrics.jsonl");
+  }
+
+  get #samples(): string {
+    return join(this.path, "samples.jsonl");
   }
 
   /** @throws UserError when the folder already holds something, or cannot be made. */
@@ -113,10 +119,12 @@ export class RunFolder {
     await writeFileAtomic(this.#recipe, text);
   }
 
-  async appendMetrics(record: MetricsRecord): Promise<void> {
-    await appendFile(this.#metrics, `${JSON.stringify(record)}\n`).catch((error) => {
-      throw asUserError(error, this.#metrics, "cannot write");
-    });
+  appendMetrics(record: MetricsRecord): Promise<void> {
+    return appendRecords(this.#metrics, [record]);
+  }
+
+  appendSamples(records: readonly SamplesRecord[]): Promise<void> {
+    return appendRecords(this.#samples, records);
   }
 
   /**
@@ -125,18 +133,42 @@ export class RunFolder {
    * @returns whether an evaluation at the checkpoint's step is among the records that stay
    */
   async rewindMetrics(step: number): Promise<{ evaluated: boolean }> {
-    if (!existsSync(this.#metrics)) return { evaluated: false };
-    const lines = (await readFile(this.#metrics, "utf8")).split("\n");
-    const kept = lines.flatMap(parseRecord).filter((record) => record.step <= step);
-    await writeFileAtomic(this.#metrics, kept.map((record) => `${JSON.stringify(record)}\n`).join(""));
-    return { evaluated: kept.some((record) => record.split === "evaluation" && record.step === step) };
+    const kept = await keepRecords<MetricsRecord>(this.#metrics, (record) => record.step <= step);
+    const evaluated = kept.some((record) => record.split === "evaluation" && record.step === step);
+    // Samples are written before their evaluation is on record.
+    await keepRecords<SamplesRecord>(
+      this.#samples,
+      (record) => record.step < step || (evaluated && record.step === step),
+    );
+    return { evaluated };
   }
 }
 
+async function appendRecords(file: string, records: readonly object[]): Promise<void> {
+  await appendFile(file, linesOf(records)).catch((error) => {
+    throw asUserError(error, file, "cannot write");
+  });
+}
+
+/** Drops the records of a file that are not to be kept. Returns the others; none where there is no file. */
+async function keepRecords<Item extends object>(file: string, isKept: (record: Item) => boolean): Promise<Item[]> {
+  if (!existsSync(file)) return [];
+  const kept = (await readFile(file, "utf8"))
+    .split("\n")
+    .flatMap(parseRecord<Item>)
+    .filter(isKept);
+  await writeFileAtomic(file, linesOf(kept));
+  return kept;
+}
+
+function linesOf(records: readonly object[]): string {
+  return records.map((record) => `${JSON.stringify(record)}\n`).join("");
+}
+
 /** The record in a line; a line cut off by a crash holds none. */
-function parseRecord(line: string): MetricsRecord[] {
+function parseRecord<Item>(line: string): Item[] {
   try {
-    return [JSON.parse(line) as MetricsRecord];
+    return [JSON.parse(line) as Item];
   } catch {
     return [];
   }

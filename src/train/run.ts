@@ -30,6 +30,7 @@ import {
 import { prepareExamples } from "./examples.ts";
 import { type LoopEvents, runLength, trainLoop } from "./loop.ts";
 import { RunFolder } from "./run-folder.ts";
+import { HeldOutSampler } from "./samples.ts";
 import { Trainer } from "./trainer.ts";
 
 export interface TrainOptions {
@@ -156,10 +157,27 @@ async function run(
   if (overwrite && !resume) await folder.remove();
   await folder.writeRecipe(recipe);
   const { evaluated } = await folder.rewindMetrics(progress.step);
+  const { samples } = recipe.evaluation;
+  const sampler =
+    samples > 0
+      ? new HeldOutSampler(engine, { policy, reference }, start.tokenizer, heldOut, { samples, seed: recipe.seed })
+      : undefined;
   const end = await trainLoop({
-    ...{ recipe, objective, trainer, train: examples, heldOut, totalExamples, signal, start: progress, evaluated },
+    ...{
+      recipe,
+      objective,
+      trainer,
+      train: examples,
+      heldOut,
+      sampler,
+      totalExamples,
+      signal,
+      start: progress,
+      evaluated,
+    },
     events: {
       ...reporter,
+      samples: (records) => folder.appendSamples(records),
       record: async (record) => {
         await folder.appendMetrics(record);
         reporter.record(record);
@@ -179,14 +197,15 @@ async function run(
 }
 
 /** The model and the tokenizer that a run begins with; weights are loaded later. */
-interface StartingPoint {
+export interface StartingPoint {
   readonly configuration: LlamaConfiguration;
   readonly tokenizer: Tokenizer;
   readonly tokenizerFolder: string;
   load(engine: Engine, options?: { like?: LanguageModel | undefined }): Promise<LanguageModel>;
 }
 
-async function startingPoint(recipe: Recipe, tokenizerGiven: string | undefined): Promise<StartingPoint> {
+/** @param tokenizerGiven a folder with the tokenizer, where it is not that of `recipe.model` */
+export async function startingPoint(recipe: Recipe, tokenizerGiven: string | undefined): Promise<StartingPoint> {
   if (recipe.init) return newModel(recipe, recipe.init, tokenizerGiven!);
   const opened = await openModelFolder(modelPath(recipe.model!));
   const tokenizerFolder = tokenizerGiven ?? opened.path;

@@ -1,0 +1,110 @@
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { Command } from "commander";
+
+/** The figures of `bench step` and of its PyTorch peer that must agree. */
+interface StepFigures {
+  loss: number;
+  gradientNorm: number;
+  sumLogRatio: number[];
+  seqKlReferencePolicy: number[];
+  secondsMedian: number;
+  tokensPerSecond: number;
+  peakRssMiB: number;
+}
+
+interface Options {
+  model: string;
+  batch: string;
+  peer: string;
+  python: string;
+  objectives: string[];
+  steps: string;
+  lr: string;
+  threads: string;
+  jitter: string;
+}
+
+/** `bench parity`: the same step here and in PyTorch, figures compared, speed and memory side by side. Exits with 1 where they differ. */
+export function parityCommand(): Command {
+  return new Command("parity")
+    .description("compare a training step with PyTorch: loss, gradient norm, log-ratios, KL, speed, memory")
+    .requiredOption("--model <folder>", "float32 model folder")
+    .requiredOption("--batch <file>", "JSON file with pairs of token ids")
+    .option("--peer <file>", "the PyTorch script", fileURLToPath(new URL("peer.py", import.meta.url)))
+    .option("--python <command>", "a Python with torch and numpy", "python3")
+    .option("--objectives <name...>", "objectives to compare", ["dpo", "tdpo1", "tdpo2"])
+    .option("--steps <count>", "timed steps", "1")
+    .option("--lr <rate>", "AdamW's learning rate; 0 leaves the weights alone", "0")
+    .option("--threads <count>", "threads of each", "2")
+    .option("--jitter <number>", "how far the reference is from the policy", "0.01")
+    .action(parity);
+}
+
+function parity(options: Options): void {
+  let agrees = true;
+  for (const objective of options.objectives) {
+    const { steps, lr, threads, jitter } = options;
+    const common = Object.entries({ objective, steps, lr, threads, jitter }).flatMap(([name, value]) => [
+      `--${name}`,
+      value,
+    ]);
+    const main = fileURLToPath(new URL("main.ts", import.meta.url));
+    const ours = run(process.execPath, [
+      "--import",
+      "tsx",
+      main,
+      "step",
+      "--model",
+      options.model,
+      "--batch",
+      options.batch,
+      "--json",
+      ...common,
+    ]);
+    const theirs = run(options.python, [options.peer, options.model, options.batch, ...common]);
+    const checks = compare(ours, theirs);
+    agrees &&= checks.every(({ fits }) => fits);
+    console.log(objective);
+    for (const { name, difference, limit, fits } of checks) {
+      console.log(`  ${fits ? "agrees " : "DIFFERS"}  ${name.padEnd(22)} ${difference.toExponential(1)} of ${limit}`);
+    }
+    console.log(
+      `  speed    ${(ours.tokensPerSecond / theirs.tokensPerSecond).toFixed(2)} times the peer's tokens per second`,
+    );
+    console.log(`           ${ours.secondsMedian} s against ${theirs.secondsMedian} s a step`);
+    console.log(`  memory   ${(ours.peakRssMiB / theirs.peakRssMiB).toFixed(2)} of the peer's peak`);
+    console.log(`           ${ours.peakRssMiB} MiB against ${theirs.peakRssMiB} MiB`);
+  }
+  if (!agrees) process.exitCode = 1;
+}
+
+function run(command: string, args: readonly string[]): StepFigures {
+  const { status, stdout, error } = spawnSync(command, args, {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  if (error || status !== 0) throw new Error(`${command} ${args[0]} failed`, { cause: error });
+  return JSON.parse(stdout) as StepFigures;
+}
+
+function compare(ours: StepFigures, theirs: StepFigures) {
+  const relative = (a: number, b: number) => Math.abs(a - b) / Math.abs(b);
+  const worst = (a: number[], b: number[], error: (x: number, y: number) => number) =>
+    Math.max(...a.map((x, index) => error(x, b[index]!)));
+  return [
+    { name: "loss", difference: relative(ours.loss, theirs.loss), limit: 1e-4 },
+    { name: "gradient norm", difference: relative(ours.gradientNorm, theirs.gradientNorm), limit: 1e-4 },
+    {
+      name: "sequential KL",
+      difference: worst(ours.seqKlReferencePolicy, theirs.seqKlReferencePolicy, relative),
+      limit: 5e-4,
+    },
+    {
+      name: "log-ratios",
+      // In units of what is allowed: 1e-4 absolute and 1e-3 relative.
+      difference: worst(ours.sumLogRatio, theirs.sumLogRatio, (a, b) => Math.abs(a - b) / (1e-4 + 1e-3 * Math.abs(b))),
+      limit: 1,
+    },
+  ].map((check) => ({ ...check, fits: check.difference <= check.limit }));
+}

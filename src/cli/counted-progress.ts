@@ -1,0 +1,40 @@
+import { formatSeconds } from "./progress.ts";
+
+/** Work of fewer seconds shows no progress. */
+const patience = 2;
+/** Seconds between lines where there is no terminal to redraw one in. */
+const lineInterval = 10;
+
+/** Progress of counted work: a line that is redrawn in a terminal, now and then a new one elsewhere. */
+export interface CountedProgress {
+  update(done: number): void;
+  /** Takes the line away, so that something else can be printed. */
+  clear(): void;
+}
+
+/** @param options.already what was done before the clock starts */
+export function countedProgress(
+  what: string,
+  total: number,
+  { already = 0, out = process.stderr }: { already?: number; out?: NodeJS.WriteStream } = {},
+): CountedProgress {
+  const start = performance.now();
+  let next = patience;
+  return {
+    update(done) {
+      const elapsed = (performance.now() - start) / 1000;
+      if (elapsed < next) return;
+      const fresh = done - already;
+      const left = fresh > 0 ? `, ${formatSeconds((elapsed / fresh) * (total - done))} left` : "";
+      const text = `${what}: ${done}/${total}${left}`;
+      if (out.isTTY) out.write(`\r\x1b[K${text}`);
+      else {
+        out.write(`${text}\n`);
+        next = elapsed + lineInterval;
+      }
+    },
+    clear() {
+      if (out.isTTY) out.write("\r\x1b[K");
+    },
+  };
+}

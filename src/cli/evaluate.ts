@@ -1,0 +1,81 @@
+import { availableParallelism } from "node:os";
+import { Command, Option } from "commander";
+import { type EvaluateOptions, type EvaluationReporter, evaluate } from "../evaluate/evaluate.ts";
+import { defaultSampleOptions } from "../evaluate/samples.ts";
+import { formatTable } from "../evaluate/table.ts";
+import { colorsFor } from "./colors.ts";
+import { type CountedProgress, countedProgress } from "./counted-progress.ts";
+import { atLeast, number } from "./option-values.ts";
+import { progressReporter } from "./progress.ts";
+
+interface Options extends Omit<EvaluateOptions, "models" | "objective" | "reporter"> {
+  objective?: string;
+  beta?: number;
+  alpha?: number;
+  json: boolean;
+}
+
+/** `tokenwise evaluate`. */
+export function evaluateCommand(): Command {
+  const sampling = defaultSampleOptions;
+  return new Command("evaluate")
+    .description("measure models on held-out pairs, side by side")
+    .argument(
+      "<model...>",
+      "model folders, or folders of runs, which bring their reference, objective and held-out data",
+    )
+    .option("--data <file...>", "pairs to evaluate on, instead of what the runs held out")
+    .option("--reference <model>", "what to compare with, instead of what the runs recorded")
+    .option("--objective <name>", "dpo, ipo, tdpo1 or tdpo2, instead of what the runs recorded")
+    .option("--beta <number>", "change the objective's beta", number(0))
+    .option("--alpha <number>", "change the objective's alpha", number(0))
+    .option("--examples <count>", "at most so many pairs", atLeast(1))
+    .addOption(new Option("--on-bad-pair <what>", "stop at a bad record, or count it").choices(["error", "skip"]))
+    .option("--max-length <tokens>", "of prompt and longer answer together", atLeast(2))
+    .option("--max-prompt-length <tokens>", "what a prompt keeps at least when a pair must be cut", atLeast(1))
+    .option("--samples <count>", "answers to sample for each prompt (the TDPO paper: 25)", atLeast(0), sampling.samples)
+    .option("--prompts-limit <count>", "sample for so many prompts", atLeast(1), sampling.promptsLimit)
+    .option("--max-new-tokens <count>", "longest sample", atLeast(1), sampling.maxNewTokens)
+    .option(
+      "--top-p <share>",
+      "sample from the most likely tokens with this probability together",
+      number(0, 1),
+      sampling.topP,
+    )
+    .option("--temperature <number>", "of samples", number(0), sampling.temperature)
+    .option("--seed <number>", "fixes the samples", atLeast(0), sampling.seed)
+    .addOption(new Option("--threads <count>").argParser(atLeast(1)).default(availableParallelism(), "all cores"))
+    .option("--json", "one line of JSON with an object for each model", false)
+    .addHelpText("after", help)
+    .action(run);
+}
+
+const help = `
+Rewards are the objective's own, plain rewards are beta times the log-ratio to the reference for every objective. Ties count one half in
+accuracies. Log-probabilities and sequential KL divergences are sums over an answer, in nats.
+
+Examples:
+  tokenwise evaluate runs/waiter-tdpo2 --samples 5
+  tokenwise evaluate runs/dpo runs/tdpo2 --data pairs.jsonl --json`;
+
+async function run(models: string[], { objective: name, beta, alpha, json, ...options }: Options): Promise<void> {
+  const objective = { name, beta, alpha };
+  const evaluations = await evaluate({ ...options, models, objective, reporter: evaluationReporter() });
+  if (json) console.log(JSON.stringify(evaluations));
+  else console.log(formatTable(evaluations, colorsFor(process.stdout).bold));
+}
+
+/** Notes and warnings as in training, and progress of what takes its time. */
+function evaluationReporter(): EvaluationReporter {
+  const { note, warn } = progressReporter();
+  let current: { activity: string; counted: CountedProgress } | undefined;
+  return {
+    note,
+    warn,
+    progress({ activity, done, total }) {
+      if (current?.activity !== activity) current = { activity, counted: countedProgress(activity, total) };
+      current.counted.update(done);
+      if (done >= total) current.counted.clear();
+    },
+  };
+}

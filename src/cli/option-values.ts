@@ -1,0 +1,30 @@
+import { InvalidArgumentError } from "commander";
+
+/** Parses a whole number from `least` on. */
+export function atLeast(least: number): (text: string) => number {
+  return (text) => {
+    const value = text.trim() === "" ? Number.NaN : Number(text);
+    if (Number.isSafeInteger(value) && value >= least) return value;
+    throw new InvalidArgumentError(`It must be a whole number from ${least} on.`);
+  };
+}
+
+/** Parses a number from `least` to `most`. */
+export function number(least: number, most = Number.POSITIVE_INFINITY): (text: string) => number {
+  return (text) => {
+    const value = text.trim() === "" ? Number.NaN : Number(text);
+    if (Number.isFinite(value) && value >= least && value <= most) return value;
+    throw new InvalidArgumentError(`It must be a number from ${least} ${Number.isFinite(most) ? `to ${most}` : "on"}.`);
+  };
+}
+
+/** Collects texts of an option given several times or with several values; `\n` in them is a line break. */
+export function textWithBreaks(text: string, previous: readonly string[] = []): string[] {
+  return [...previous, text.replaceAll("\\n", "\n")];
+}
+
+/** Like `textWithBreaks`, for texts that may not be empty. */
+export function filledTextWithBreaks(text: string, previous: readonly string[] = []): string[] {
+  if (text === "") throw new InvalidArgumentError("It must not be empty.");
+  return textWithBreaks(text, previous);
+}

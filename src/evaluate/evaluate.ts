@@ -1,0 +1,151 @@
+import { availableParallelism } from "node:os";
+import type { Engine } from "../engine/engine.ts";
+import { onnxRuntimeEngine } from "../engine/onnx-runtime.ts";
+import { UserError } from "../errors.ts";
+import { loadLanguageModel } from "../models/language-model.ts";
+import { createObjective, type ObjectiveOptions } from "../objectives/index.ts";
+import type { Objective } from "../objectives/objective.ts";
+import { Learner } from "../train/learner.ts";
+import { scoreExamples } from "../train/loop.ts";
+import type { Metrics } from "../train/metrics.ts";
+import { type HeldOut, type HeldOutOptions, readHeldOut } from "./held-out.ts";
+import { measure } from "./measures.ts";
+import { ModelLoader } from "./models.ts";
+import { logProbabilities, type ObjectiveChange, objectiveFor } from "./objective.ts";
+import { openReference, type Reference } from "./reference.ts";
+import { defaultSampleOptions, measureSamples, type SampleOptions } from "./samples.ts";
+import { openSubject, type Subject } from "./subject.ts";
+
+export interface EvaluateOptions extends HeldOutOptions, Partial<SampleOptions> {
+  /** Model folders and folders of runs. */
+  readonly models: readonly string[];
+  /** A model folder to compare all models with, instead of what their runs recorded. */
+  readonly reference?: string | undefined;
+  /** Changes to the recorded objectives. */
+  readonly objective?: ObjectiveChange | undefined;
+  /** All cores by default. */
+  readonly threads?: number | undefined;
+  readonly reporter?: EvaluationReporter | undefined;
+}
+
+/** Where an evaluation's messages go. */
+export interface EvaluationReporter {
+  note(message: string): void;
+  warn(message: string): void;
+  /** @param state.activity what is done to which model; the count begins again with each */
+  progress(state: { activity: string; done: number; total: number }): void;
+}
+
+/** The figures of one model. */
+export interface Evaluation {
+  /** The path that it was asked for by. */
+  readonly model: string;
+  /** null where only log-probabilities were measured. */
+  readonly objective: ObjectiveOptions | null;
+  /** The folder of the reference, or what else it is. */
+  readonly reference: string | null;
+  readonly examples: number;
+  /** See `summarize`, `measure` and `measureSamples`. */
+  readonly metrics: Metrics;
+}
+
+/** How one model is to be evaluated. */
+interface Task {
+  readonly subject: Subject;
+  readonly options: ObjectiveOptions | undefined;
+  readonly objective: Objective | undefined;
+  readonly reference: Reference | undefined;
+}
+
+const silent: EvaluationReporter = { progress() {}, warn() {}, note() {} };
+const defaultMicrobatch = { tokens: 2048 };
+
+/**
+ * Evaluates models on the same held-out examples, one after another.
+ *
+ * A run brings its objective, its reference, its limits, and its held-out examples unless others are given; its figures are then those of its
+ * last evaluation in training. A plain model folder without a reference is measured by its log-probabilities alone.
+ *
+ * @throws UserError for anything wrong with models, references or data, before any weights are loaded.
+ */
+export async function evaluate(options: EvaluateOptions): Promise<Evaluation[]> {
+  const { reporter = silent, threads = availableParallelism() } = options;
+  const subjects: Subject[] = [];
+  for (const name of options.models) subjects.push(await openSubject(name));
+  for (const { note } of subjects) if (note) reporter.note(note);
+  const heldOut = await readHeldOut(subjects, options, reporter);
+  const tasks: Task[] = [];
+  for (const subject of subjects) tasks.push(await taskFor(subject, heldOut, options));
+  if (new Set(tasks.flatMap(({ reference }) => reference?.key ?? [])).size > 1)
+    reporter.warn("the models have different references: their rewards and divergences measure from different points");
+
+  const engine = onnxRuntimeEngine({ threads });
+  try {
+    const loader = new ModelLoader(engine);
+    const evaluations: Evaluation[] = [];
+    for (const task of tasks) evaluations.push(await evaluateTask(engine, loader, task, heldOut, options));
+    return evaluations;
+  } finally {
+    engine.dispose();
+  }
+}
+
+async function evaluateTask(
+  engine: Engine,
+  loader: ModelLoader,
+  task: Task,
+  { examples }: HeldOut,
+  options: EvaluateOptions,
+): Promise<Evaluation> {
+  const { subject, objective } = task;
+  const { name, folder, tokenizer, recipe } = subject;
+  const { reporter = silent } = options;
+  const progress = (activity: string) => ({
+    progress: ({ done, total }: { done: number; total: number }) =>
+      reporter.progress({ activity: `${activity} ${name}`, done, total }),
+  });
+  progress("evaluating").progress({ done: 0, total: examples.length });
+  const reference = await loader.loadReference(task.reference);
+  const policy = await loader.load({
+    configuration: folder.configuration,
+    load: (_, like) => loadLanguageModel(engine, folder, like),
+  });
+  const learner = new Learner({ engine, policy, reference, objective: objective ?? logProbabilities });
+  const limits = recipe?.microbatch ?? defaultMicrobatch;
+  const metrics = measure((await scoreExamples(learner, examples, limits, progress("evaluating")))!, objective);
+  const sampling = { ...defaultSampleOptions, ...options };
+  if (sampling.samples > 0) {
+    const models = { policy, reference, tokenizer };
+    Object.assign(metrics, await measureSamples(engine, models, examples, sampling, progress));
+  }
+  loader.release(policy);
+  return {
+    model: name,
+    objective: task.options ?? null,
+    reference: task.reference?.name ?? null,
+    examples: examples.length,
+    metrics,
+  };
+}
+
+async function taskFor(subject: Subject, { supervised }: HeldOut, given: EvaluateOptions): Promise<Task> {
+  const change = given.objective ?? {};
+  if (supervised) {
+    const superfluous = given.reference
+      ? "--reference"
+      : Object.entries(change).some(([, value]) => value !== undefined) && "--objective";
+    if (superfluous) {
+      const problem = "needs pairs of answers, and the run was trained on single ones";
+      throw new UserError(problem, { field: superfluous, hint: "give pairs with --data" });
+    }
+    return { subject, options: supervised, objective: createObjective(supervised), reference: undefined };
+  }
+  const options = objectiveFor(subject, change, given.reference !== undefined);
+  const objective = options && createObjective(options);
+  const reference = objective ? await openReference(subject, given.reference) : undefined;
+  if (objective?.reference === "loss" && !reference) {
+    const problem = `${objective.name} needs a reference, and this model brings none`;
+    throw new UserError(problem, { file: subject.name, hint: "give it with --reference" });
+  }
+  return { subject, options, objective, reference };
+}

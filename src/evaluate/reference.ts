@@ -1,0 +1,57 @@
+import { resolve } from "node:path";
+import { UserError } from "../errors.ts";
+import { isFolder } from "../files.ts";
+import { modelPath, openModelFolder } from "../models/folder.ts";
+import { loadLanguageModel } from "../models/language-model.ts";
+import type { Recipe } from "../recipe/schema.ts";
+import { startingPoint } from "../train/run.ts";
+import type { SharedLoadable } from "./models.ts";
+import { isOverPairs } from "./objective.ts";
+import type { Subject } from "./subject.ts";
+
+/** The frozen model that others are compared with; weights are loaded later. */
+export interface Reference extends SharedLoadable {
+  /** Its folder, or what else it is. */
+  readonly name: string;
+}
+
+/**
+ * Opens the reference of a subject: the given folder, or what its run was compared with.
+ *
+ * @returns undefined if there is none: for a plain model folder, after supervised training, and for a run with `reference: none`
+ * @throws UserError if the folder is not a model, is gone, or has another vocabulary than the subject.
+ */
+export async function openReference(subject: Subject, given: string | undefined): Promise<Reference | undefined> {
+  const reference = given === undefined ? await recordedReference(subject) : await openFolder(given);
+  if (!reference) return undefined;
+  const [own, other] = [subject.folder.configuration.vocabularySize, reference.configuration.vocabularySize];
+  if (own === other) return reference;
+  throw new UserError(`its vocabulary has ${own} tokens, that of the reference ${reference.name} ${other}`, {
+    file: subject.name,
+    hint: "a model can be compared with a reference over the same tokens only",
+  });
+}
+
+async function openFolder(name: string): Promise<Reference> {
+  const folder = await openModelFolder(modelPath(name));
+  const { configuration } = folder;
+  const load: Reference["load"] = (engine, options) => loadLanguageModel(engine, folder, options);
+  return { name, key: resolve(folder.path), configuration, load };
+}
+
+async function recordedReference({ name, folder, recipe }: Subject): Promise<Reference | undefined> {
+  if (!recipe || !isOverPairs(recipe.objective) || recipe.reference === "none") return undefined;
+  const path = recipe.reference ?? recipe.model;
+  if (path === undefined) return untrained(name, recipe, folder.path);
+  if (await isFolder(path)) return openFolder(path);
+  throw new UserError(`the reference that it was trained with, ${path}, is not there`, {
+    file: name,
+    hint: "give it with --reference; recorded paths begin where the training was started",
+  });
+}
+
+/** The random weights that a run began with: they follow from its recipe. */
+async function untrained(name: string, recipe: Recipe, tokenizerFolder: string): Promise<Reference> {
+  const { configuration, load } = await startingPoint(recipe, tokenizerFolder);
+  return { name: `${name} before training`, key: `untrained ${resolve(name)}`, configuration, load };
+}

@@ -1,0 +1,43 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
+import { UserError } from "../errors.ts";
+import { fileNames, type ModelFolder, modelPath, openModelFolder } from "../models/folder.ts";
+import { readRecipe } from "../recipe/parse.ts";
+import type { Recipe } from "../recipe/schema.ts";
+import { checkpointModel, listCheckpoints } from "../train/checkpoint.ts";
+import { RunFolder } from "../train/run-folder.ts";
+
+/** A model to evaluate; its weights are not loaded yet. */
+export interface Subject {
+  /** The path that it was asked for by. */
+  readonly name: string;
+  readonly folder: ModelFolder;
+  readonly tokenizer: Tokenizer;
+  /** The recipe of the run that trained it; undefined for a plain model folder. */
+  readonly recipe: Recipe | undefined;
+  /** Something to know about it. */
+  readonly note: string | undefined;
+}
+
+/**
+ * Opens a model folder, or the folder of a run: its trained model, or the newest checkpoint of a run that has not finished.
+ *
+ * @throws UserError for what is neither, or a run without a model.
+ */
+export async function openSubject(name: string): Promise<Subject> {
+  const recipeFile = join(name, "recipe.yaml");
+  const isRun = existsSync(recipeFile) && !existsSync(join(name, fileNames.configuration));
+  const recipe = isRun ? await readRecipe(recipeFile) : undefined;
+  const { path, note } = isRun ? await modelOfRun(name) : { path: modelPath(name) };
+  const folder = await openModelFolder(path);
+  return { name, folder, tokenizer: await loadTokenizer(path, folder.configuration), recipe, note };
+}
+
+async function modelOfRun(name: string): Promise<{ path: string; note?: string }> {
+  const run = new RunFolder(name);
+  if (existsSync(run.model)) return { path: run.model };
+  const newest = (await listCheckpoints(run.checkpoints)).at(-1);
+  if (newest) return { path: checkpointModel(newest), note: `${name} has not finished: this is ${newest}` };
+  throw new UserError("is a run without a model: it has neither finished nor written a checkpoint", { file: name });
+}

@@ -1,0 +1,64 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { temporaryFolder } from "../../test/helpers/runs.ts";
+import { encodePrompts, readPrompts } from "./prompts.ts";
+import { byteTokenizer } from "./testing/byte-model.ts";
+
+async function fileWith(name: string, content: string): Promise<string> {
+  const file = join(await temporaryFolder(), name);
+  await writeFile(file, content);
+  return file;
+}
+
+const texts = async (file: string) => (await readPrompts(file)).map(({ text }) => text);
+
+test("a text per line, blank lines aside", async () => {
+  const file = await fileWith("prompts.txt", '\uFEFFHello \r\n\n  \n{"prompt": 1}\nlast');
+  expect(await texts(file)).toEqual(["Hello ", '{"prompt": 1}', "last"]);
+  expect((await readPrompts(file))[1]!.place).toEqual({ file, line: 4 });
+});
+
+test("records with a prompt, which may be empty or hold line breaks", async () => {
+  const jsonl = '{"prompt": "a\\nb", "more": 1}\n\n{"prompt": ""}\n';
+  expect(await texts(await fileWith("prompts.jsonl", jsonl))).toEqual(["a\nb", ""]);
+  expect(await texts(await fileWith("prompts.json", '[{"prompt": "x"}]'))).toEqual(["x"]);
+});
+
+test.each([
+  ["an empty file", "prompts.txt", "", /prompts\.txt: holds no prompt$/],
+  ["blank lines", "prompts.txt", "\n \n", /prompts\.txt: holds no prompt$/],
+  ["no records", "prompts.jsonl", "\n", /prompts\.jsonl: .*records/],
+  ["no JSON", "prompts.jsonl", '{"prompt": "a"}\nhello', /prompts\.jsonl:2: is not valid JSON/],
+  ["another column", "prompts.jsonl", '{"text": "a"}', /prompts\.jsonl:1: prompt: is missing; the record has `text`$/],
+  ["no text", "prompts.jsonl", '{"prompt": 3}', /prompts\.jsonl:1: prompt: must be a text, not a number$/],
+])("%s", async (_name, name, content, message) => {
+  await expect(readPrompts(await fileWith(name, content))).rejects.toThrow(message);
+});
+
+test("files that cannot be read", async () => {
+  const folder = await temporaryFolder();
+  await mkdir(join(folder, "prompts"));
+  await expect(readPrompts(join(folder, "none.txt"))).rejects.toThrow(
+    /none\.txt: cannot read the prompts: no such file/,
+  );
+  await expect(readPrompts(join(folder, "prompts"))).rejects.toThrow(
+    /prompts: cannot read the prompts: it is a folder/,
+  );
+});
+
+test("encoding: an empty prompt is the start token; what does not fit is refused with its place", async () => {
+  const tokenizer = await byteTokenizer();
+  const sizes = { contextLength: 4, vocabularySize: 257 };
+  const place = { file: "some.txt", line: 7 };
+  expect(encodePrompts(tokenizer, sizes, [{ text: "" }, { text: "abc" }])).toEqual([
+    Int32Array.of(256),
+    Int32Array.from(Buffer.from("abc")),
+  ]);
+  expect(() => encodePrompts(tokenizer, sizes, [{ text: "abcd", place }])).toThrow(
+    "some.txt:7: prompt: has 4 tokens, and the model's context of 4 leaves no room for an answer; shorten it",
+  );
+  expect(() => encodePrompts(tokenizer, { ...sizes, vocabularySize: 99 }, [{ text: "a" }, { text: "z" }])).toThrow(
+    "prompt 2: its token 122 is not in the model's vocabulary of 99",
+  );
+});

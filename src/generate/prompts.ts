@@ -1,0 +1,76 @@
+import { readFile } from "node:fs/promises";
+import { encodePrompt } from "../data/boundaries.ts";
+import { BadRecord, textField } from "../data/convert.ts";
+import { type RecordPlace, readRecords } from "../data/read.ts";
+import type { Tokenizer } from "../data/tokenizer.ts";
+import { UserError } from "../errors.ts";
+import { asUserError } from "../files.ts";
+
+/** A prompt, and where it stands if it came from a file. */
+export interface Prompt {
+  readonly text: string;
+  readonly place?: RecordPlace;
+}
+
+/**
+ * Reads prompts from a file: the column `prompt` of `.jsonl`, `.json` or `.parquet`; of any other file each line that is not blank.
+ *
+ * @throws UserError for a file that cannot be read or holds no prompts, and for a record without one.
+ */
+export async function readPrompts(file: string): Promise<Prompt[]> {
+  return /\.((jsonl|ndjson|json)(\.gz)?|parquet)$/.test(file) ? promptsOfRecords(file) : promptsOfLines(file);
+}
+
+/**
+ * The token ids of prompts.
+ *
+ * @throws UserError for a prompt that leaves no room for an answer in the context, or that the model's vocabulary does not cover.
+ */
+export function encodePrompts(
+  tokenizer: Tokenizer,
+  { contextLength, vocabularySize }: { contextLength: number; vocabularySize: number },
+  prompts: readonly Prompt[],
+): Int32Array[] {
+  return prompts.map(({ text, place }, index) => {
+    const ids = Int32Array.from(encodePrompt(tokenizer, text));
+    const where = place ? { ...place, field: "prompt" } : { field: `prompt ${index + 1}` };
+    if (ids.length >= contextLength) {
+      const problem = `has ${ids.length} tokens, and the model's context of ${contextLength} leaves no room for an answer`;
+      throw new UserError(problem, { ...where, hint: "shorten it" });
+    }
+    const foreign = ids.find((id) => id >= vocabularySize);
+    if (foreign !== undefined) {
+      const problem = `its token ${foreign} is not in the model's vocabulary of ${vocabularySize}`;
+      throw new UserError(problem, { ...where, hint: "tokenizer.json and the weights are not of the same model" });
+    }
+    return ids;
+  });
+}
+
+async function promptsOfRecords(file: string): Promise<Prompt[]> {
+  const prompts: Prompt[] = [];
+  for await (const record of readRecords(file, { columns: ["prompt"] })) {
+    const { place } = record;
+    try {
+      if ("problem" in record) throw new BadRecord(record.problem);
+      prompts.push({ text: textField(record.fields, "prompt"), place });
+    } catch (error) {
+      if (!(error instanceof BadRecord)) throw error;
+      throw new UserError(error.message, { ...place, ...(error.field !== undefined && { field: error.field }) });
+    }
+  }
+  return prompts;
+}
+
+async function promptsOfLines(file: string): Promise<Prompt[]> {
+  const content = await readFile(file, "utf8").catch((error) => {
+    throw asUserError(error, file, "cannot read the prompts");
+  });
+  const prompts = content
+    .replace(/^\uFEFF/, "")
+    .split(/\r?\n/)
+    .map((text, index) => ({ text, place: { file, line: index + 1 } }))
+    .filter(({ text }) => text.trim() !== "");
+  if (prompts.length === 0) throw new UserError("holds no prompt", { file });
+  return prompts;
+}

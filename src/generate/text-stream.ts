@@ -1,0 +1,42 @@
+import type { Tokenizer } from "../data/tokenizer.ts";
+
+/**
+ * Turns tokens into text as they come. A token's text can depend on the one before it (a space, half a character), so the last piece is
+ * decoded again with each new one; a piece that ends in the middle of a character waits for the rest.
+ */
+export class TextStream {
+  readonly #tokenizer: Tokenizer;
+  readonly #tokens: number[] = [];
+  /** Tokens before this one are of no more use. */
+  #start = 0;
+  /** Tokens before this one are text already. */
+  #done = 0;
+
+  constructor(tokenizer: Tokenizer) {
+    this.#tokenizer = tokenizer;
+  }
+
+  /** The text that a token completes, maybe none. */
+  push(token: number): string {
+    this.#tokens.push(token);
+    const text = this.#waiting();
+    if (text === "" || text.endsWith("\uFFFD")) return "";
+    return this.#take(text);
+  }
+
+  /** What still waits, now that no token follows. */
+  end(): string {
+    return this.#take(this.#waiting());
+  }
+
+  #waiting(): string {
+    const known = this.#tokenizer.decode(this.#tokens.slice(this.#start, this.#done));
+    return this.#tokenizer.decode(this.#tokens.slice(this.#start)).slice(known.length);
+  }
+
+  #take(text: string): string {
+    if (this.#done < this.#tokens.length) this.#start = this.#done;
+    this.#done = this.#tokens.length;
+    return text;
+  }
+}

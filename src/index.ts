@@ -1,4 +1,5 @@
 export { UserError } from "./errors.ts";
+export { type EvaluateOptions, type Evaluation, evaluate } from "./evaluate/evaluate.ts";
 export { createObjective, type ObjectiveOptions } from "./objectives/index.ts";
 export type { Objective, ObjectiveResult, ResponseStatistics } from "./objectives/objective.ts";
 export { parseRecipe, readRecipe } from "./recipe/parse.ts";

@@ -13,8 +13,6 @@ import {
 } from "./generation.ts";
 import { textWithBreaks } from "./option-values.ts";
 
-export { atLeast, number } from "./option-values.ts";
-
 interface Options extends GenerationOptions {
   prompt: string[];
   prompts?: string;

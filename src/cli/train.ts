@@ -1,9 +1,8 @@
 import { Command } from "commander";
 import { readRecipe } from "../recipe/parse.ts";
 import { type TrainResult, train } from "../train/run.ts";
+import { interrupted, untilInterrupted } from "./interruption.ts";
 import { progressReporter } from "./progress.ts";
-
-const interrupted = 130;
 
 /**
  * `tokenwise train`.
@@ -22,29 +21,12 @@ export function trainCommand(exit: (code: number) => void): Command {
     .action(async (file: string, options: { set?: string[]; resume: boolean; overwrite: boolean; dryRun: boolean }) => {
       const recipe = await readRecipe(file, options.set);
       const { resume, overwrite, dryRun } = options;
-      const result = await untilInterrupted((signal) =>
+      const result = await untilInterrupted("stopping: a checkpoint will be written", (signal) =>
         train(recipe, { resume, overwrite, dryRun, signal, reporter: progressReporter() }),
       );
       console.log(describe(result));
       if (result.status === "stopped") exit(interrupted);
     });
-}
-
-/** Runs `work` with a signal that the first Ctrl-C aborts; the second one ends the process. */
-async function untilInterrupted<Result>(work: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
-  const controller = new AbortController();
-  const interrupt = () => {
-    if (controller.signal.aborted) process.exit(interrupted);
-    process.stderr.write("\nstopping: a checkpoint will be written (press Ctrl-C again to stop at once)\n");
-    controller.abort();
-  };
-  const signals = ["SIGINT", "SIGTERM"] as const;
-  for (const signal of signals) process.on(signal, interrupt);
-  try {
-    return await work(controller.signal);
-  } finally {
-    for (const signal of signals) process.off(signal, interrupt);
-  }
 }
 
 function describe({ status, step, model, checkpoint }: TrainResult): string {

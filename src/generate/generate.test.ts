@@ -37,8 +37,9 @@ async function answersOf(
 async function recompute(engine: Engine, model: LanguageModel, prompt: Int32Array, count: number, vocabulary: number) {
   const tokens = [...prompt];
   while (tokens.length < prompt.length + count) {
-    const logits = (await logitsOf(engine, model, sequenceBatch(tokens))).at(-1)!;
-    tokens.push(greedy(logits.slice(0, vocabulary)));
+    const batch = sequenceBatch(tokens);
+    const [logits] = await logitsOf(engine, model, { ...batch, entries: batch.entries.slice(-1) });
+    tokens.push(greedy(logits!.slice(0, vocabulary)));
   }
   return tokens.slice(prompt.length);
 }

@@ -80,7 +80,7 @@ export class Decoder {
       },
     });
     transformer.forgetTables();
-    const { logits } = await this.#logits.run({ hidden, head: this.#headWeights["head"]! });
+    const { logits } = await this.#logits.run({ hidden, head: this.#headWeights.head! });
     this.#engine.release(hidden);
     const repeated = sequences.map((_, index) => Math.floor(index / copies));
     const result = gatherRows(this.#engine, logits!, repeated);
@@ -196,7 +196,7 @@ function headProgram(
   { norm }: { norm: boolean },
 ): Program {
   const head = input([vocabularySize, width]);
-  const hidden = norm ? finalNorm.outputs["hidden"]! : input(["rows", width]);
+  const hidden = norm ? finalNorm.outputs.hidden! : input(["rows", width]);
   const inputs = norm ? { ...finalNorm.inputs, ...finalNorm.parameters } : { hidden };
   return defineProgram("logits", { ...inputs, head }, { logits: linear(hidden, head) });
 }

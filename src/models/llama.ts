@@ -72,16 +72,16 @@ type Tensors = Readonly<Record<string, Tensor>>;
 
 /** Query, key and value of each token, with its position rotated in. */
 function project(c: LlamaConfiguration, x: Tensor, { cos, sin }: Record<"cos" | "sin", Tensor>, parameters: Tensors) {
-  const normed = rmsNorm(x, parameters["inputNorm"]!, c.normEpsilon);
+  const normed = rmsNorm(x, parameters.inputNorm!, c.normEpsilon);
   const rotate = (flat: Tensor, heads: number) => {
     const perHead = reshape(flat, ["tokens", heads, c.headWidth]);
     const rotated = add(multiply(perHead, cos), multiply(rotateHalf(perHead), sin));
     return reshape(rotated, ["tokens", heads * c.headWidth]);
   };
   return {
-    query: rotate(linear(normed, parameters["queryWeight"]!, parameters["queryBias"]), c.heads),
-    key: rotate(linear(normed, parameters["keyWeight"]!, parameters["keyBias"]), c.keyValueHeads),
-    value: linear(normed, parameters["valueWeight"]!, parameters["valueBias"]),
+    query: rotate(linear(normed, parameters.queryWeight!, parameters.queryBias), c.heads),
+    key: rotate(linear(normed, parameters.keyWeight!, parameters.keyBias), c.keyValueHeads),
+    value: linear(normed, parameters.valueWeight!, parameters.valueBias),
   };
 }
 
@@ -136,11 +136,11 @@ function attention(c: LlamaConfiguration): Section {
 
 /** The block behind its attention: projection, residual, MLP. */
 function finish(c: LlamaConfiguration, x: Tensor, context: Tensor, parameters: Tensors) {
-  const middle = add(x, linear(context, parameters["outputWeight"]!, parameters["outputBias"]));
-  const normed = rmsNorm(middle, parameters["postAttentionNorm"]!, c.normEpsilon);
-  const gate = linear(normed, parameters["gateWeight"]!, parameters["gateBias"]);
-  const up = linear(normed, parameters["upWeight"]!, parameters["upBias"]);
-  const output = add(middle, linear(multiply(silu(gate), up), parameters["downWeight"]!, parameters["downBias"]));
+  const middle = add(x, linear(context, parameters.outputWeight!, parameters.outputBias));
+  const normed = rmsNorm(middle, parameters.postAttentionNorm!, c.normEpsilon);
+  const gate = linear(normed, parameters.gateWeight!, parameters.gateBias);
+  const up = linear(normed, parameters.upWeight!, parameters.upBias);
+  const output = add(middle, linear(multiply(silu(gate), up), parameters.downWeight!, parameters.downBias));
   return { output, middle, gate, up };
 }
 

@@ -114,7 +114,7 @@ export class Transformer {
     const { sources, masks, ...rotary } = this.#tablesOf(batch);
     const inputs = { x, ...rotary, ...sectionParameters(this.architecture, "attentionInput", parameters, layer) };
     const projections = await this.#forward.attentionInput.plain.run(inputs);
-    onKeysAndValues?.({ key: projections["key"]!, value: projections["value"]! });
+    onKeysAndValues?.({ key: projections.key!, value: projections.value! });
     const context = await this.#attend(batch, masks, projections);
     // Behind the last attention only the scored positions matter.
     const scored = layer === this.architecture.layers - 1;

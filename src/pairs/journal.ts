@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { type FileHandle, mkdir, open, readFile, rm, truncate } from "node:fs/promises";
 import { dirname } from "node:path";
 import { UserError } from "../errors.ts";
-import { asUserError } from "../files.ts";
+import { asUserError, isFolder } from "../files.ts";
 import type { ScoredPrompt } from "./rank.ts";
 
 /** What the sampled and scored answers depend on; two runs may share a journal only if it is equal. */
@@ -41,8 +41,9 @@ export class Journal {
         hint: "continue it with --resume, or delete the file",
       });
     }
+    const exists = await isFolder(dirname(file));
     try {
-      await mkdir(dirname(file), { recursive: true });
+      if (!exists) await mkdir(dirname(file), { recursive: true });
       // Half a line or half a batch may follow what was read.
       if (resume) await truncate(file, bytes);
       const handle = await open(file, resume ? "a" : "wx");
@@ -98,7 +99,7 @@ async function read(
       hint: "resume with the same model, prompts and options, or delete the file",
     });
   }
-  const whole = lines.length === settings["prompts"] ? lines.length : lines.length - (lines.length % batchSize);
+  const whole = lines.length === settings.prompts ? lines.length : lines.length - (lines.length % batchSize);
   const kept = lines.slice(0, whole);
   return {
     done: kept.map((line, index) => parse<ScoredPrompt>(line, file, index + 2)),

@@ -1,0 +1,140 @@
+import { createServer, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { UserError } from "../errors.ts";
+import { openScorer } from "./open-scorer.ts";
+
+const items = ["good", "bad", "so-so"].map((response) => ({ prompt: "How is it?", response }));
+
+async function scorerFor(name: string, timeout = 20) {
+  const scorer = await openScorer(name, { timeout });
+  onTestFinished(() => scorer.dispose());
+  return scorer;
+}
+
+const scoresOf = async (name: string, responses: readonly string[]) =>
+  (await scorerFor(name)).score(responses.map((response) => ({ prompt: "terrible", response })));
+
+test("AFINN adds up words and entries of several words, and leaves the prompt aside", async () => {
+  const texts = [
+    "Good, GOOD film!",
+    "not  good",
+    "bad",
+    "can’t stand it",
+    "a well-developed film",
+    "Once in a while",
+    "",
+  ];
+  expect(await scoresOf("afinn", texts)).toEqual([6, -2, -3, -3, 2, 0, 0]);
+});
+
+test("VADER's compound score, with its rules", async () => {
+  const [good, veryGood, notGood, none] = await scoresOf("vader", ["good", "VERY good!!!", "not good", "table"]);
+  expect(good).toBe(0.4404);
+  expect(veryGood).toBeGreaterThan(good!);
+  expect(notGood).toBeLessThan(0);
+  expect(none).toBe(0);
+});
+
+test.each(["nothing", "command:  ", "ftp://host/x", "http://", "AFINN"])("%j is no scorer", async (name) => {
+  await expect(openScorer(name, { timeout: 1 })).rejects.toThrow(/is no scorer; use afinn, vader/);
+});
+
+/** A command that runs a piece of JavaScript for each line: `line` is the text, `item` what it holds, `count` counts from 1. */
+function script(body: string, before = ""): string {
+  const program = `${before};let count = 0;
+    require("readline").createInterface({ input: process.stdin }).on("line", (line) => {
+      const item = JSON.parse(line); count++; ${body}
+    });`;
+  return `command:node -e ${JSON.stringify(program.replaceAll("\n", " "))}`;
+}
+const answer = "console.log(JSON.stringify({ score: item.response.length + count / 10 }))";
+
+describe("a command", () => {
+  test("answers line by line, over several calls of one process", async () => {
+    const scorer = await scorerFor(script(answer));
+    expect(await scorer.score(items)).toEqual([4.1, 3.2, 5.3]);
+    expect(await scorer.score([])).toEqual([]);
+    expect(await scorer.score([{ prompt: "", response: "line\nbreak “ü”" }])).toEqual([14.4]);
+  });
+
+  test.each([
+    ["dies", script("if (count === 2) process.exit(3)"), /ended with exit code 3 after 0 of 3/],
+    [
+      "dies in the middle",
+      script(`if (count === 3) process.exit(4); ${answer}`),
+      /ended with exit code 4 after [012] of 3/,
+    ],
+    ["does not exist", "command:no-such-scorer-here 2>&-", /ended with exit code \d+ after 0 of 3/],
+    ["hangs", script("if (count < 2) console.log('{\"score\":1}')"), /was silent for 1 seconds/],
+    ["talks nonsense", script("console.log('hello')"), /answered hello; it must print one line/],
+    ["gives no number", script('console.log(\'{"score":"high"}\')'), /a score must be a number, not "high"/],
+    ["gives infinity", script("console.log('{\"score\":1e999}')"), /a score must be a number, not null/],
+    ["gives no score", script("console.log('{}')"), /answered \{\}; it must print one line/],
+  ])("that %s is a clear error", async (_name, command, message) => {
+    const error = await (await scorerFor(command, 1)).score(items).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(UserError);
+    expect((error as Error).message).toMatch(message);
+  });
+
+  test("that says more than it was asked is a clear error", async () => {
+    const scorer = await scorerFor(script(`${answer}; ${answer}`));
+    await scorer.score(items);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await expect(scorer.score(items)).rejects.toThrow(/answered more lines than it was asked for/);
+  });
+
+  test("ends with its scorer, also one that does not want to", async () => {
+    const stubborn = script(answer, "setInterval(() => {}, 1000)");
+    const scorer = await openScorer(stubborn, { timeout: 20 });
+    await scorer.score(items);
+    // It is waited for until nobody holds its output any more, so this would not end if the process lived on.
+    await scorer.dispose();
+    await expect(scorer.score(items)).rejects.toThrow(/ended by SIGKILL after 0 of 3/);
+  });
+});
+
+describe("a server", () => {
+  async function serve(respond: (body: string, response: ServerResponse) => void): Promise<string> {
+    const server = createServer(async (request, response) => {
+      const chunks: Buffer[] = [];
+      for await (const chunk of request) chunks.push(chunk as Buffer);
+      respond(`${request.method} ${request.headers["content-type"]} ${Buffer.concat(chunks)}`, response);
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    onTestFinished(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+    return `http://127.0.0.1:${(server.address() as AddressInfo).port}/score`;
+  }
+
+  test("gets all answers at once", async () => {
+    let asked = "";
+    const url = await serve((body, response) => {
+      asked = body;
+      response.end('{"scores": [3, -1.5, 0]}');
+    });
+    expect(await (await scorerFor(url)).score(items)).toEqual([3, -1.5, 0]);
+    expect(asked).toBe(`POST application/json ${JSON.stringify({ items })}`);
+  });
+
+  test.each([
+    ["too few scores", '{"scores": [1, 2]}', 200, /gave 2 scores for 3 answers/],
+    ["too many scores", '{"scores": [1, 2, 3, 4]}', 200, /gave 4 scores for 3 answers/],
+    ["no number", '{"scores": [1, null, 3]}', 200, /a score must be a number, not null/],
+    ["no scores", "null", 200, /must answer \{"scores": \[number, …\]\}, not null/],
+    ["no JSON", "<html>", 200, /must answer .* not <html>/],
+    ["an error", "too busy", 503, /answered with status 503: too busy/],
+  ])("that gives %s is a clear error", async (_name, body, status, message) => {
+    const url = await serve((_body, response) => response.writeHead(status).end(body));
+    await expect((await scorerFor(url)).score(items)).rejects.toThrow(message);
+  });
+
+  test("that hangs or is not there is a clear error", async () => {
+    const url = await serve(() => {});
+    await expect((await scorerFor(url, 0.2)).score(items)).rejects.toThrow(/did not answer within 0.2 seconds/);
+    const nobody = url.replace(/:\d+/, ":9");
+    await expect((await scorerFor(nobody)).score(items)).rejects.toThrow(/cannot be reached: /);
+  });
+});

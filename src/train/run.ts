@@ -250,7 +250,8 @@ async function temporaryByteTokenizer(): Promise<{ folder: string; remove: () =>
     rmSync(folder, { recursive: true, force: true });
   };
   process.once("exit", remove);
-  await writeByteTokenizer(folder);
+  // Texts and prompts then begin alike, so that a model trained on texts knows where it is in a prompt.
+  await writeByteTokenizer(folder, [], { addBos: true });
   return { folder, remove };
 }
 

@@ -81,8 +81,9 @@ async function direct(policyFolder: string, referenceFolder: string, records: Re
   };
   const scored = [];
   for (const { prompt, chosen, rejected } of records) {
-    const both = [await answer(ids(prompt), [...ids(chosen), 256]), await answer(ids(prompt), [...ids(rejected), 256])];
-    scored.push({ chosen: both[0]!, rejected: both[1]! });
+    const [start, end] = [256, 256]; // <|endoftext|>
+    const [first, second] = [chosen, rejected].map((text) => answer([start, ...ids(prompt)], [...ids(text), end]));
+    scored.push({ chosen: await first!, rejected: await second! });
   }
   return scored;
 }

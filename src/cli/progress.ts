@@ -52,7 +52,7 @@ export function progressReporter(out: NodeJS.WriteStream = process.stderr): Repo
       const left = secondsLeft === undefined ? "" : ` ${formatSeconds(secondsLeft)} left`;
       const text = `${phase} ${bar(done / total)} ${done}/${total}${left}  ${phase === "train" ? recent : ""}`;
       clear();
-      out.write(text.slice(0, Math.max(20, (out.columns ?? 80) - 1)));
+      out.write(text.slice(0, Math.max(20, (out.columns || 80) - 1)));
       if (done >= total) clear();
     },
   };

@@ -1,4 +1,4 @@
-import { exp, multiply, subtract } from "../graph/ops/elementwise.ts";
+import { add, constant, exp, multiply, subtract } from "../graph/ops/elementwise.ts";
 import { pick } from "../graph/ops/indexing.ts";
 import { linear } from "../graph/ops/matmul.ts";
 import { sum } from "../graph/ops/reduce.ts";
@@ -70,7 +70,10 @@ const divergenceOf: Record<Divergence, (policy: Tensor, reference: Tensor) => Te
   klPolicyReference: (policy, reference) => relativeEntropy(policy, reference),
 };
 
-/** KL(p || q) = Σ_v p(v) (log p(v) - log q(v)), from log-probabilities. */
+/**
+ * KL(p || q) = Σ_v p(v) (log p(v) - log q(v)), from log-probabilities. Adding q(v) - p(v) to each term changes nothing, since both sum to
+ * one, but cancels the rounding of the two normalisations, which would drown the divergence of close models in float32.
+ */
 function relativeEntropy(p: Tensor, q: Tensor): Tensor {
-  return sum(multiply(exp(p), subtract(p, q)), [-1]);
+  return sum(add(multiply(exp(p), subtract(subtract(p, q), constant(1))), exp(q)), [-1]);
 }

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createConfiguration } from "./configuration.ts";
-import { openModelFolder, readParameters } from "./folder.ts";
+import { type ModelFolder, openModelFolder } from "./folder.ts";
 import { parameterShapes } from "./parameter-shapes.ts";
 import { openSafetensors, writeSafetensors } from "./safetensors.ts";
 import { elementCount } from "./safetensors-header.ts";
@@ -23,6 +23,12 @@ const parameters = new Map(
     return [name, data];
   }),
 );
+
+async function readParameters(folder: ModelFolder): Promise<Map<string, Float32Array>> {
+  const read = new Map<string, Float32Array>();
+  for (const name of parameterShapes(folder.configuration).keys()) read.set(name, await folder.read(name));
+  return read;
+}
 
 let root: string;
 let path: string;

@@ -79,21 +79,6 @@ export function modelPath(path: string): string {
   return isRun ? trained : path;
 }
 
-/** Reads all parameters as float32, in the order of `parameterShapes`. Throws UserError for NaN and infinity. */
-export async function readParameters(folder: ModelFolder): Promise<Map<string, Float32Array>> {
-  const shapes = parameterShapes(folder.configuration);
-  const parameters = new Map<string, Float32Array>(Array.from(shapes.keys(), (name) => [name, new Float32Array()]));
-  // The lanes share a generator: one lane's data is read while the other's is converted and checked, an error ends both.
-  const names = (function* () {
-    yield* shapes.keys();
-  })();
-  const lane = async () => {
-    for (const name of names) parameters.set(name, await folder.read(name));
-  };
-  await Promise.all([lane(), lane()]);
-  return parameters;
-}
-
 async function openWeights(path: string, names: string[]): Promise<SafetensorsFile[]> {
   if (names.includes(fileNames.weights)) return [await openSafetensors(join(path, fileNames.weights))];
   if (names.includes(fileNames.index)) return openShards(path, names);

@@ -48,10 +48,11 @@ export class Transformer {
     this.architecture = architecture;
     this.#engine = engine;
     const { sections } = architecture;
-    const forward = (name: SectionName) => ({
-      saving: engine.compile(forwardProgram(sections[name], { save: true })),
-      plain: engine.compile(forwardProgram(sections[name], { save: false })),
-    });
+    const forward = (name: SectionName) => {
+      const plain = engine.compile(forwardProgram(sections[name], { save: false }));
+      const savesNothing = Object.keys(sections[name].saved).length === 0;
+      return { plain, saving: savesNothing ? plain : engine.compile(forwardProgram(sections[name], { save: true })) };
+    };
     this.#forward = {
       attentionInput: forward("attentionInput"),
       attention: forward("attention"),

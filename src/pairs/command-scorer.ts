@@ -86,7 +86,7 @@ function scoreIn(line: string, fail: (problem: string, hint: string) => UserErro
     const value: unknown = JSON.parse(line);
     if (typeof value === "object" && value !== null && "score" in value) return value.score;
   } catch {
-    // Reported below, as any other line that is none of ours.
+    // Reported below, like a line of JSON without a score.
   }
   throw fail(`answered ${excerpt(line)}`, oneLineEach);
 }

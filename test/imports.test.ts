@@ -10,6 +10,7 @@ const order = [
   ...[
     "errors.ts",
     "files.ts",
+    "number-formats.ts",
     "words.ts",
     "graph",
     "engine",

@@ -1,12 +1,13 @@
-import koffi from "koffi";
 import { writeOnnx } from "../graph/onnx.ts";
 import { outputShapes, type Program } from "../graph/program.ts";
-import { elementCount, type Value } from "../graph/tensor.ts";
+import { type ElementType, elementCount, type Value } from "../graph/tensor.ts";
 import { checkOutput, type Engine, type Executable, type FloatValue } from "./engine.ts";
-import { loadOrt, type OrtFunctions, type Pointer } from "./ort-library.ts";
+import koffi, { type Pointer } from "./native.ts";
+import { loadOrt, type OrtFunctions } from "./ort-library.ts";
 import { Workspace } from "./workspace.ts";
 
-const elementTypes = { float32: 1, int32: 6 } as const;
+/** ONNX Runtime's numbers for what a tensor holds. */
+const elementTypes: Record<ElementType, number> = { float: 1, int: 6, float16: 10, bfloat16: 16, int4: 22 };
 /** Errors come back as statuses, so ONNX Runtime need not print them as well. */
 const fatalLevel = 4;
 
@@ -94,7 +95,7 @@ function compile({ ort, pointer: env, memory, workspace }: Context, program: Pro
 
   const nativeValue = (value: Value): Pointer => {
     const { data } = value;
-    const type = data instanceof Int32Array ? elementTypes.int32 : elementTypes.float32;
+    const type = elementTypes[value.format ?? (data instanceof Int32Array ? "int" : "float")];
     if (data instanceof Float64Array) throw new Error(`program ${program.name}: float64 data for a float32 engine`);
     const shape = BigInt64Array.from(value.shape, BigInt);
     return create(

@@ -1,10 +1,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import koffi from "koffi";
-
-/** A native address. */
-export type Pointer = bigint;
+import koffi, { type Pointer } from "./native.ts";
 
 /** The C function type of each entry of the function table that we use, and its position there (the table only ever grows). */
 const functionTable = {
@@ -51,8 +48,6 @@ let loaded: { library: ReturnType<typeof koffi.load>; functions: OrtFunctions } 
  */
 export function loadOrt(): OrtFunctions {
   if (loaded) return loaded.functions;
-  // The default stack of asynchronous calls is too small for ONNX Runtime's graph optimizer; it can be set only before the first load.
-  koffi.config({ async_stack_size: 8 << 20 });
   const library = koffi.load(libraryFile());
   const base = library.func("void *OrtGetApiBase()")() as Pointer;
   const getApi = koffi.decode(

@@ -12,10 +12,11 @@ import {
   ValueInfoProtoSchema,
 } from "onnx-buf";
 import type { Program } from "./program.ts";
-import type { Tensor } from "./tensor.ts";
+import type { ElementType, Tensor } from "./tensor.ts";
 
-const opsetVersion = 18n;
-const irVersion = 9n;
+/** The first with 4-bit integers. */
+const opsetVersion = 21n;
+const irVersion = 10n;
 
 /** A program as an ONNX model, and the model's names for the program's outputs. */
 export interface OnnxModel {
@@ -81,6 +82,11 @@ export class OnnxWriter {
     this.#ranks.set(name, rank);
   }
 
+  /** A tensor of another type as floats. */
+  toFloat(x: string): string {
+    return this.node("Cast", [x], { to: DataType.FLOAT });
+  }
+
   /** A float constant without axes. */
   scalar(value: number): string {
     return this.#constant(`f${value}`, () => ({ dataType: DataType.FLOAT, floatData: [value] }));
@@ -141,6 +147,14 @@ export class OnnxWriter {
   }
 }
 
+const dataTypes: Record<ElementType, DataType> = {
+  float: DataType.FLOAT,
+  int: DataType.INT32,
+  bfloat16: DataType.BFLOAT16,
+  float16: DataType.FLOAT16,
+  int4: DataType.INT4,
+};
+
 function attributeProto(name: string, value: number | string | readonly number[]): AttributeProto {
   if (typeof value === "number")
     return create(AttributeProtoSchema, { name, type: AttributeType.INT, i: BigInt(value) });
@@ -157,9 +171,8 @@ function valueInfo(name: string, { shape, type }: Tensor) {
         ? ({ case: "dimValue", value: BigInt(dimension) } as const)
         : ({ case: "dimParam", value: dimension } as const),
   }));
-  const elemType = type === "float" ? DataType.FLOAT : DataType.INT32;
   return create(ValueInfoProtoSchema, {
     name,
-    type: { value: { case: "tensorType", value: { elemType, shape: { dim } } } },
+    type: { value: { case: "tensorType", value: { elemType: dataTypes[type], shape: { dim } } } },
   });
 }

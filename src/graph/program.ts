@@ -1,5 +1,5 @@
 import { topologicalOrder } from "./gradient.ts";
-import { formatShape, type Shape, type Tensor, type Value } from "./tensor.ts";
+import { formatShape, isStorageFormat, type Shape, type Tensor, type Value } from "./tensor.ts";
 
 /** A computation ready for an engine: named inputs to named outputs. */
 export interface Program {
@@ -46,6 +46,10 @@ export function bindLengths(program: Program, inputs: Readonly<Record<string, Va
         `program ${program.name}: input ${name} is ${formatShape(shape)}, expected ${formatShape(tensor.shape)}`,
       );
     }
+    const format = inputs[name]!.format ?? "plain";
+    const expected = isStorageFormat(tensor.type) ? tensor.type : "plain";
+    if (format !== expected)
+      throw new Error(`program ${program.name}: input ${name} is ${format}, expected ${expected} numbers`);
   }
   return lengths;
 }

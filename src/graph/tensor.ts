@@ -4,13 +4,19 @@ import type { OnnxWriter } from "./onnx.ts";
 export type Dimension = number | string;
 export type Shape = readonly Dimension[];
 
+/** Formats that weights are kept in but not computed with: see `ops/storage.ts`. */
+export type StorageFormat = "bfloat16" | "float16" | "int4";
+
 /** `float` is float32 in ONNX Runtime and float64 in the interpreter; `int` is int32 in both. */
-export type ElementType = "float" | "int";
+export type ElementType = "float" | "int" | StorageFormat;
 
 /** Data at run time: a row-major array and its shape. */
 export interface Value {
   readonly shape: readonly number[];
-  readonly data: Float32Array | Float64Array | Int32Array;
+  /** 16-bit floats are their bit patterns; of 4-bit integers each byte holds two, the first in its lower half. */
+  readonly data: Float32Array | Float64Array | Int32Array | Uint16Array | Uint8Array;
+  /** What the bits of a Uint16Array or Uint8Array mean. */
+  readonly format?: StorageFormat;
 }
 
 /** The attributes of one use of an op, fixed when the graph is built. */
@@ -76,6 +82,10 @@ export function sameShape(a: Shape, b: Shape): boolean {
 /** Elements in a run-time shape. */
 export function elementCount(shape: readonly number[]): number {
   return shape.reduce((product, length) => product * length, 1);
+}
+
+export function isStorageFormat(type: ElementType): type is StorageFormat {
+  return type !== "float" && type !== "int";
 }
 
 /** The axis counted from the front. */

@@ -1,6 +1,6 @@
 import { UserError } from "../errors.ts";
 import { writeFileAtomic } from "../files.ts";
-import { firstNonFinite, type TensorData } from "../models/number-formats.ts";
+import { firstNonFinite, type TensorData } from "../number-formats.ts";
 import { openSafetensors, readStored, type SafetensorsFile } from "../models/safetensors.ts";
 import type { PairEstimate } from "./estimate.ts";
 

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { asUserError } from "../files.ts";
-import { bytesOf } from "../models/number-formats.ts";
+import { bytesOf } from "../number-formats.ts";
 import type { PairEstimate } from "./estimate.ts";
 import { columns, lengthOf, pairOf, parts } from "./estimates-file.ts";
 

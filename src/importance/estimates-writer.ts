@@ -3,7 +3,7 @@ import { type FileHandle, open, rm, truncate } from "node:fs/promises";
 import { z } from "zod";
 import { UserError } from "../errors.ts";
 import { asUserError, writeFileAtomic } from "../files.ts";
-import { bytesOf } from "../models/number-formats.ts";
+import { bytesOf } from "../number-formats.ts";
 import { writeSafetensors } from "../models/safetensors.ts";
 import type { PairEstimate } from "./estimate.ts";
 import * as format from "./estimates-file.ts";

@@ -11,7 +11,7 @@ import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import { UserError } from "../errors.ts";
 import type { LlamaConfiguration } from "../models/configuration.ts";
 import { modelPath, openModelFolder } from "../models/folder.ts";
-import type { Dtype } from "../models/number-formats.ts";
+import type { Dtype } from "../number-formats.ts";
 import { elementCount } from "../models/safetensors-header.ts";
 import type { Objective } from "../objectives/objective.ts";
 import type { Recipe } from "../recipe/schema.ts";

@@ -1,6 +1,6 @@
 import { totalmem } from "node:os";
 import type { SkippedRecord } from "../data/convert.ts";
-import type { Dtype } from "../models/number-formats.ts";
+import type { Dtype } from "../number-formats.ts";
 import type { MemoryEstimate } from "../train/memory.ts";
 import { counted, grouped, mebibytes, millions, percent } from "../words.ts";
 import { type LengthBias, lengthBias, type Spread, spreadOf } from "./lengths.ts";

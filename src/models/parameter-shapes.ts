@@ -1,6 +1,6 @@
 import { UserError } from "../errors.ts";
 import type { LlamaConfiguration } from "./configuration.ts";
-import { isFloatDtype } from "./number-formats.ts";
+import { isFloatDtype } from "../number-formats.ts";
 import type { TensorEntry } from "./safetensors-header.ts";
 
 /**

@@ -1,7 +1,7 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { UserError } from "../errors.ts";
 import { asUserError, writeFileAtomic } from "../files.ts";
-import * as formats from "./number-formats.ts";
+import * as formats from "../number-formats.ts";
 import * as header from "./safetensors-header.ts";
 
 /** A safetensors file whose header was read and checked. It holds no open file; the data is read when asked for. */

@@ -4,7 +4,7 @@ import { UserError } from "../errors.ts";
 import { asUserError, isFolder, replaceFolderAtomic } from "../files.ts";
 import type { LlamaConfiguration } from "./configuration.ts";
 import { fileNames } from "./folder.ts";
-import { firstNonFinite } from "./number-formats.ts";
+import { firstNonFinite } from "../number-formats.ts";
 import { parameterShapes } from "./parameter-shapes.ts";
 import { type NamedTensor, writeSafetensors } from "./safetensors.ts";
 

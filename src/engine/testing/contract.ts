@@ -1,12 +1,15 @@
 import { expect, test } from "vitest";
+import { interpret } from "../../graph/interpreter.ts";
 import { add, constant, exp, scale, stopGradient, subtract } from "../../graph/ops/elementwise.ts";
 import { accumulate, linear, matmul } from "../../graph/ops/matmul.ts";
 import { sum } from "../../graph/ops/reduce.ts";
 import { reshape } from "../../graph/ops/shape.ts";
 import { softmax } from "../../graph/ops/softmax.ts";
+import { dequantize, quantize, widen } from "../../graph/ops/storage.ts";
 import { defineProgram } from "../../graph/program.ts";
 import { input } from "../../graph/tensor.ts";
 import { largestError } from "../../graph/testing/values.ts";
+import { toBfloat16 } from "../../number-formats.ts";
 import { type Engine, rows } from "../engine.ts";
 import { arrayOf, randomIn, runOnce, valueIn, vectorIn } from "./values.ts";
 
@@ -47,6 +50,35 @@ export function testContract(engine: Engine): void {
       expect(y!.shape).toEqual([n, 4]);
       expect(largestError(y!.data, expected)).toBeLessThan(tolerance);
     }
+  });
+
+  test.each([
+    [4, 64],
+    [3, 130],
+    [5, 7],
+  ])("products with weights [%i, %i] of 16 and of 4 bits", async (outputs, columns) => {
+    const weight = randomIn(engine, { w: input([outputs, columns]) }, { seed: columns }).w!;
+    const half = new Uint16Array(weight.data.length);
+    toBfloat16(Float32Array.from(weight.data), half);
+    const { packed, scales } = quantize(weight);
+    const x = input(["n", columns]);
+    const [w16, q, s] = [input([outputs, columns], "bfloat16"), input([outputs, columns], "int4"), input(scales.shape)];
+    const program = defineProgram(
+      "stored",
+      { x, w16, q, s },
+      { wide: linear(x, widen(w16)), four: linear(x, dequantize(q, s)) },
+    );
+    const values = {
+      x: randomIn(engine, { x }, { lengths: { n: 6 } }).x!,
+      w16: { shape: weight.shape, data: half, format: "bfloat16" as const },
+      q: packed,
+      s: valueIn(engine, scales),
+    };
+    const results = await engine.compile(program).run(values);
+    const expected = interpret(program, values);
+    for (const name of ["wide", "four"])
+      expect(largestError(results[name]!.data, expected[name]!.data)).toBeLessThan(tolerance * 10);
+    expect(largestError(results.four!.data, results.wide!.data)).toBeGreaterThan(0.01);
   });
 
   test("outputs that are inputs, come twice, or only look through another shape", async () => {

@@ -22,8 +22,13 @@ export function encodePrompt(tokenizer: Tokenizer, prompt: string): number[] {
 
 /** Token ids of a response to `prompt`, with EOS at the end. Throws a `UserError` if there is no EOS. */
 export function encodeResponse(tokenizer: Tokenizer, prompt: string, response: string): number[] {
-  const ids = prompt === "" ? tokenizer.encode(response) : tokenizer.encodeContinuation(response);
+  const ids = isContinuation(prompt) ? tokenizer.encodeContinuation(response) : tokenizer.encode(response);
   return withOneEos(tokenizer, ids);
+}
+
+/** Whether a response to `prompt` continues a text: to an empty one it begins the text. */
+export function isContinuation(prompt: string): boolean {
+  return prompt !== "";
 }
 
 /** Token ids of a text on its own: the start token, the text, EOS. */

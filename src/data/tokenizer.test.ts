@@ -70,6 +70,24 @@ describe("a byte-level tokenizer", () => {
   });
 });
 
+test("the fingerprint is that of what gives the ids, wherever it lies", async () => {
+  const fingerprint = async () => (await loadTokenizer(folder)).fingerprint;
+  const [first, folderBefore] = [await fingerprint(), folder];
+  folder = await mkdtemp(join(tmpdir(), "tokenwise-tokenizer-"));
+  folders.push(folder);
+  await writeByteTokenizer(folder, merges);
+  expect(folder).not.toBe(folderBefore);
+  expect(await fingerprint()).toBe(first);
+  await edit("tokenizer.json", (definition) => {
+    definition.normalizer = { type: "Lowercase" };
+  });
+  const second = await fingerprint();
+  await edit("tokenizer_config.json", (config) => {
+    config.add_prefix_space = true;
+  });
+  expect(new Set([first, second, await fingerprint()]).size).toBe(3);
+});
+
 describe("BOS and EOS", () => {
   const end = size - 1;
 

@@ -1,5 +1,7 @@
-import { existsSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { join } from "node:path";
 import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
 import { UserError } from "../errors.ts";
@@ -10,6 +12,8 @@ import { resolveSpecialTokens, type SpecialTokens } from "./special-tokens.ts";
 export interface Tokenizer extends SpecialTokens {
   /** The file it came from, for error messages. */
   readonly file: string;
+  /** The same for tokenizers that give the same ids for every text, whatever their folder. */
+  readonly fingerprint: string;
   /** One more than the largest token id. The model's own vocabulary may be larger (padded), never smaller. */
   readonly vocabularySize: number;
   /** Token ids of a text. Special tokens written out in the text, such as `<|endoftext|>`, become their one token. */
@@ -64,6 +68,7 @@ export async function loadTokenizer(
 
   return {
     file,
+    fingerprint: fingerprintOf([json, continuation ?? null, config]),
     vocabularySize,
     ...resolveSpecialTokens({
       files: [
@@ -82,6 +87,13 @@ export async function loadTokenizer(
       return list.length === 0 ? "" : whole.decode(list, { skip_special_tokens: skipSpecialTokens });
     },
   };
+}
+
+/** Identifies what decides on ids: the definition, the library, and the tables of Unicode that its patterns are matched with. */
+function fingerprintOf(definition: readonly unknown[]): string {
+  const library = createRequire(import.meta.url).resolve("@huggingface/tokenizers");
+  const hash = createHash("sha256").update(readFileSync(library)).update(`\n${process.versions.unicode}\n`);
+  return hash.update(JSON.stringify(definition)).digest("hex");
 }
 
 /** What is used of the library; its own declarations do not resolve under `nodenext`. */

@@ -1,8 +1,12 @@
+import { isContinuation } from "../data/boundaries.ts";
+import { userCacheFolder } from "../data/cache-folder.ts";
 import type { TokenizedExample } from "../data/example.ts";
 import { epochOrder } from "../data/order.ts";
 import { type PreferencePair, readPairs } from "../data/pairs.ts";
+import { RememberedTokens, type TextRequest } from "../data/remembered-tokens.ts";
 import { countSharedPrompts, splitByPrompt } from "../data/split.ts";
 import { type PlainText, readTexts } from "../data/text.ts";
+import { TokenCache } from "../data/token-cache.ts";
 import { type TokenizedData, tokenizeChosen, tokenizePairs, tokenizeTexts } from "../data/tokenize.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import { UserError } from "../errors.ts";
@@ -57,22 +61,50 @@ export async function prepareExamples(
     contextLength: model.contextLength,
     modelVocabularySize: model.vocabularySize,
   };
+  const tokens = new RememberedTokens(tokenizer, tokenCache(recipe, remarks, heldOutOnly));
+  const { tokenizer: remembering } = tokens;
+  let examples: RunExamples;
   if (format === "text") {
-    const { train, heldOut } = await readSplitTexts(recipe, remarks, heldOutOnly);
-    return tokenized(
-      recipe,
-      heldOutOnly ? [] : train,
-      heldOut,
-      (texts) => tokenizeTexts(texts, tokenizer, { ...options, pack }),
-      remarks,
+    const { train, heldOut } = await readSplitTexts(recipe, remarks, heldOutOnly, (texts) =>
+      tokens.expect([texts.map(({ text }) => ({ text, continues: false }))]),
     );
+    const tokenize = (texts: readonly PlainText[]) => tokenizeTexts(texts, remembering, { ...options, pack });
+    examples = tokenized(recipe, heldOutOnly ? [] : train, heldOut, tokenize, remarks);
+  } else {
+    const isPair = objective.responses === 2;
+    const { train, heldOut } = await readSplitPairs(recipe, remarks, heldOutOnly, (pairs) =>
+      tokens.expect(columnsOf(pairs, isPair ? ["chosen", "rejected"] : ["chosen"])),
+    );
+    const tokenizeAll = isPair ? tokenizePairs : tokenizeChosen;
+    const tokenize = (pairs: readonly PreferencePair[]) => tokenizeAll(pairs, remembering, options);
+    examples = tokenized(recipe, heldOutOnly ? [] : train, heldOut, tokenize, remarks);
   }
-  const { train, heldOut } = await readSplitPairs(recipe, remarks, heldOutOnly);
-  const tokenize = objective.responses === 2 ? tokenizePairs : tokenizeChosen;
-  return tokenized(recipe, heldOutOnly ? [] : train, heldOut, (pairs) => tokenize(pairs, tokenizer, options), remarks);
+  await tokens.keep();
+  return examples;
 }
 
-async function readSplitPairs({ data, seed }: DataSettings, remarks: Remarks, heldOutOnly: boolean) {
+/** Where tokens of these data are kept, if anywhere. */
+function tokenCache({ data }: DataSettings, { notes }: Remarks, heldOutOnly: boolean): TokenCache | undefined {
+  // What is held out of the training files is a small part of their texts, and not worth looking for all of them.
+  const folder = heldOutOnly && !data.evaluation ? undefined : userCacheFolder();
+  return folder && new TokenCache(folder, (message) => notes.push(message));
+}
+
+/** What the tokenizer will be asked for, column by column. */
+function columnsOf(pairs: readonly PreferencePair[], answers: readonly ("chosen" | "rejected")[]): TextRequest[][] {
+  return [
+    pairs.map(({ prompt }) => ({ text: prompt, continues: false })),
+    ...answers.map((answer) => pairs.map((pair) => ({ text: pair[answer], continues: isContinuation(pair.prompt) }))),
+  ];
+}
+
+/** @param expect told of all pairs of some files at once, before any is tokenized */
+async function readSplitPairs(
+  { data, seed }: DataSettings,
+  remarks: Remarks,
+  heldOutOnly: boolean,
+  expect: (pairs: readonly PreferencePair[]) => Promise<void>,
+) {
   const read = async (files: string | readonly string[]): Promise<PreferencePair[]> => {
     const { pairs, skipped, multiTurnAnswers } = await readPairs(files, {
       columns: data.columns,
@@ -83,6 +115,7 @@ async function readSplitPairs({ data, seed }: DataSettings, remarks: Remarks, he
       remarks.notes.push(
         `${multiTurnAnswers} pairs part ways before the last turn, so that an answer holds further turns`,
       );
+    await expect(pairs);
     return pairs;
   };
   if (data.evaluation && heldOutOnly) return { train: [], heldOut: await read(data.evaluation) };
@@ -101,10 +134,12 @@ async function readSplitTexts(
   { data, seed }: DataSettings,
   remarks: Remarks,
   heldOutOnly: boolean,
+  expect: (texts: readonly PlainText[]) => Promise<void>,
 ): Promise<{ train: PlainText[]; heldOut: PlainText[] }> {
   const read = async (files: string | readonly string[]) => {
     const { texts, skipped } = await readTexts(files, { column: data.columns.text, onBadPair: data.onBadPair });
     warnSkipped(remarks, skipped);
+    await expect(texts);
     return texts;
   };
   if (data.evaluation && heldOutOnly) return { train: [], heldOut: await read(data.evaluation) };

@@ -1,15 +1,51 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import type { TokenizedExample } from "../src/data/example.ts";
+import { readPairs } from "../src/data/pairs.ts";
+import { Random } from "../src/data/random.ts";
+import { tokenizePairs } from "../src/data/tokenize.ts";
+import { loadTokenizer } from "../src/data/tokenizer.ts";
+
+/** A pair in a batch's JSON file `{ pairs: [{ prompt, chosen, rejected }] }`. */
+type BatchPair = Record<"prompt" | "chosen" | "rejected", number[]>;
 
 /** Reads a JSON file `{ pairs: [{ prompt, chosen, rejected }] }` of token ids. */
 export function readBatch(file: string): TokenizedExample[] {
-  const { pairs } = JSON.parse(readFileSync(file, "utf8")) as {
-    pairs: Record<"prompt" | "chosen" | "rejected", number[]>[];
-  };
+  const { pairs } = JSON.parse(readFileSync(file, "utf8")) as { pairs: BatchPair[] };
   return pairs.map(({ prompt, chosen, rejected }) => ({
     prompt: Int32Array.from(prompt),
     responses: [Int32Array.from(chosen), Int32Array.from(rejected)],
     cut: { prompt: 0, responses: [0, 0] },
     place: undefined,
   }));
+}
+
+/** Writes the first `count` pairs of a data file as a batch, with the tokenizer of a model folder. */
+export async function writeTextBatch(file: string, data: string, tokenizerFolder: string, count: number) {
+  const { pairs } = await readPairs(data);
+  const { examples } = tokenizePairs(pairs.slice(0, count), await loadTokenizer(tokenizerFolder));
+  writeBatch(
+    file,
+    examples.map(({ prompt, responses: [chosen, rejected] }) => ({
+      prompt: [...prompt],
+      chosen: [...chosen!],
+      rejected: [...rejected!],
+    })),
+  );
+}
+
+/** Writes pairs of random token ids; the prompt and each answer have `length` tokens, half more or less. */
+export function writeRandomBatch(file: string, shape: { pairs: number; length: number; vocabularySize: number }): void {
+  const random = Random.from(0, "bench batch");
+  const tokens = () => {
+    const length = Math.ceil(shape.length / 2) + random.integer(shape.length);
+    return Array.from({ length }, () => random.integer(shape.vocabularySize));
+  };
+  writeBatch(
+    file,
+    Array.from({ length: shape.pairs }, () => ({ prompt: tokens(), chosen: tokens(), rejected: tokens() })),
+  );
+}
+
+function writeBatch(file: string, pairs: readonly BatchPair[]): void {
+  writeFileSync(file, JSON.stringify({ pairs }));
 }

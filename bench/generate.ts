@@ -5,6 +5,8 @@ import { onnxRuntimeEngine } from "../src/engine/onnx-runtime.ts";
 import { greedy } from "../src/generate/sampler.ts";
 import { Decoder } from "../src/models/decoder.ts";
 import { type LanguageModel, loadLanguageModel } from "../src/models/language-model.ts";
+import { rounded } from "./numbers.ts";
+import { report } from "./report.ts";
 
 interface GenerateOptions {
   model: string;
@@ -54,19 +56,20 @@ async function run(options: GenerateOptions): Promise<void> {
     prompt: options.prompt,
     new: options.new,
     batch: options.batch,
-    seconds: round(seconds),
-    promptSeconds: round(promptSeconds),
-    tokensPerSecond: round(count / seconds),
-    millisecondsPerStep: round((1000 * (seconds - promptSeconds)) / Math.max(1, options.new - 1)),
+    seconds: rounded(seconds),
+    promptSeconds: rounded(promptSeconds),
+    tokensPerSecond: rounded(count / seconds),
+    millisecondsPerStep: rounded((1000 * (seconds - promptSeconds)) / Math.max(1, options.new - 1)),
     ...(slow && {
-      recomputeSeconds: round(slow.seconds),
-      recomputeTokensPerSecond: round(count / slow.seconds),
-      timesFaster: round(slow.seconds / seconds),
+      recomputeSeconds: rounded(slow.seconds),
+      recomputeTokensPerSecond: rounded(count / slow.seconds),
+      timesFaster: rounded(slow.seconds / seconds),
       sameTokens: slow.tokens.every((sequence, index) => sequence.join() === tokens[index]!.join()),
     }),
   };
-  if (options.json) console.log(JSON.stringify(result));
-  else for (const [name, value] of Object.entries(result)) console.log(`${name.padEnd(26)} ${value}`);
+  // Only for programs: the first sequence, so that a peer can be asked for the same.
+  const first = { promptTokens: [...prompts[0]!], newTokens: tokens[0]! };
+  report(options.json ? { ...result, ...first } : result, options);
 }
 
 async function cached(engine: Engine, decoder: Decoder, prompts: readonly Int32Array[], newTokens: number) {
@@ -109,8 +112,4 @@ async function recomputed(
   }
   const tokens = sequences.map((sequence, index) => sequence.slice(prompts[index]!.length));
   return { tokens, seconds: (performance.now() - start) / 1000 };
-}
-
-function round(value: number): number {
-  return Number(value.toPrecision(4));
 }

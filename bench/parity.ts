@@ -1,6 +1,5 @@
-import { spawnSync } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import { Command } from "commander";
+import { benchFile, flags, runBench, runJson } from "./child.ts";
 
 /** The figures of `bench step` and of its PyTorch peer that must agree. */
 interface StepFigures {
@@ -41,7 +40,7 @@ export function parityCommand(): Command {
     .description("compare a training step with PyTorch: loss, gradient norm, log-ratios, KL, speed, memory")
     .requiredOption("--model <folder>", "float32 model folder")
     .requiredOption("--batch <file>", "JSON file with pairs of token ids")
-    .option("--peer <file>", "the PyTorch script", fileURLToPath(new URL("peer.py", import.meta.url)))
+    .option("--peer <file>", "the PyTorch script", benchFile("peer.py"))
     .option("--python <command>", "a Python with torch and numpy", "python3")
     .option("--objectives <name...>", "objectives to compare", ["dpo", "tdpo1", "tdpo2"])
     .option("--steps <count>", "timed steps", "1")
@@ -54,25 +53,10 @@ export function parityCommand(): Command {
 function parity(options: Options): void {
   let agrees = true;
   for (const objective of options.objectives) {
-    const { steps, lr, threads, jitter } = options;
-    const common = Object.entries({ objective, steps, lr, threads, jitter }).flatMap(([name, value]) => [
-      `--${name}`,
-      value,
-    ]);
-    const main = fileURLToPath(new URL("main.ts", import.meta.url));
-    const ours = run<OurFigures>(process.execPath, [
-      "--import",
-      "tsx",
-      main,
-      "step",
-      "--model",
-      options.model,
-      "--batch",
-      options.batch,
-      "--json",
-      ...common,
-    ]);
-    const theirs = run<PeerFigures>(options.python, [options.peer, options.model, options.batch, ...common]);
+    const { model, batch, python, peer, steps, lr, threads, jitter } = options;
+    const common = { objective, steps, lr, threads, jitter };
+    const ours = runBench<OurFigures>("step", { model, batch, ...common });
+    const theirs = runJson<PeerFigures>(python, [peer, model, batch, ...flags(common)]);
     const checks = compare(ours, theirs);
     agrees &&= checks.every(({ fits }) => fits);
     console.log(objective);
@@ -92,15 +76,6 @@ function parity(options: Options): void {
     console.log(`           ${ours.peakRssMiB} MiB against ${theirs.peakRssMiB} MiB`);
   }
   if (!agrees) process.exitCode = 1;
-}
-
-function run<Figures>(command: string, args: readonly string[]): Figures {
-  const { status, stdout, error } = spawnSync(command, args, {
-    encoding: "utf8",
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  if (error || status !== 0) throw new Error(`${command} ${args[0]} failed`, { cause: error });
-  return JSON.parse(stdout) as Figures;
 }
 
 function compare(ours: StepFigures, theirs: StepFigures) {

@@ -1,6 +1,6 @@
 """One preference training step in PyTorch, computed the plain way: every answer repeats its prompt, rows are padded, whole logits are kept.
 
-    python3 peer.py MODEL_DIR BATCH.json [--objective tdpo2] [--jitter 0.01] [--steps 3] [--threads 2] [--lr 1e-6]
+    python3 peer.py MODEL_DIR BATCH.json [--objective tdpo2] [--jitter 0.01] [--steps 3] [--threads 2] [--lr 1e-6] [--forward]
 
 Prints one line of JSON with the fields of `npm run bench -- step`. Needs torch and numpy; reads a float32 Llama folder with one file of weights.
 """
@@ -42,19 +42,21 @@ class Llama:
         rows, length, _ = x.shape
         return F.linear(x, self.weights[name]).view(rows, length, count, self.head_width).transpose(1, 2)
 
-    def log_probabilities(self, ids, padding):
-        """[rows, length, vocabulary] of ids [rows, length]; padding [rows, length] is true where there is no token."""
+    def log_probabilities(self, ids, padding, cache=None):
+        """[rows, length, vocabulary] of ids [rows, length]; padding is true where there is no token. A cache is a dict that keeps keys and
+        values: ids then continue what it has seen, and padding [rows, seen + length] covers both."""
         rows, length = ids.shape
+        seen = cache[0][0].shape[2] if cache else 0
         exponent = torch.arange(0, self.head_width, 2).float() / self.head_width
-        angle = torch.outer(torch.arange(length).float(), self.config["rope_theta"] ** -exponent).repeat(1, 2)
+        angle = torch.outer(torch.arange(seen, seen + length).float(), self.config["rope_theta"] ** -exponent).repeat(1, 2)
         cos, sin = angle.cos(), angle.sin()
 
         def rotate(x):
             left, right = x.chunk(2, -1)
             return x * cos + torch.cat([-right, left], -1) * sin
 
-        future = torch.ones(length, length, dtype=torch.bool).triu(1)
-        hidden_from = torch.zeros(rows, 1, length, length).masked_fill(future | padding[:, None, None, :], -1e30)
+        future = torch.ones(length, seen + length, dtype=torch.bool).triu(seen + 1)
+        hidden_from = torch.zeros(rows, 1, length, seen + length).masked_fill(future | padding[:, None, None, :], -1e30)
         x = self.weights["model.embed_tokens.weight"][ids]
         for layer in range(self.config["num_hidden_layers"]):
             p = f"model.layers.{layer}."
@@ -62,6 +64,8 @@ class Llama:
             query = rotate(self.heads_of(h, p + "self_attn.q_proj.weight", self.heads))
             key = rotate(self.heads_of(h, p + "self_attn.k_proj.weight", self.groups))
             value = self.heads_of(h, p + "self_attn.v_proj.weight", self.groups)
+            if cache is not None:
+                key, value = cache[layer] = tuple(torch.cat(both, 2) for both in zip(cache[layer], (key, value))) if seen else (key, value)
             key, value = (t.repeat_interleave(self.heads // self.groups, 1) for t in (key, value))
             weights = (query @ key.transpose(-1, -2) * self.head_width**-0.5 + hidden_from).softmax(-1)
             context = (weights @ value).transpose(1, 2).reshape(rows, length, -1)
@@ -84,6 +88,7 @@ def main():
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--lr", type=float, default=0.0)
+    parser.add_argument("--forward", action="store_true", help="score only: no gradients")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
 
@@ -113,6 +118,7 @@ def main():
     first, seconds = None, []
     for step in range(options.steps + 1):
         began = time.perf_counter()
+        torch.set_grad_enabled(not options.forward)
         ours = policy.log_probabilities(ids, padding)[:, :-1]
         with torch.no_grad():
             theirs = reference.log_probabilities(ids, padding)[:, :-1]
@@ -125,11 +131,13 @@ def main():
         elif options.objective == "tdpo2":
             u = u - options.alpha * (kl[count:] - kl[:count].detach())
         loss = F.softplus(-options.beta * u).mean()
-        loss.backward()
-        norm = torch.stack([t.grad.norm() for t in parameters]).norm().item()
-        if optimizer:
-            torch.nn.utils.clip_grad_norm_(parameters, 10.0)
-            optimizer.step()
+        norm = 0.0
+        if not options.forward:
+            loss.backward()
+            norm = torch.stack([t.grad.norm() for t in parameters]).norm().item()
+            if optimizer:
+                torch.nn.utils.clip_grad_norm_(parameters, 10.0)
+                optimizer.step()
         first = first or {"loss": loss.item(), "gradientNorm": norm, "sumLogRatio": ratio.tolist(), "seqKlReferencePolicy": kl.tolist()}
         for t in parameters:
             t.grad = None

@@ -6,7 +6,7 @@ import { Command, Option } from "commander";
 import { exampleLength, packBatch } from "../src/data/batch.ts";
 import type { TokenizedExample } from "../src/data/example.ts";
 import { onnxRuntimeEngine } from "../src/engine/onnx-runtime.ts";
-import { type LanguageModel, loadLanguageModel } from "../src/models/language-model.ts";
+import { loadLanguageModel } from "../src/models/language-model.ts";
 import { createObjective } from "../src/objectives/index.ts";
 import type { ScoredExample } from "../src/train/learner.ts";
 import { Optimizer } from "../src/train/optimizer.ts";
@@ -14,6 +14,9 @@ import { fillCache, headAlone } from "../src/train/reference.ts";
 import { ReferenceCache } from "../src/train/reference-cache.ts";
 import { microbatches, Trainer } from "../src/train/trainer.ts";
 import { readBatch } from "./batch.ts";
+import { jitter } from "./jitter.ts";
+import { median, peakRssMiB } from "./numbers.ts";
+import { report } from "./report.ts";
 
 interface StepOptions {
   model: string;
@@ -28,6 +31,7 @@ interface StepOptions {
   microbatchTokens: number;
   activationCheckpointing: boolean;
   ahead: boolean;
+  cached: boolean;
   forward: boolean;
   json: boolean;
 }
@@ -49,12 +53,14 @@ export function stepCommand(): Command {
     .option("--microbatch-tokens <count>", "tokens computed together", number, 1280)
     .option("--activation-checkpointing", "compute activations again in the backward pass", false)
     .option("--ahead", "cache the reference before the first step, and keep only its head in memory", false)
+    .option("--no-cached", "leave out the steps with the reference cached")
     .option("--forward", "score only: no gradients", false)
     .option("--json", "print one line of JSON", false)
     .action(step);
 }
 
 async function step(options: StepOptions): Promise<void> {
+  if (options.ahead && !options.cached) throw new Error("--ahead and --no-cached leave nothing to time");
   const examples = readBatch(options.batch);
   const engine = onnxRuntimeEngine({ threads: options.threads });
   const policy = await loadLanguageModel(engine, options.model);
@@ -68,8 +74,8 @@ async function step(options: StepOptions): Promise<void> {
   });
   let reference = policy;
   if (!options.ahead || options.jitter) {
-    reference = await loadLanguageModel(engine, options.model, { like: policy });
-    if (options.jitter) jitter(reference, options.jitter);
+    reference = await loadLanguageModel(engine, options.model, { like: policy, frozen: !options.jitter });
+    if (options.jitter) for (const { data } of reference.trainable.values()) jitter(data, options.jitter);
   }
   if (options.ahead) {
     for await (const _ of fillCache(engine, reference, cache, examples, limits));
@@ -81,7 +87,7 @@ async function step(options: StepOptions): Promise<void> {
     policy,
     reference,
     objective: createObjective({ name: options.objective, alpha, beta } as Parameters<typeof createObjective>[0]),
-    optimizer: new Optimizer(engine, { name: "adamw", weightDecay: 0.01 }, policy.parameters),
+    optimizer: new Optimizer(engine, { name: "adamw", weightDecay: 0.01 }, policy.trainable),
     schedule: { learningRate: options.lr },
     totalSteps: options.steps + 1,
     maxGradientNorm: 10,
@@ -94,9 +100,10 @@ async function step(options: StepOptions): Promise<void> {
   try {
     const times = { cached: [] as number[], whole: [] as number[] };
     let first: StepFigures | undefined;
+    const ways = (["whole", "cached"] as const).filter((way) => (way === "whole" ? !options.ahead : options.cached));
     // In turns, so that both meet the same machine; the first round only warms up and fills the cache.
     for (let count = 0; count <= options.steps; count++) {
-      for (const name of options.ahead ? (["cached"] as const) : (["whole", "cached"] as const)) {
+      for (const name of ways) {
         trainer.learner.referenceCache = name === "cached" ? cache : undefined;
         const start = performance.now();
         const result = await once(trainer, examples, options);
@@ -104,7 +111,7 @@ async function step(options: StepOptions): Promise<void> {
         if (count > 0) times[name].push(round((performance.now() - start) / 1000, 3));
       }
     }
-    report(options, examples, first!, scored, times);
+    report(figures(options, examples, first!, scored, times), options);
   } finally {
     await cache.close({ keep: false });
     await rm(folder, { recursive: true });
@@ -133,28 +140,30 @@ async function score(trainer: Trainer, examples: TokenizedExample[], options: St
   return scored;
 }
 
-function report(
+function figures(
   options: StepOptions,
   examples: readonly TokenizedExample[],
   first: StepFigures,
   scored: readonly ScoredExample[],
   times: { cached: readonly number[]; whole: readonly number[] },
-): void {
+): Record<string, unknown> {
   const total = (vector?: Float64Array) => vector?.reduce((sum, value) => sum + value, 0) ?? 0;
   const sides = [0, 1].flatMap((side) => scored.map(({ responses }) => responses[side]!));
   const sequences = examples.flatMap(({ prompt, responses }) =>
     responses.map((response) => prompt.length + response.length),
   );
   const tokens = sequences.reduce((sum, length) => sum + length, 0);
-  const seconds = median(times.cached);
+  const counted = times.cached.length > 0 ? times.cached : times.whole;
+  const seconds = median(counted);
   const secondsWithReference = times.whole.length > 0 ? median(times.whole) : undefined;
-  const result = {
+  return {
     objective: options.objective,
     loss: first.loss,
     gradientNorm: first.gradientNorm,
     sumLogRatio: sides.map(({ policyLogp, referenceLogp }) => total(policyLogp) - total(referenceLogp)),
     seqKlReferencePolicy: sides.map(({ klReferencePolicy }) => total(klReferencePolicy)),
     seconds,
+    secondsFastest: Math.min(...counted),
     ...(secondsWithReference !== undefined && { secondsWithReference }),
     tokens,
     padded: sequences.length * Math.max(...sequences),
@@ -163,25 +172,9 @@ function report(
     ...(secondsWithReference !== undefined && {
       tokensPerSecondWithReference: round(tokens / secondsWithReference, 1),
     }),
-    peakRssMiB: Math.floor(process.resourceUsage().maxRSS / 1024),
+    peakRssMiB: peakRssMiB(),
     onnxruntime: createRequire(import.meta.url)("onnxruntime-node/package.json").version as string,
   };
-  if (options.json) console.log(JSON.stringify(result));
-  else for (const [name, value] of Object.entries(result)) console.log(`${name.padEnd(22)} ${value}`);
-}
-
-/** Perturbs a model as the peer does, float32 at each operation. */
-function jitter({ parameters }: LanguageModel, amount: number): void {
-  const { fround } = Math;
-  for (const { data } of parameters.values()) {
-    for (let index = 0; index < data.length; index++) {
-      data[index]! *= fround(1 + fround(fround(amount) * fround(Math.sin(fround(index)))));
-    }
-  }
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
 }
 
 function round(value: number, digits: number): number {

@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import { Command } from "commander";
 import type { TokenizedExample } from "../src/data/example.ts";
 import type { Engine } from "../src/engine/engine.ts";
@@ -6,6 +5,9 @@ import { onnxRuntimeEngine } from "../src/engine/onnx-runtime.ts";
 import { type LanguageModel, loadLanguageModel } from "../src/models/language-model.ts";
 import { estimatePairs } from "../src/weigh/estimate-pairs.ts";
 import { readBatch } from "./batch.ts";
+import { runJson } from "./child.ts";
+import { median, rounded, timed } from "./numbers.ts";
+import { report } from "./report.ts";
 
 interface WeighOptions {
   model: string;
@@ -14,6 +16,7 @@ interface WeighOptions {
   threads: number;
   peer?: string;
   python: string;
+  json: boolean;
 }
 
 /** Pairs that are padded to one length together, as the published estimator does. */
@@ -27,12 +30,13 @@ export function weighCommand(): Command {
     .requiredOption("--batch <file>", "JSON file with pairs of token ids")
     .option("--repeats <count>", "timed runs of each, after one that is not, in turns; the medians count", Number, 3)
     .option("--threads <count>", "threads", Number, 2)
-    .option("--peer <file>", "a PyTorch script with the options of bench/peer.py and --forward")
+    .option("--peer <file>", "a PyTorch script with the options of bench/peer.py")
     .option("--python <command>", "a Python with torch and numpy", "python3")
+    .option("--json", "print one line of JSON", false)
     .action(run);
 }
 
-async function run({ model: folder, batch, repeats, threads, peer, python }: WeighOptions): Promise<void> {
+async function run({ model: folder, batch, repeats, threads, peer, python, json }: WeighOptions): Promise<void> {
   const examples = readBatch(batch);
   const engine = onnxRuntimeEngine({ threads });
   const positive = await loadLanguageModel(engine, folder);
@@ -48,7 +52,7 @@ async function run({ model: folder, batch, repeats, threads, peer, python }: Wei
     ours.push(times[0]!);
     plain.push(times[1]!);
   }
-  const rate = (seconds: number) => Number((examples.length / seconds).toPrecision(4));
+  const rate = (seconds: number) => rounded(examples.length / seconds);
   const [mine, theirs] = [median(ours), median(plain)];
   const result: Record<string, number> = {
     pairs: examples.length,
@@ -57,20 +61,12 @@ async function run({ model: folder, batch, repeats, threads, peer, python }: Wei
     timesFasterThanPadded: Number((theirs / mine).toFixed(2)),
   };
   if (peer !== undefined) {
-    const seconds = torchSeconds(python, [
-      peer,
-      folder,
-      batch,
-      "--forward",
-      "--steps",
-      String(repeats),
-      "--threads",
-      String(threads),
-    ]);
+    const options = ["--forward", "--steps", String(repeats), "--threads", String(threads)];
+    const seconds = runJson<{ secondsMedian: number }>(python, [peer, folder, batch, ...options]).secondsMedian;
     result.torchPairsPerSecond = rate(seconds);
     result.timesFasterThanTorch = Number((seconds / mine).toFixed(2));
   }
-  for (const [name, value] of Object.entries(result)) console.log(`${name.padEnd(24)} ${value}`);
+  report(result, { json });
 }
 
 async function packed(engine: Engine, positive: LanguageModel, negative: LanguageModel, examples: TokenizedExample[]) {
@@ -113,20 +109,4 @@ async function padded(engine: Engine, positive: LanguageModel, negative: Languag
 
 async function drain(batches: AsyncIterable<unknown>): Promise<void> {
   for await (const _ of batches);
-}
-
-async function timed(work: () => Promise<void>): Promise<number> {
-  const start = performance.now();
-  await work();
-  return (performance.now() - start) / 1000;
-}
-
-function torchSeconds(python: string, args: readonly string[]): number {
-  const { status, stdout, stderr } = spawnSync(python, args, { encoding: "utf8" });
-  if (status !== 0) throw new Error(`${python} ${args.join(" ")}: ${stderr}`);
-  return (JSON.parse(stdout) as { secondsMedian: number }).secondsMedian;
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
 }

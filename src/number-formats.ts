@@ -106,6 +106,12 @@ export function firstNonFinite(values: Float32Array): number {
   return -1;
 }
 
+/** The index of the first NaN or infinity among 16-bit floats, or -1. */
+export function firstNonFiniteHalf(bits: Uint16Array, dtype: "F16" | "BF16"): number {
+  const exponent = dtype === "F16" ? 0x7c00 : 0x7f80;
+  return bits.findIndex((pattern) => (pattern & exponent) === exponent);
+}
+
 /** Negative if an exponent is all ones, which adding one to it carries into the sign bit. Four chains keep the CPU busy. */
 function signOfNonFinite(bits: Int32Array, start: number, end: number): number {
   let [a, b, c, d] = [0, 0, 0, 0];

@@ -84,7 +84,7 @@ async function costOfStep({ layers = 2, vocabulary = 512, pairs = 4, cached = fa
         ...how,
       },
       objective: createObjective({ name: "tdpo2", beta: 0.1, alpha: 0.5 }),
-      optimizer: new Optimizer(counted, { name: "adamw" }, policy.parameters),
+      optimizer: new Optimizer(counted, { name: "adamw" }, policy.trainable),
       schedule: { learningRate: 1e-4 },
     });
     const examples = Array.from({ length: pairs / 4 }, () => few).flat();

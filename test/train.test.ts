@@ -584,7 +584,7 @@ test("many steps take no more memory than a few", async () => {
   const objective = createObjective(recipe.objective);
   const trainer = new Trainer({
     ...{ engine, policy, reference, objective, schedule: { learningRate: 1e-4 } },
-    optimizer: new Optimizer(engine, recipe.optimizer, policy.parameters),
+    optimizer: new Optimizer(engine, recipe.optimizer, policy.trainable),
     ...{ totalSteps: 220, maxGradientNorm: 10, microbatch: { tokens: 60 } },
   });
   // Batches of ever other shapes.

@@ -4,6 +4,7 @@ import { UserError } from "../errors.ts";
 import { colorsFor } from "./colors.ts";
 import { demoCommand } from "./demo.ts";
 import { evaluateCommand } from "./evaluate.ts";
+import { exportCommand } from "./export.ts";
 import { generateCommand } from "./generate.ts";
 import { initCommand } from "./init.ts";
 import { pairsCommand } from "./pairs.ts";
@@ -41,7 +42,7 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
       generateCommand(),
       pairsCommand(exit),
     ],
-    ...[weighCommand(exit), showWeightsCommand()],
+    ...[weighCommand(exit), showWeightsCommand(), exportCommand(exit)],
   ];
   for (const command of commands) program.addCommand(command);
   for (const command of program.commands) command.exitOverride();

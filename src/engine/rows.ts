@@ -1,13 +1,15 @@
-import { elementCount } from "../graph/tensor.ts";
+import { widened } from "../graph/ops/storage.ts";
+import { elementCount, type Value } from "../graph/tensor.ts";
 import type { Engine, FloatValue } from "./engine.ts";
 
-/** Rows `indices` of a matrix [rows, width], copied into new memory of the engine: [indices.length, width]. */
-export function gatherRows(engine: Engine, source: FloatValue, indices: ArrayLike<number>): FloatValue {
+/** Rows `indices` of a matrix [rows, width] of floats of any width, copied into new memory of the engine: [indices.length, width]. */
+export function gatherRows(engine: Engine, source: Value, indices: ArrayLike<number>): FloatValue {
   const width = elementCount(source.shape.slice(1));
   const result = engine.allocate([indices.length, ...source.shape.slice(1)]);
   for (let row = 0; row < indices.length; row++) {
     const start = indices[row]! * width;
-    result.data.set(source.data.subarray(start, start + width), row * width);
+    const data = source.data.subarray(start, start + width);
+    result.data.set(source.format ? widened({ shape: [width], data, format: source.format }) : data, row * width);
   }
   return result;
 }

@@ -29,7 +29,7 @@ export class ModelLoader {
   async load({ configuration, load }: Loadable): Promise<LanguageModel> {
     const like = this.#architectures.find((seen) => sharePrograms(seen.configuration, configuration));
     const model = await load(this.#engine, { like });
-    if (!like) this.#architectures.push({ ...model, parameters: new Map() });
+    if (!like) this.#architectures.push({ ...model, parameters: new Map(), trainable: new Map(), memory: [] });
     return model;
   }
 
@@ -45,7 +45,7 @@ export class ModelLoader {
   }
 
   /** Gives a model's memory to the next one. */
-  release({ parameters }: LanguageModel): void {
-    for (const value of parameters.values()) this.#engine.release(value);
+  release({ memory }: LanguageModel): void {
+    for (const value of memory) this.#engine.release(value);
   }
 }

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import { UserError } from "../errors.ts";
-import { fileNames, type ModelFolder, modelPath, openModelFolder } from "../models/folder.ts";
+import { isModelFolder, type ModelFolder, modelPath, openModelFolder } from "../models/folder.ts";
 import { readRecipe } from "../recipe/parse.ts";
 import type { Recipe } from "../recipe/schema.ts";
 import { checkpointModel, listCheckpoints } from "../train/checkpoint.ts";
@@ -27,11 +27,12 @@ export interface Subject {
  */
 export async function openSubject(name: string): Promise<Subject> {
   const recipeFile = join(name, "recipe.yaml");
-  const isRun = existsSync(recipeFile) && !existsSync(join(name, fileNames.configuration));
+  const isRun = existsSync(recipeFile) && !isModelFolder(name);
   const recipe = isRun ? await readRecipe(recipeFile) : undefined;
   const { path, note } = isRun ? await modelOfRun(name) : { path: modelPath(name) };
   const folder = await openModelFolder(path);
-  return { name, folder, tokenizer: await loadTokenizer(path, folder.configuration), recipe, note };
+  const tokenizer = await loadTokenizer(folder.tokenizerFolder, folder.configuration);
+  return { name, folder, tokenizer, recipe, note };
 }
 
 async function modelOfRun(name: string): Promise<{ path: string; note?: string }> {

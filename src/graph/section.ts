@@ -11,7 +11,7 @@ export interface Section {
   readonly name: string;
   /** What flows through the model and has a gradient. */
   readonly inputs: Tensors;
-  /** What has no gradient: masks, tables, labels, another model's results. */
+  /** What has no gradient: masks, tables, labels, frozen weights, another model's results. */
   readonly constants: Tensors;
   readonly parameters: Tensors;
   readonly outputs: Tensors;
@@ -39,13 +39,17 @@ export function forwardProgram(section: Section, { save }: { save: boolean }): P
  * The section's gradient. Its inputs are the forward program's, the saved tensors, the gradient of each output, and the total so far of each
  * parameter's gradient; its outputs are the gradients of the inputs and the new totals, which may use the old totals' memory.
  *
- * @param options.accumulate inputs whose gradient is added to a total as well, because other sections contribute to it.
+ * @param options.accumulate inputs whose gradient is added to a total as well, because other sections contribute to it
+ * @param options.without inputs whose gradient is of no use
  */
-export function backwardProgram(section: Section, options: { accumulate?: readonly string[] } = {}): Program {
+export function backwardProgram(
+  section: Section,
+  options: { accumulate?: readonly string[]; without?: readonly string[] } = {},
+): Program {
   const { name, inputs, constants, parameters, outputs, saved } = section;
   checkNames(section);
   const cotangents = Object.entries(outputs).map(([key, tensor]) => [key, tensor, input(tensor.shape)] as const);
-  const sources = Object.entries({ ...inputs, ...parameters });
+  const sources = Object.entries({ ...inputs, ...parameters }).filter(([key]) => !options.without?.includes(key));
   const derivatives = gradients(
     cotangents.map(([, output, cotangent]) => [output, cotangent]),
     sources.map(([, tensor]) => tensor),

@@ -4,6 +4,7 @@ import { beforeEach, expect, test } from "vitest";
 import { temporaryFolder } from "../../test/helpers/runs.ts";
 import { writeByteModel } from "../generate/testing/byte-model.ts";
 import { openModelFolder } from "../models/folder.ts";
+import { writeTinyAdapter, writeTinyModel } from "../models/testing/tiny-adapter.ts";
 import { modelFingerprint, tokenizerFingerprint } from "./fingerprint.ts";
 
 let folder: string;
@@ -57,6 +58,36 @@ test("a byte of the tokenizer makes another tokenizer, and the same model", asyn
   await replace(join(model, "tokenizer.json"), '"version":"1.0"', '"version":"1.1"');
   expect(await tokenizerFingerprint(model)).not.toBe(tokenizer);
   expect(await ofModel(model)).toBe(before);
+});
+
+test("an adapter is its base, its matrices and what they are for, wherever it lies", async () => {
+  const base = await writeTinyModel(join(folder, "base"));
+  const adapter = await writeTinyAdapter(join(folder, "adapter"), base);
+  const before = await ofModel(adapter);
+  expect(before).not.toBe(await ofModel(base));
+  const [moved, movedBase] = [join(folder, "a", "adapter"), join(folder, "z", "base")];
+  await cp(adapter, moved, { recursive: true });
+  await cp(base, movedBase, { recursive: true });
+  expect(await modelFingerprint(await openModelFolder(moved, { base: movedBase }))).toBe(before);
+  for (const [from, to] of [
+    ['"lora_alpha": 6', '"lora_alpha": 7'],
+    ['"use_rslora": false', '"use_rslora": true'],
+  ]) {
+    await replace(join(adapter, "adapter_config.json"), from!, to!);
+    expect(await ofModel(adapter)).not.toBe(before);
+    await replace(join(adapter, "adapter_config.json"), to!, from!);
+  }
+  await replace(join(adapter, "adapter_config.json"), '"lora_dropout": 0.1', '"lora_dropout": 0.2');
+  expect(await ofModel(adapter)).toBe(before);
+  for (const file of [join(adapter, "adapter_model.safetensors"), join(base, "model.safetensors")]) {
+    const bytes = await readFile(file);
+    bytes[bytes.length - 2]! ^= 1;
+    await writeFile(file, bytes);
+    expect(await ofModel(adapter)).not.toBe(before);
+    bytes[bytes.length - 2]! ^= 1;
+    await writeFile(file, bytes);
+  }
+  expect(await ofModel(adapter)).toBe(before);
 });
 
 test("files that are gone are named", async () => {

@@ -6,10 +6,18 @@ import { pipeline } from "node:stream/promises";
 import { asUserError } from "../files.ts";
 import { fileNames, type ModelFolder } from "../models/folder.ts";
 
-/** Identifies a model by all that its folder says of it: the configuration and the bytes of the weights. */
-export async function modelFingerprint({ configuration, weights }: ModelFolder): Promise<string> {
+/**
+ * Identifies a model by all that its folder says of it: the configuration and the bytes of the weights, and for an adapter what its matrices
+ * are for.
+ */
+export async function modelFingerprint({ configuration, weights, lora, base }: ModelFolder): Promise<string> {
   const hash = createHash("sha256").update(JSON.stringify(configuration));
-  const files = [...new Set(Array.from(weights.values(), ({ file }) => file))].sort();
+  if (lora) {
+    const { rank, alpha, rslora, targetModules } = lora;
+    hash.update(JSON.stringify({ rank, alpha, rslora, targetModules }));
+  }
+  // The base first, wherever the two folders are.
+  const files = new Set([...(base ? filesOf(base) : []), ...filesOf({ weights })]);
   for (const file of files) {
     await pipeline(createReadStream(file, { highWaterMark: 1 << 20 }), async (pieces) => {
       for await (const piece of pieces) hash.update(piece);
@@ -18,6 +26,10 @@ export async function modelFingerprint({ configuration, weights }: ModelFolder):
     });
   }
   return hash.digest("hex");
+}
+
+function filesOf({ weights }: Pick<ModelFolder, "weights">): string[] {
+  return [...new Set(Array.from(weights.values(), ({ file }) => file))].sort();
 }
 
 /** Identifies the tokenizer of a folder. */

@@ -11,8 +11,8 @@ import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import { UserError } from "../errors.ts";
 import type { LlamaConfiguration } from "../models/configuration.ts";
 import { modelPath, openModelFolder } from "../models/folder.ts";
-import type { Dtype } from "../number-formats.ts";
 import { elementCount } from "../models/safetensors-header.ts";
+import type { Dtype } from "../number-formats.ts";
 import type { Objective } from "../objectives/objective.ts";
 import type { Recipe } from "../recipe/schema.ts";
 
@@ -62,8 +62,8 @@ const sliceSize = 20;
 
 /** Opens a model and its tokenizer; the weights stay on the disk. */
 export async function inspectModel(path: string): Promise<ModelFindings> {
-  const { path: folder, configuration, weights } = await openModelFolder(modelPath(path));
-  const tokenizer = await loadTokenizer(folder, configuration);
+  const { tokenizerFolder, configuration, weights } = await openModelFolder(modelPath(path));
+  const tokenizer = await loadTokenizer(tokenizerFolder, configuration);
   const entries = [...weights.values()];
   const parameters = entries.reduce((sum, { shape }) => sum + elementCount(shape), 0);
   return { path, configuration, tokenizer, parameters, dtypes: [...new Set(entries.map(({ dtype }) => dtype))] };

@@ -1,11 +1,23 @@
 import type { Section } from "../graph/section.ts";
 import type { Tensor } from "../graph/tensor.ts";
+import type { WeightPlan } from "./section-weights.ts";
+
+/** The sections that have weights. */
+export type WeightedSection = "attentionInput" | "attentionOutput" | "finalNorm";
+
+/** A section with weights: the trained ones are its parameters, the frozen ones and the adapters' masks are among its constants. */
+export interface ModelSection extends Section {
+  readonly frozen: readonly string[];
+  /** By the linear layer that each belongs to. */
+  readonly masks: readonly string[];
+}
 
 /**
  * A decoder-only transformer as a loop over one compiled block. Attention has its own section because it runs once per packed row, on views
  * of the flat token arrays; everything else runs once over all tokens, without padding.
  */
 export interface Architecture {
+  readonly weights: WeightPlan;
   readonly layers: number;
   readonly width: number;
   readonly vocabularySize: number;
@@ -15,17 +27,17 @@ export interface Architecture {
   readonly rotaryFrequencies: Float64Array;
   readonly sections: {
     /** x [tokens, width] to query, key and value; constants cos and sin [tokens, 1, rotaryWidth]. */
-    readonly attentionInput: Section;
+    readonly attentionInput: ModelSection;
     /** query, key, value of one row and its mask [length, length] to context [length, heads * headWidth]. */
     readonly attention: Section;
     /** x and context to output [tokens, width]: the rest of the block. */
-    readonly attentionOutput: Section;
+    readonly attentionOutput: ModelSection;
     /** The last norm. */
-    readonly finalNorm: Section;
+    readonly finalNorm: ModelSection;
   };
   readonly step: Step;
   /** The checkpoint's name for a section's parameter; `layer` counts from 0. */
-  parameterName(section: "attentionInput" | "attentionOutput" | "finalNorm", parameter: string, layer: number): string;
+  parameterName(section: WeightedSection, parameter: string, layer: number): string;
   readonly embedding: string;
   /** The checkpoint's name of the head's weight: the embedding's when they are tied. */
   readonly head: string;
@@ -38,7 +50,7 @@ export interface Architecture {
  */
 export interface Step {
   readonly inputs: Readonly<Record<string, Tensor>>;
-  /** By the section that they belong to. */
-  readonly parameters: Readonly<Record<"attentionInput" | "attentionOutput", Readonly<Record<string, Tensor>>>>;
+  /** Trained and frozen weights. */
+  readonly weights: Readonly<Record<string, Tensor>>;
   readonly outputs: Readonly<Record<"output" | "key" | "value", Tensor>>;
 }

@@ -3,7 +3,7 @@ import { type Engine, type Executable, type FloatValue, rows } from "../engine/e
 import { gatherRows } from "../engine/rows.ts";
 import { linear } from "../graph/ops/matmul.ts";
 import { defineProgram, type Program } from "../graph/program.ts";
-import { input } from "../graph/tensor.ts";
+import { input, type Value } from "../graph/tensor.ts";
 import type { Architecture } from "./architecture.ts";
 import type { LanguageModel } from "./language-model.ts";
 import { rotaryTables } from "./rotary.ts";
@@ -28,8 +28,8 @@ export class Decoder {
   /** Logits of a hidden state after the last norm, as a forward pass leaves it. */
   readonly #logits: Executable;
   /** What `#step` takes for each layer, and `#head` for the last norm and the vocabulary, besides what changes. */
-  readonly #layerWeights: readonly Record<string, FloatValue>[];
-  readonly #headWeights: Record<string, FloatValue>;
+  readonly #layerWeights: readonly Record<string, Value>[];
+  readonly #headWeights: Record<string, Value>;
   #layers: LayerCache[] = [];
   /** Positions in the cache before the first token of each sequence. */
   #padding = new Int32Array();
@@ -185,9 +185,8 @@ export class Decoder {
   }
 }
 
-function stepProgram({ step }: Architecture): Program {
-  const { attentionInput, attentionOutput } = step.parameters;
-  return defineProgram("step", { ...step.inputs, ...attentionInput, ...attentionOutput }, step.outputs);
+function stepProgram({ step: { inputs, weights, outputs } }: Architecture): Program {
+  return defineProgram("step", { ...inputs, ...weights }, outputs);
 }
 
 /** The logits, with `norm` behind the last norm. */
@@ -197,7 +196,7 @@ function headProgram(
 ): Program {
   const head = input([vocabularySize, width]);
   const hidden = norm ? finalNorm.outputs.hidden! : input(["rows", width]);
-  const inputs = norm ? { ...finalNorm.inputs, ...finalNorm.parameters } : { hidden };
+  const inputs = norm ? { ...finalNorm.inputs, ...finalNorm.constants, ...finalNorm.parameters } : { hidden };
   return defineProgram("logits", { ...inputs, head }, { logits: linear(hidden, head) });
 }
 

@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { hashes } from "../../test/helpers/runs.ts";
 import { createConfiguration } from "./configuration.ts";
 import { type ModelFolder, openModelFolder } from "./folder.ts";
 import { parameterShapes } from "./parameter-shapes.ts";
@@ -80,6 +81,42 @@ describe("saving and opening", () => {
     expect(await readParameters(await openModelFolder(path))).toEqual(rounded);
   });
 
+  test("writes parameters that are made one at a time as it writes the others", async () => {
+    for (const dtype of ["float32", "bfloat16"] as const) {
+      const [given, lazy] = [join(root, "given"), join(root, "lazy")];
+      let making = 0;
+      const made = Array.from(parameters, ([name, data]) => {
+        const make = async () => {
+          expect(++making).toBe(1);
+          await new Promise((resolve) => setTimeout(resolve));
+          making--;
+          return data;
+        };
+        return [name, make] as const;
+      });
+      await saveModelFolder(given, { configuration, parameters, dtype, shardBytes: 1000 });
+      await saveModelFolder(lazy, { configuration, parameters: new Map(made), dtype, shardBytes: 1000 });
+      expect(await hashes(lazy)).toEqual(await hashes(given));
+    }
+  });
+
+  test("generation_config.json comes from elsewhere where the tokenizer has none beside it", async () => {
+    for (const [folder, text] of [
+      ["a", "1"],
+      ["b", "2"],
+    ] as const) {
+      await mkdir(join(root, folder));
+      await writeFile(join(root, folder, "generation_config.json"), text);
+    }
+    const [tokenizerFrom, generationFrom] = [join(root, "a"), join(root, "b")];
+    const file = join(path, "generation_config.json");
+    await saveModelFolder(path, { configuration, parameters, tokenizerFrom, generationFrom });
+    expect(await readFile(file, "utf8")).toBe("1");
+    await rm(join(tokenizerFrom, "generation_config.json"));
+    await saveModelFolder(path, { configuration, parameters, tokenizerFrom, generationFrom });
+    expect(await readFile(file, "utf8")).toBe("2");
+  });
+
   test("copies the tokenizer, from the very folder it replaces as well", async () => {
     await saveModelFolder(path, { configuration, parameters, shardBytes: 1000 });
     await writeFile(join(path, "tokenizer.json"), "{}", { mode: 0o444 });
@@ -150,13 +187,12 @@ describe("openModelFolder refuses", () => {
     await expect(openModelFolder(path)).rejects.toThrow(`${path}: no such model folder; a model of the Hub`);
     await writeFile(path, "");
     await expect(openModelFolder(path)).rejects.toThrow("is a file, not a folder");
-    await expect(openModelFolder(root)).rejects.toThrow("it holds no config.json");
+    await expect(openModelFolder(root)).rejects.toThrow("it holds no config.json and no adapter_config.json");
   });
 
   test.each([
     ["pytorch_model.bin", /pickle of PyTorch, which can run code and is not read; convert it/],
     ["pytorch_model.bin.index.json", /pickle of PyTorch/],
-    ["adapter_config.json", /is an adapter without its base model; merge/],
     ["model.gguf", /holds no weights/],
   ])("weights only in %s", async (name, message) => {
     await saveModelFolder(path, { configuration, parameters });

@@ -3,6 +3,7 @@ import type { Engine, FloatValue } from "../engine/engine.ts";
 import type { LlamaConfiguration } from "./configuration.ts";
 import { type LanguageModel, transformerFor } from "./language-model.ts";
 import { parameterShapes } from "./parameter-shapes.ts";
+import { plainWeights } from "./section-weights.ts";
 
 /** A new model: matrices normal with the given standard deviation, norms one, biases zero. Each parameter has its own stream of the seed. */
 export function initializeLanguageModel(
@@ -17,7 +18,8 @@ export function initializeLanguageModel(
     else fillNormal(value.data, Random.from(options.seed, "initialize", name), options.standardDeviation);
     parameters.set(name, value);
   }
-  return { configuration, transformer: transformerFor(engine, configuration, options.like), parameters };
+  const transformer = transformerFor(engine, configuration, plainWeights, options.like);
+  return { configuration, transformer, parameters, trainable: parameters, memory: [...parameters.values()] };
 }
 
 function fillNormal(data: FloatValue["data"], random: Random, standardDeviation: number): void {

@@ -1,52 +1,170 @@
+import { Random } from "../data/random.ts";
 import type { Engine, FloatValue } from "../engine/engine.ts";
 import type { LlamaConfiguration } from "./configuration.ts";
 import { type ModelFolder, openModelFolder } from "./folder.ts";
+import { type FrozenFormat, loadFrozenWeights } from "./frozen-weights.ts";
 import { llama } from "./llama.ts";
+import { adapterShapes, type LoraSettings } from "./lora.ts";
 import { parameterShapes } from "./parameter-shapes.ts";
-import { type Parameters, Transformer } from "./transformer.ts";
+import { plainWeights, type WeightPlan } from "./section-weights.ts";
+import { type Parameters, Transformer, type Weights } from "./transformer.ts";
 
 /** A transformer with weights. */
 export interface LanguageModel {
   readonly configuration: LlamaConfiguration;
   readonly transformer: Transformer;
-  readonly parameters: Parameters;
+  readonly parameters: Weights;
+  /** Those of the parameters that train: all, the adapter's, or none. */
+  readonly trainable: Parameters;
+  /** What to release when the model is not needed any more; the rest is mapped, or belongs to another model. */
+  readonly memory: readonly FloatValue[];
+  /** The settings of its adapter and the folder of the model below; undefined for a whole model. */
+  readonly adapter?: { readonly lora: LoraSettings; readonly base: string };
+}
+
+export interface LoadOptions {
+  /** Another model whose compiled programs serve this one too, if both have the same architecture, sizes and formats. */
+  like?: LanguageModel | undefined;
+  /** The model will not train: its weights are mapped from the file where that can be, not copied. */
+  frozen?: boolean;
+  /** How the base of an adapter is kept: as it is stored, if absent. */
+  base?: FrozenFormat | undefined;
+}
+
+/** An adapter to train on a model: new, or as a folder has it. */
+export interface AdapterOptions {
+  readonly lora: LoraSettings;
+  /** Of the new adapter's random numbers. */
+  readonly seed: number;
+  /** How the base is kept. */
+  readonly base: FrozenFormat;
 }
 
 /**
- * Loads a model folder into an engine.
+ * Loads a model folder into an engine. The base of an adapter is mapped, not copied.
  *
- * @param options.like another model whose compiled programs serve this one too, if both have the same architecture and sizes
  * @throws UserError for anything wrong with the folder.
  */
 export async function loadLanguageModel(
   engine: Engine,
   folder: ModelFolder | string,
-  { like }: { like?: LanguageModel | undefined } = {},
+  { like, frozen = false, base = "stored" }: LoadOptions = {},
 ): Promise<LanguageModel> {
   const opened = typeof folder === "string" ? await openModelFolder(folder) : folder;
-  const { configuration } = opened;
-  const parameters = new Map<string, FloatValue>();
-  for (const [name, shape] of parameterShapes(configuration)) {
-    const value = engine.allocate(shape);
-    if (value.data instanceof Float32Array) await opened.read(name, value.data);
-    else value.data.set(await opened.read(name));
-    parameters.set(name, value);
+  const { configuration, lora } = opened;
+  if (lora) return loadAdapter(engine, opened, { lora, base, like });
+  if (frozen) {
+    const { weights, matrices, memory } = await loadFrozenWeights(engine, opened, llama(configuration), "stored");
+    // Programs that can train serve a frozen model as well.
+    const plan: WeightPlan = matrices === "float" ? plainWeights : { matrices, trained: "none", dropout: false };
+    const transformer = transformerFor(engine, configuration, plan, like, { trains: false });
+    return { configuration, transformer, parameters: weights, trainable: new Map(), memory };
   }
-  return { configuration, transformer: transformerFor(engine, configuration, like), parameters };
+  const parameters = new Map<string, FloatValue>();
+  for (const name of parameterShapes(configuration).keys()) parameters.set(name, await read(engine, opened, name));
+  const transformer = transformerFor(engine, configuration, plainWeights, like);
+  return { configuration, transformer, parameters, trainable: parameters, memory: [...parameters.values()] };
+}
+
+/**
+ * A model folder with an adapter to train: the folder's own, or else a new one that changes nothing yet (A as PEFT begins, uniform within
+ * 1 / √in; B zero). `options.lora` has the rank, scale and modules of the folder's own.
+ *
+ * @throws UserError for anything wrong with the folder.
+ */
+export function loadWithAdapter(
+  engine: Engine,
+  folder: ModelFolder,
+  options: AdapterOptions & { like?: LanguageModel | undefined },
+): Promise<LanguageModel> {
+  return loadAdapter(engine, folder, options);
+}
+
+/**
+ * What an adapter's training began with, on the same frozen weights: the adapter that `start` holds, or none.
+ *
+ * @throws UserError if the folder cannot be read any more.
+ */
+export async function beforeTraining(
+  engine: Engine,
+  policy: LanguageModel,
+  start: ModelFolder,
+): Promise<LanguageModel> {
+  const { configuration, transformer } = policy;
+  if (!start.lora) {
+    const { matrices } = transformer.architecture.weights;
+    const base = new Transformer(engine, llama(configuration, { matrices, trained: "none", dropout: false }));
+    return { configuration, transformer: base, parameters: policy.parameters, trainable: new Map(), memory: [] };
+  }
+  const adapter = new Map<string, FloatValue>();
+  for (const name of policy.trainable.keys()) adapter.set(name, await read(engine, start, name));
+  const parameters = new Map([...policy.parameters, ...adapter]);
+  return { configuration, transformer, parameters, trainable: new Map(), memory: [...adapter.values()] };
+}
+
+/** The programs of a model with an adapter that masks the adapter's inputs. */
+export function withDropout(engine: Engine, { configuration, transformer }: LanguageModel): Transformer {
+  return new Transformer(engine, llama(configuration, { ...transformer.architecture.weights, dropout: true }));
 }
 
 /** The compiled programs for a configuration: those of `like` where they serve. */
 export function transformerFor(
   engine: Engine,
   configuration: LlamaConfiguration,
+  plan: WeightPlan,
   like: LanguageModel | undefined,
+  { trains = true } = {},
 ): Transformer {
-  return like && sharePrograms(like.configuration, configuration)
-    ? like.transformer
-    : new Transformer(engine, llama(configuration));
+  const shared =
+    like &&
+    sharePrograms(like.configuration, configuration) &&
+    JSON.stringify(like.transformer.architecture.weights) === JSON.stringify(plan);
+  if (shared) return like.transformer;
+  return new Transformer(engine, llama(configuration, trains ? plan : { ...plan, trained: "none" }));
 }
 
-/** Whether the programs compiled for one model serve the other: all that the programs depend on is the same. */
+/** Whether the programs compiled for one configuration serve the other: all that the programs depend on is the same. */
 export function sharePrograms(one: LlamaConfiguration, other: LlamaConfiguration): boolean {
   return JSON.stringify({ ...one, raw: 0 }) === JSON.stringify({ ...other, raw: 0 });
+}
+
+async function loadAdapter(
+  engine: Engine,
+  folder: ModelFolder,
+  { lora, base, like, seed = 0 }: Omit<AdapterOptions, "seed"> & { seed?: number; like?: LanguageModel | undefined },
+): Promise<LanguageModel> {
+  const { configuration } = folder;
+  const { weights, matrices, memory } = await loadFrozenWeights(
+    engine,
+    folder.base ?? folder,
+    llama(configuration),
+    base,
+  );
+  const adapter = new Map<string, FloatValue>();
+  for (const [name, shape] of adapterShapes(configuration, lora)) {
+    adapter.set(name, folder.lora ? await read(engine, folder, name) : initial(engine, name, shape, seed));
+  }
+  const transformer = transformerFor(engine, configuration, { matrices, trained: lora, dropout: false }, like);
+  const parameters = new Map([...weights, ...adapter]);
+  return {
+    ...{ configuration, transformer, parameters, trainable: adapter, memory: [...memory, ...adapter.values()] },
+    adapter: { lora, base: (folder.base ?? folder).path },
+  };
+}
+
+function initial(engine: Engine, name: string, shape: readonly number[], seed: number): FloatValue {
+  const value = engine.allocate(shape);
+  value.data.fill(0);
+  if (!name.endsWith(".lora_A.weight")) return value;
+  const random = Random.from(seed, "adapter", name);
+  const bound = 1 / Math.sqrt(shape[1]!);
+  for (let index = 0; index < value.data.length; index++) value.data[index] = bound * (2 * random.next() - 1);
+  return value;
+}
+
+async function read(engine: Engine, folder: ModelFolder, name: string): Promise<FloatValue> {
+  const value = engine.allocate(folder.weights.get(name)!.shape);
+  if (value.data instanceof Float32Array) await folder.read(name, value.data);
+  else value.data.set(await folder.read(name));
+  return value;
 }

@@ -1,6 +1,6 @@
 import { UserError } from "../errors.ts";
-import type { LlamaConfiguration } from "./configuration.ts";
 import { isFloatDtype } from "../number-formats.ts";
+import type { LlamaConfiguration } from "./configuration.ts";
 import type { TensorEntry } from "./safetensors-header.ts";
 
 /**
@@ -30,6 +30,11 @@ export function parameterShapes(configuration: LlamaConfiguration): Map<string, 
   shapes.set("model.norm.weight", [width]);
   if (!configuration.tiedEmbeddings) linear("lm_head", vocabularySize, width, false);
   return shapes;
+}
+
+/** What the scales of a weight are called that was quantised on loading. */
+export function scalesName(weight: string): string {
+  return `${weight}.scales`;
 }
 
 /**

@@ -1,6 +1,6 @@
 import { UserError } from "../errors.ts";
-import { parseJson } from "./json.ts";
 import { type Dtype, dtypeBytes, isDtype } from "../number-formats.ts";
+import { parseJson } from "./json.ts";
 
 /** Where a tensor lies in its file. `offset` counts from the start of the file and need not be aligned. */
 export interface TensorEntry {

@@ -178,7 +178,8 @@ function storedForm(
   return { dtype: formats.dtypeOf(data), pieces: [formats.bytesOf(data)] };
 }
 
-function* roundedPieces(values: Float32Array): Generator<Uint8Array> {
+/** The bytes of float32 numbers stored as BF16, rounded to nearest even; a piece is good until the next is asked for. */
+export function* roundedPieces(values: Float32Array): Generator<Uint8Array> {
   const rounded = new Uint16Array(Math.min(values.length, pieceBytes / 2));
   for (let start = 0; start < values.length; start += rounded.length) {
     const piece = values.subarray(start, start + rounded.length);

@@ -1,27 +1,36 @@
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { UserError } from "../errors.ts";
+import { setImmediate } from "node:timers/promises";
+import { type Place, UserError } from "../errors.ts";
 import { asUserError, isFolder, replaceFolderAtomic } from "../files.ts";
+import { bytesOf, firstNonFinite } from "../number-formats.ts";
 import type { LlamaConfiguration } from "./configuration.ts";
-import { fileNames } from "./folder.ts";
-import { firstNonFinite } from "../number-formats.ts";
+import { fileNames } from "./model-path.ts";
 import { parameterShapes } from "./parameter-shapes.ts";
-import { type NamedTensor, writeSafetensors } from "./safetensors.ts";
+import { type NamedTensor, roundedPieces, type StreamedTensor, writeSafetensors } from "./safetensors.ts";
+import { elementCount } from "./safetensors-header.ts";
+
+/** A parameter that is made when it is written, so that a model need not fit into memory. */
+export type LazyParameter = () => Promise<Float32Array>;
 
 /** What to save, and how. */
 export interface SavedModel {
   configuration: LlamaConfiguration;
-  /** By name, with the shapes of `parameterShapes`. */
-  parameters: ReadonlyMap<string, Float32Array>;
+  /** By name, with the shapes of `parameterShapes`. Lazy ones are asked for once, in the order of `parameterShapes`. */
+  parameters: ReadonlyMap<string, Float32Array | LazyParameter>;
   /** The folder to copy the tokenizer from, usually that of the model the training started with. */
   tokenizerFrom?: string;
+  /** The folder to copy generation_config.json from, where that of the tokenizer has none. */
+  generationFrom?: string;
   /** How numbers are stored; float32 if absent, which loads bit for bit as it was. */
   dtype?: "float32" | "bfloat16";
   /** The most bytes of data per file, by default 5 GB as in transformers. A larger tensor has a file of its own. */
   shardBytes?: number;
 }
 
-/** The files besides configuration and weights that belong to a model, copied as they are. */
+type Tensor = NamedTensor | StreamedTensor;
+
+/** The files of a tokenizer, copied as they are. */
 const tokenizerFiles = [
   "tokenizer.json",
   "tokenizer_config.json",
@@ -33,8 +42,8 @@ const tokenizerFiles = [
   "merges.txt",
   "chat_template.jinja",
   "chat_template.json",
-  "generation_config.json",
 ];
+const generationFile = "generation_config.json";
 
 /**
  * Saves a model in Hugging Face's layout, whole or not at all. A model folder that is already there is replaced.
@@ -43,10 +52,13 @@ const tokenizerFiles = [
  *   file system refuses.
  */
 export async function saveModelFolder(path: string, model: SavedModel): Promise<void> {
-  const { configuration, tokenizerFrom, dtype = "float32", shardBytes = 5e9 } = model;
-  const tensors = namedTensors(model, path);
+  const { configuration, tokenizerFrom, generationFrom, dtype = "float32", shardBytes = 5e9 } = model;
+  const tensors = await tensorsToWrite(model, path);
   await checkReplaceable(path);
   await replaceFolderAtomic(path, async (folder) => {
+    for (const from of [generationFrom, tokenizerFrom]) {
+      if (from !== undefined) await copyFiles(from, folder, [generationFile]);
+    }
     if (tokenizerFrom !== undefined) await copyTokenizer(tokenizerFrom, folder);
     await writeFile(join(folder, fileNames.configuration), formatConfiguration(configuration.raw, dtype));
     await writeWeights(folder, tensors, dtype, shardBytes);
@@ -65,30 +77,54 @@ export function formatConfiguration(raw: LlamaConfiguration["raw"], dtype: "floa
 }
 
 /** The parameters in order, checked. Missing or surplus ones are our fault, numbers that diverged are not. */
-function namedTensors({ configuration, parameters }: SavedModel, path: string): NamedTensor[] {
+async function tensorsToWrite({ configuration, parameters, dtype }: SavedModel, path: string): Promise<Tensor[]> {
   const shapes = parameterShapes(configuration);
   const surplus = [...parameters.keys()].find((name) => !shapes.has(name));
   if (surplus !== undefined) throw new RangeError(`the model has no parameter ${surplus}`);
-  return Array.from(shapes, ([name, shape]) => {
+  const tensors: Tensor[] = [];
+  for (const [name, shape] of shapes) {
     const data = parameters.get(name);
     if (!data) throw new RangeError(`parameter ${name} is missing`);
-    const wrong = firstNonFinite(data);
-    if (wrong >= 0) {
-      const hint = "the training has diverged; lower the learning rate";
-      throw new UserError(`not saved: ${data[wrong]} at index ${wrong}`, { file: path, field: name, hint });
+    const place = { file: path, field: name };
+    if (typeof data === "function") {
+      const format = dtype === "bfloat16" ? "BF16" : "F32";
+      tensors.push({ name, shape, dtype: format, pieces: lazyPieces(data, format, place) });
+    } else {
+      checkFinite(data, place);
+      tensors.push({ name, shape, data });
+      // All at once takes seconds for a large model, in which Ctrl-C would not be heard.
+      await setImmediate();
     }
-    return { name, shape, data };
-  });
+  }
+  return tensors;
+}
+
+async function* lazyPieces(make: LazyParameter, dtype: "BF16" | "F32", place: Place): AsyncGenerator<Uint8Array> {
+  const data = await make();
+  checkFinite(data, place);
+  yield* dtype === "BF16" ? roundedPieces(data) : [bytesOf(data)];
 }
 
 /**
- * Checks that saving to `path` would lose nothing but a model; worth doing before a long training as well.
+ * Checks that numbers are worth saving.
  *
- * @throws UserError if `path` is a file, or a folder that holds other files than a model's.
+ * @throws UserError if one is NaN or infinite.
+ */
+export function checkFinite(data: Float32Array, place: Place): void {
+  const wrong = firstNonFinite(data);
+  if (wrong < 0) return;
+  const hint = "the training has diverged; lower the learning rate";
+  throw new UserError(`not saved: ${data[wrong]} at index ${wrong}`, { ...place, hint });
+}
+
+/**
+ * Checks that saving to `path` would lose nothing but a model or an adapter; worth doing before a long training as well.
+ *
+ * @throws UserError if `path` is a file, or a folder that holds other files than theirs.
  */
 export async function checkReplaceable(path: string): Promise<void> {
   if (!(await isFolder(path))) return;
-  const known = [...Object.values(fileNames), ...tokenizerFiles];
+  const known = [...Object.values(fileNames), ...tokenizerFiles, generationFile];
   const others = (await readdir(path)).filter(
     (name) => !known.includes(name) && !/^model-\d{5}-of-\d{5}\.safetensors$/.test(name),
   );
@@ -97,10 +133,15 @@ export async function checkReplaceable(path: string): Promise<void> {
   throw new UserError(problem, { file: path, hint: "choose another folder" });
 }
 
-async function copyTokenizer(from: string, to: string): Promise<void> {
+/** Copies the tokenizer of a model, as far as it is there, into another folder. */
+export async function copyTokenizer(from: string, to: string): Promise<void> {
+  return copyFiles(from, to, tokenizerFiles);
+}
+
+async function copyFiles(from: string, to: string, wanted: readonly string[]): Promise<void> {
   try {
     const names = await readdir(from);
-    for (const name of tokenizerFiles.filter((known) => names.includes(known))) {
+    for (const name of wanted.filter((known) => names.includes(known))) {
       // Not copyFile: it would copy a read-only mode as well.
       await writeFile(join(to, name), await readFile(join(from, name)));
     }
@@ -111,21 +152,21 @@ async function copyTokenizer(from: string, to: string): Promise<void> {
 
 async function writeWeights(
   folder: string,
-  tensors: NamedTensor[],
+  tensors: Tensor[],
   dtype: "float32" | "bfloat16",
   shardBytes: number,
 ): Promise<void> {
   const bfloat16 = dtype === "bfloat16";
-  const bytesOf = ({ data }: NamedTensor) => data.length * (bfloat16 ? 2 : 4);
-  const shards: NamedTensor[][] = [[]];
+  const sizeOf = ({ shape }: Tensor) => elementCount(shape) * (bfloat16 ? 2 : 4);
+  const shards: Tensor[][] = [[]];
   let filled = 0;
   for (const tensor of tensors) {
-    if (filled > 0 && filled + bytesOf(tensor) > shardBytes) {
+    if (filled > 0 && filled + sizeOf(tensor) > shardBytes) {
       shards.push([]);
       filled = 0;
     }
     shards.at(-1)!.push(tensor);
-    filled += bytesOf(tensor);
+    filled += sizeOf(tensor);
   }
   if (shards.length === 1) return writeSafetensors(join(folder, fileNames.weights), tensors, { bfloat16 });
   const places: [string, string][] = [];
@@ -135,7 +176,7 @@ async function writeWeights(
     await writeSafetensors(join(folder, file), shard, { bfloat16 });
     places.push(...shard.map(({ name }): [string, string] => [name, file]));
   }
-  const size = tensors.reduce((sum, tensor) => sum + bytesOf(tensor), 0);
+  const size = tensors.reduce((sum, tensor) => sum + sizeOf(tensor), 0);
   const index = { metadata: { total_size: size }, weight_map: Object.fromEntries(places) };
   await writeFile(join(folder, fileNames.index), `${JSON.stringify(index, undefined, 2)}\n`);
 }

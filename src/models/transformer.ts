@@ -2,10 +2,15 @@ import { attentionMask, type PackedBatch } from "../data/batch.ts";
 import { type Engine, type Executable, type FloatValue, rows } from "../engine/engine.ts";
 import { addRows, gatherRows, zeros } from "../engine/rows.ts";
 import { backwardProgram, forwardProgram, gradientName } from "../graph/section.ts";
-import type { Architecture } from "./architecture.ts";
+import type { Value } from "../graph/tensor.ts";
+import type { AdapterDropout } from "./adapter-dropout.ts";
+import type { Architecture, WeightedSection } from "./architecture.ts";
 import { rotaryTables } from "./rotary.ts";
 
-/** Values by the checkpoint's names: weights, or their gradients. */
+/** Weights by the checkpoint's names, in whatever format each is kept. */
+export type Weights = ReadonlyMap<string, Value>;
+
+/** Weights that train, or their gradients, by the checkpoint's names. */
 export type Parameters = ReadonlyMap<string, FloatValue>;
 
 type Values = Record<string, FloatValue>;
@@ -41,7 +46,8 @@ export class Transformer {
   readonly #engine: Engine;
   /** The forward programs of each section, with and without what a backward pass needs. */
   readonly #forward: Readonly<Record<SectionName, { saving: Executable; plain: Executable }>>;
-  readonly #backward: Record<SectionName, Executable>;
+  /** None for a model that does not train. */
+  readonly #backward: Record<SectionName | "firstAttentionInput", Executable> | undefined;
   #tables: { batch: PackedBatch; tables: Tables } | undefined;
 
   constructor(engine: Engine, architecture: Architecture) {
@@ -59,7 +65,10 @@ export class Transformer {
       attentionOutput: forward("attentionOutput"),
       finalNorm: forward("finalNorm"),
     };
+    if (architecture.weights.trained === "none") return;
     this.#backward = {
+      // What flows out of the first block is of use to an embedding that trains.
+      firstAttentionInput: engine.compile(backwardProgram(sections.attentionInput, { without: ["x"] })),
       // The residual stream's gradient arrives from the block's second half and grows by what flows through the first.
       attentionInput: engine.compile(backwardProgram(sections.attentionInput, { accumulate: ["x"] })),
       attention: engine.compile(backwardProgram(sections.attention)),
@@ -68,30 +77,40 @@ export class Transformer {
     };
   }
 
+  /** Whether the embedding has a gradient. */
+  get #trainsEmbedding(): boolean {
+    return this.architecture.weights.trained === "all";
+  }
+
   /**
    * Hidden states at the scored entries of the batch, [entries, width], after the last norm.
    *
    * @param options.save what to keep for `backward`: nothing, all that it needs, or only each layer's input, from which `backward` computes
    * the rest again (activation checkpointing)
+   * @param options.dropout masks the adapters' inputs, if they are compiled with it
    * @param options.onKeysAndValues is lent each layer's key and value, [tokens, keyValueHeads * headWidth]
    */
   async forward(
-    parameters: Parameters,
+    parameters: Weights,
     batch: PackedBatch,
     {
       save,
+      dropout,
       onKeysAndValues,
     }: {
       save: "nothing" | "activations" | "inputs";
+      dropout?: AdapterDropout | undefined;
       onKeysAndValues?: (layer: number, values: { key: FloatValue; value: FloatValue }) => void;
     },
   ): Promise<ForwardPass> {
     const layers: Values[] = [];
     let x = gatherRows(this.#engine, parameters.get(this.architecture.embedding)!, batch.tokens);
     for (let layer = 0; layer < this.architecture.layers; layer++) {
-      const { output, saved } = await this.#runLayer(parameters, batch, layer, x, save === "activations", (values) =>
-        onKeysAndValues?.(layer, values),
-      );
+      const { output, saved } = await this.#runLayer(parameters, batch, layer, x, {
+        save: save === "activations",
+        dropout,
+        onKeysAndValues: (values) => onKeysAndValues?.(layer, values),
+      });
       if (save === "nothing") this.#engine.release(x);
       else layers.push({ x, ...saved });
       x = output;
@@ -104,17 +123,28 @@ export class Transformer {
 
   /** One block: its output, and with `save` what its backward pass needs besides x. */
   async #runLayer(
-    parameters: Parameters,
+    parameters: Weights,
     batch: PackedBatch,
     layer: number,
     x: FloatValue,
-    save: boolean,
-    onKeysAndValues?: (values: { key: FloatValue; value: FloatValue }) => void,
+    {
+      save,
+      dropout,
+      onKeysAndValues,
+    }: {
+      save: boolean;
+      dropout: AdapterDropout | undefined;
+      onKeysAndValues?: (values: { key: FloatValue; value: FloatValue }) => void;
+    },
   ): Promise<{ output: FloatValue; saved: Values }> {
     const engine = this.#engine;
     const { sources, masks, ...rotary } = this.#tablesOf(batch);
-    const inputs = { x, ...rotary, ...sectionParameters(this.architecture, "attentionInput", parameters, layer) };
-    const projections = await this.#forward.attentionInput.plain.run(inputs);
+    const projections = await this.#withMasks("attentionInput", batch, layer, dropout, (masks) =>
+      this.#forward.attentionInput.plain.run({
+        ...{ x, ...rotary, ...masks },
+        ...sectionParameters(this.architecture, "attentionInput", parameters, layer),
+      }),
+    );
     onKeysAndValues?.({ key: projections.key!, value: projections.value! });
     const context = await this.#attend(batch, masks, projections);
     // Behind the last attention only the scored positions matter.
@@ -124,7 +154,9 @@ export class Transformer {
       : [x, context];
     const program = this.#forward.attentionOutput[save ? "saving" : "plain"];
     const weights = sectionParameters(this.architecture, "attentionOutput", parameters, layer);
-    const { output, ...saved } = await program.run({ x: residual, context: attended, ...weights });
+    const { output, ...saved } = await this.#withMasks("attentionOutput", batch, layer, dropout, (masks) =>
+      program.run({ x: residual, context: attended, ...masks, ...weights }),
+    );
     if (scored) for (const used of [residual, context]) engine.release(used);
     if (save) return { output: output!, saved: { ...projections, context: attended, ...saved } };
     for (const used of [...Object.values(projections), attended]) engine.release(used);
@@ -134,14 +166,16 @@ export class Transformer {
   /**
    * Adds the gradient of a loss to `gradients`, given its gradient for the hidden states, and releases what the pass saved.
    *
-   * @param gradients totals by parameter name; those of the head are not touched here.
+   * @param gradients totals by parameter name, one for each that trains; those of the head are not touched here.
+   * @param dropout that of the forward pass
    */
   async backward(
-    parameters: Parameters,
+    parameters: Weights,
     batch: PackedBatch,
     pass: ForwardPass,
     hiddenGradient: FloatValue,
     gradients: Parameters,
+    dropout?: AdapterDropout,
   ): Promise<void> {
     const engine = this.#engine;
     const { sources, masks, ...rotary } = this.#tablesOf(batch);
@@ -153,11 +187,15 @@ export class Transformer {
     engine.release(last);
     let dx = lastNorm[gradientName("x")]!;
     for (let layer = this.architecture.layers - 1; layer >= 0; layer--) {
-      const { x, query, key, value, ...output } = await this.#savedOf(parameters, batch, layer, layers[layer]!);
-      const second = await this.#runBackward("attentionOutput", parameters, gradients, layer, {
-        ...output,
-        [gradientName("output")]: dx,
-      });
+      const saved = await this.#savedOf(parameters, batch, layer, layers[layer]!, dropout);
+      const { x, query, key, value, ...output } = saved;
+      const second = await this.#withMasks("attentionOutput", batch, layer, dropout, (masks) =>
+        this.#runBackward("attentionOutput", parameters, gradients, layer, {
+          ...output,
+          ...masks,
+          [gradientName("output")]: dx,
+        }),
+      );
       let [residual, context] = [second[gradientName("x")]!, second[gradientName("context")]!];
       for (const used of [dx, ...Object.values(output)]) engine.release(used);
       if (layer === this.architecture.layers - 1) {
@@ -175,12 +213,16 @@ export class Transformer {
         [gradientName("context")]: context,
       });
       for (const used of [query, key, value, context]) engine.release(used);
-      const first = { x, ...rotary, ...attention, [gradientName("x")]: residual };
-      await this.#runBackward("attentionInput", parameters, gradients, layer, first, { [gradientName("x")]: residual });
+      const first = { x, ...rotary, ...attention };
+      const flowsOn = layer > 0 || this.#trainsEmbedding;
+      const total = flowsOn ? { [gradientName("x")]: residual } : {};
+      await this.#withMasks("attentionInput", batch, layer, dropout, (masks) =>
+        this.#runBackward("attentionInput", parameters, gradients, layer, { ...first, ...masks, ...total }, total),
+      );
       for (const used of [x, ...Object.values(attention)]) engine.release(used);
       dx = residual;
     }
-    addRows(gradients.get(this.architecture.embedding)!, dx, batch.tokens);
+    if (this.#trainsEmbedding) addRows(gradients.get(this.architecture.embedding)!, dx, batch.tokens);
     engine.release(dx);
   }
 
@@ -191,10 +233,16 @@ export class Transformer {
   }
 
   /** What a layer saved, computed again where only its input was. */
-  async #savedOf(parameters: Parameters, batch: PackedBatch, layer: number, saved: Values) {
+  async #savedOf(
+    parameters: Weights,
+    batch: PackedBatch,
+    layer: number,
+    saved: Values,
+    dropout: AdapterDropout | undefined,
+  ) {
     let all = saved;
     if (!saved.query) {
-      const again = await this.#runLayer(parameters, batch, layer, saved.x!, true);
+      const again = await this.#runLayer(parameters, batch, layer, saved.x!, { save: true, dropout });
       this.#engine.release(again.output);
       all = { ...saved, ...again.saved };
     }
@@ -222,30 +270,52 @@ export class Transformer {
         Object.fromEntries(
           Object.entries(values).map(([name, value]) => [name, rows(value, row.start, row.start + row.length)]),
         );
-      await this.#backward.attention.run({ ...views(flat), mask: masks[index]! }, views(gradients));
+      await this.#backward!.attention.run({ ...views(flat), mask: masks[index]! }, views(gradients));
     }
     return gradients;
   }
 
   /** Runs a section's backward program, its parameters' gradients accumulating in place. */
   async #runBackward(
-    section: "attentionInput" | "attentionOutput" | "finalNorm",
-    parameters: Parameters,
+    section: WeightedSection,
+    parameters: Weights,
     gradients: Parameters,
     layer: number,
     inputs: Values,
     outputs: Values = {},
   ): Promise<Values> {
+    const { architecture } = this;
     const totals = Object.fromEntries(
-      Object.entries(sectionParameters(this.architecture, section, gradients, layer)).map(([name, value]) => [
+      Object.keys(architecture.sections[section].parameters).map((name) => [
         gradientName(name),
-        value,
+        gradients.get(architecture.parameterName(section, name, layer))!,
       ]),
     );
-    return this.#backward[section].run(
+    const first = section === "attentionInput" && !inputs[gradientName("x")];
+    return this.#backward![first ? "firstAttentionInput" : section].run(
       { ...inputs, ...sectionParameters(this.architecture, section, parameters, layer), ...totals },
       { ...totals, ...outputs },
     );
+  }
+
+  /** Lends a section's adapters their masks in a layer, where they have any. */
+  async #withMasks<Result>(
+    section: WeightedSection,
+    batch: PackedBatch,
+    layer: number,
+    dropout: AdapterDropout | undefined,
+    use: (masks: Values) => Promise<Result>,
+  ): Promise<Result> {
+    const { masks, constants } = this.architecture.sections[section];
+    // Behind the last attention there are only the scored positions.
+    const scored = section === "attentionOutput" && layer === this.architecture.layers - 1;
+    const sources = scored ? this.#tablesOf(batch).sources : undefined;
+    const made = Object.fromEntries(
+      masks.map((name) => [name, dropout!.mask(layer, name, constants[name]!.shape[1] as number, sources)]),
+    );
+    const result = await use(made);
+    for (const mask of Object.values(made)) this.#engine.release(mask);
+    return result;
   }
 
   /** Gives back the tables of the last batch. */
@@ -278,14 +348,15 @@ function makeTables(engine: Engine, architecture: Architecture, batch: PackedBat
   return { ...rotaryTables(engine, architecture, batch.positions), masks, sources };
 }
 
-/** The parameters of a section in one layer, by the section's names. */
+/** The weights of a section in one layer, by the section's names. */
 export function sectionParameters(
   architecture: Architecture,
-  section: "attentionInput" | "attentionOutput" | "finalNorm",
-  parameters: Parameters,
+  section: WeightedSection,
+  parameters: Weights,
   layer: number,
-): Values {
-  const names = Object.keys(architecture.sections[section].parameters);
+): Record<string, Value> {
+  const { parameters: trained, frozen } = architecture.sections[section];
+  const names = [...Object.keys(trained), ...frozen];
   return Object.fromEntries(
     names.map((name) => [name, parameters.get(architecture.parameterName(section, name, layer))!]),
   );

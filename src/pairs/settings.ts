@@ -22,6 +22,8 @@ export async function journalSettings(
   );
   return {
     model,
+    // The tensors alone do not say how much an adapter adds.
+    ...(folder.lora && { adapter: folder.lora }),
     prompts: texts.length,
     promptsHash: createHash("sha256").update(JSON.stringify(texts)).digest("hex"),
     scorer,

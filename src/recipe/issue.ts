@@ -56,8 +56,6 @@ function describe(issue: z.core.$ZodIssue, found: unknown): { problem: string; h
       const words = issue.code === "too_small" ? ["at least", "greater than"] : ["at most", "less than"];
       return { problem: `must be ${words[issue.inclusive ? 0 : 1]} ${limit}${but}` };
     }
-    case "invalid_union":
-      return { problem: `must be a text or a list of texts${but}` };
     default:
       return { problem: `${issue.message}${but}` };
   }

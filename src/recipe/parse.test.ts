@@ -47,6 +47,15 @@ test("fills in the defaults", () => {
   });
 });
 
+test.each<[string, object]>([
+  ["{}", {}],
+  ["{ rank: 4, alpha: 0.5, dropout: 0.1, rslora: true }", { rank: 4, alpha: 0.5, dropout: 0.1, rslora: true }],
+  ["{ targetModules: [q_proj, v_proj], base: int4 }", { targetModules: ["q_proj", "v_proj"], base: "int4" }],
+])("lora: %s", (lora, expected) => {
+  const defaults = { rank: 16, alpha: 32, dropout: 0, targetModules: "all-linear", rslora: false, base: "stored" };
+  expect(parseRecipe(`${text}lora: ${lora}`, "r.yaml").lora).toEqual({ ...defaults, ...expected });
+});
+
 test("takes a byte order mark and Windows line ends", () => {
   const windows = `\uFEFF${text.replaceAll("\n", "\r\n")}`;
   expect(parseRecipe(windows, "r.yaml")).toEqual(parseRecipe(text, "r.yaml"));
@@ -130,6 +139,21 @@ describe("where a mistake is", () => {
     ["{ name: tdpo2 }", "{}", "r.yaml:8:12: objective.name: is missing; give one of sft, dpo"],
     ["{ name: tdpo2 }", "dpo", 'r.yaml:8:12: objective: must be a group of keys, found "dpo"; write its keys below it'],
     ["epochs: 3", "epochs: .inf", "r.yaml:10:9: epochs: must be a number, found Infinity"],
+    ["epochs: 3", "lora: { rank: 0 }", "r.yaml:10:15: lora.rank: must be greater than 0, found 0"],
+    ["epochs: 3", "lora: { dropout: 1 }", "r.yaml:10:18: lora.dropout: must be less than 1, found 1"],
+    ["epochs: 3", "lora: { alpha: 0 }", "r.yaml:10:16: lora.alpha: must be greater than 0, found 0"],
+    ["epochs: 3", "lora: { r: 8 }", "r.yaml:10:9: lora.r: unknown key"],
+    ["epochs: 3", "lora: { base: int8 }", "r.yaml:10:15: lora.base: must be one of stored, int4, found"],
+    [
+      "epochs: 3",
+      "lora: { targetModules: q_proj }",
+      'r.yaml:10:24: lora.targetModules: must be "all-linear" or a list of names, found "q_proj"',
+    ],
+    [
+      "model: models/base",
+      "init: { architecture: llama, width: 8, layers: 1, heads: 1, feedForwardWidth: 8, contextLength: 8 }\ntokenizer: bytes\nlora: {}",
+      "r.yaml:5:7: lora: an adapter needs a trained model below it, and `init` makes a new one; give `model` instead",
+    ],
   ])("%j as %j", (right, wrong, message) => {
     expect(() => parseRecipe(text.replace(right, wrong), "r.yaml")).toThrow(message);
   });

@@ -12,7 +12,7 @@ export function firstConflict(recipe: Recipe): Issue | undefined {
 }
 
 function* conflicts(recipe: Recipe): Generator<Issue> {
-  const { model, init, data, evaluation } = recipe;
+  const { model, init, lora, data, evaluation } = recipe;
   const objective = createObjective(recipe.objective);
   if (model && init) yield issue("init", "a model to start from is already given", "keep either `model` or `init`");
   if (!model && !init)
@@ -20,6 +20,12 @@ function* conflicts(recipe: Recipe): Generator<Issue> {
   if (init) yield* headConflicts(init);
   if (init && !recipe.tokenizer)
     yield issue("tokenizer", "is missing", "a new model needs a tokenizer folder, or `bytes`");
+  if (init && lora)
+    yield issue(
+      "lora",
+      "an adapter needs a trained model below it, and `init` makes a new one",
+      "give `model` instead",
+    );
 
   const lengths = (["epochs", "steps", "examples"] as const).filter((key) => recipe[key] !== undefined);
   if (lengths.length === 0)

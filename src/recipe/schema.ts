@@ -5,7 +5,7 @@ import { defaultTransform } from "../importance/transforms.ts";
 const count = z.int().positive();
 const rate = z.number().positive();
 const decay = z.number().min(0).lt(1);
-const files = z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]);
+const files = z.union([z.string().min(1), z.array(z.string().min(1)).min(1)], "must be a text or a list of texts");
 
 /** How strongly the policy is held to the reference. */
 const beta = rate.default(0.1);
@@ -160,6 +160,19 @@ const init = z.strictObject({
   standardDeviation: rate.default(0.02),
 });
 
+/** A low-rank adapter; see `LoraSettings`. */
+const lora = z.strictObject({
+  rank: count.default(16),
+  alpha: rate.default(32),
+  dropout: decay.default(0),
+  targetModules: z
+    .union([z.literal("all-linear"), z.array(z.string().min(1)).min(1)], 'must be "all-linear" or a list of names')
+    .default("all-linear"),
+  rslora: z.boolean().default(false),
+  /** How the frozen weights are kept in memory: as the file stores them, or quantised to 4 bits. */
+  base: z.enum(["stored", "int4"]).default("stored"),
+});
+
 /** A recipe: all that a run depends on. Keys that are not listed here are errors. */
 export const recipeSchema = z.strictObject({
   /** A model folder, or a run's folder. */
@@ -181,6 +194,8 @@ export const recipeSchema = z.strictObject({
   data,
   objective,
   weights: weights.optional(),
+  /** Train an adapter on the frozen model instead of the model itself. */
+  lora: lora.optional(),
   optimizer: optimizer.default({ name: "adamw", beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 }),
   learningRate: rate,
   warmupSteps: z.int().nonnegative().default(0),

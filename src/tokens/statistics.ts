@@ -13,6 +13,8 @@ export type Divergence = "klReferencePolicy" | "klPolicyReference";
 export interface StatisticsNeeds {
   reference: boolean;
   divergences?: readonly Divergence[];
+  /** Whether the policy's head does not train. */
+  frozenHead?: boolean;
 }
 
 /** Sizes of the models concerned; they share a vocabulary. */
@@ -29,7 +31,7 @@ export interface StatisticsSizes {
  */
 export function tokenStatistics(
   sizes: StatisticsSizes,
-  { reference: withReference, divergences = [] }: StatisticsNeeds,
+  { reference: withReference, divergences = [], frozenHead = false }: StatisticsNeeds,
 ): Section {
   const hidden = input(["rows", sizes.policyWidth]);
   const head = input([sizes.vocabularySize, sizes.policyWidth]);
@@ -40,8 +42,8 @@ export function tokenStatistics(
   return {
     name: "token statistics",
     inputs: { hidden },
-    constants: { labels, ...(withReference && { referenceHidden, referenceHead }) },
-    parameters: { head },
+    constants: { labels, ...(withReference && { referenceHidden, referenceHead }), ...(frozenHead && { head }) },
+    parameters: frozenHead ? {} : { head },
     ...statisticsOfLogits(labels, linear(hidden, head), referenceLogits, divergences),
   };
 }

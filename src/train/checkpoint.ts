@@ -7,6 +7,7 @@ import { isFolder, replaceFolderAtomic } from "../files.ts";
 import { readJson } from "../models/json.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import { openSafetensors, readTensor, writeSafetensors } from "../models/safetensors.ts";
+import { saveAdapterFolder } from "../models/save-adapter-folder.ts";
 import { saveModelFolder } from "../models/save-folder.ts";
 import type { Optimizer } from "./optimizer.ts";
 
@@ -59,14 +60,21 @@ export async function saveCheckpoint(
   return path;
 }
 
-/** Saves a policy as a model folder. */
+/** Saves a policy as a model folder, or its adapter as the folder of one. */
 export async function saveModel(
   path: string,
-  { configuration, parameters }: LanguageModel,
+  { configuration, trainable, adapter }: LanguageModel,
   tokenizerFrom: string,
   dtype: "float32" | "bfloat16",
 ): Promise<void> {
-  const arrays = new Map(Array.from(parameters, ([name, { data }]) => [name, data as Float32Array]));
+  if (adapter) {
+    const matrices = new Map(
+      Array.from(trainable, ([name, { shape, data }]) => [name, { shape, data: data as Float32Array }]),
+    );
+    await saveAdapterFolder(path, { ...adapter, adapter: matrices, tokenizerFrom, dtype });
+    return;
+  }
+  const arrays = new Map(Array.from(trainable, ([name, { data }]) => [name, data as Float32Array]));
   await saveModelFolder(path, { configuration, parameters: arrays, tokenizerFrom, dtype });
 }
 

@@ -2,8 +2,9 @@ import type { PackedBatch, ScoredEntry } from "../data/batch.ts";
 import { type Engine, type Executable, type FloatValue, integers, rows } from "../engine/engine.ts";
 import { backwardProgram, forwardProgram, gradientName } from "../graph/section.ts";
 import type { Value } from "../graph/tensor.ts";
-import type { LanguageModel } from "../models/language-model.ts";
-import type { Parameters } from "../models/transformer.ts";
+import { AdapterDropout } from "../models/adapter-dropout.ts";
+import { type LanguageModel, withDropout } from "../models/language-model.ts";
+import type { Parameters, Transformer } from "../models/transformer.ts";
 import {
   type ExampleOutcome,
   ObjectiveEvaluator,
@@ -43,6 +44,9 @@ export class Learner {
   referenceCache: ReferenceCache | undefined;
   readonly #engine: Engine;
   readonly #policy: LanguageModel;
+  /** The policy's programs as they train: those with dropout, where it has any. */
+  readonly #trained: Transformer;
+  readonly #dropout: { share: number; seed: number };
   readonly #reference: ReferenceModel | undefined;
   readonly #chunkRows: number;
   readonly #save: "activations" | "inputs";
@@ -59,16 +63,23 @@ export class Learner {
     policy: LanguageModel;
     reference: ReferenceModel | undefined;
     objective: Objective;
+    /** Rows of the vocabulary's distributions that exist at once. */
     chunkRows?: number;
     /** Keep only each layer's input for the backward pass and compute the rest again: less memory, more time. */
     activationCheckpointing?: boolean;
     /** Whether the examples come with importance weights; otherwise every token counts as 1. */
     weights?: boolean;
+    /** Of the adapter's dropout; 0 if absent. */
+    seed?: number;
   }) {
     const { objective, reference } = options;
     if (objective.reference === "loss" && !reference) throw new Error(`${objective.name} needs a reference`);
     this.#engine = options.engine;
     this.#policy = options.policy;
+    const { architecture } = options.policy.transformer;
+    const { trained } = architecture.weights;
+    this.#dropout = { share: typeof trained === "object" ? trained.dropout : 0, seed: options.seed ?? 0 };
+    this.#trained = this.#dropout.share > 0 ? withDropout(options.engine, options.policy) : options.policy.transformer;
     this.#reference = reference;
     this.#chunkRows = options.chunkRows ?? defaultChunkRows;
     this.#save = options.activationCheckpointing ? "inputs" : "activations";
@@ -87,17 +98,32 @@ export class Learner {
   /**
    * Scores a batch and adds the gradient of `scale · Σ losses` to `gradients`.
    *
-   * @param gradients totals by parameter name, one for each parameter of the policy
+   * @param gradients totals by parameter name, one for each trainable parameter of the policy
+   * @param place which step it is, and how many of the step's examples stand before the batch: what chance in it depends on
    */
-  accumulate(batch: PackedBatch, scale: number, gradients: Parameters): Promise<ScoredExample[]> {
-    return this.#run(batch, this.#training, { scale, totals: gradients });
+  accumulate(
+    batch: PackedBatch,
+    scale: number,
+    gradients: Parameters,
+    place = { step: 0, firstExample: 0 },
+  ): Promise<ScoredExample[]> {
+    const { share } = this.#dropout;
+    const dropout = share > 0 ? new AdapterDropout(this.#engine, batch, { ...this.#dropout, ...place }) : undefined;
+    return this.#run(batch, this.#training, { scale, totals: gradients, dropout });
+  }
+
+  /** Gives back what the transformers keep of the last batch. */
+  forgetTables(): void {
+    const transformers = [this.#policy.transformer, this.#trained, this.#reference?.transformer];
+    for (const transformer of new Set(transformers)) transformer?.forgetTables();
   }
 
   #compile(objective: Objective, divergences: readonly Divergence[]): Scoring {
     const policyWidth = this.#policy.transformer.architecture.width;
     const { vocabularySize } = this.#policy.transformer.architecture;
     const referenceWidth = this.#reference?.transformer.architecture.width ?? policyWidth;
-    const needs: StatisticsNeeds = { reference: this.#reference !== undefined, divergences };
+    const frozenHead = !this.#policy.trainable.has(this.#policy.transformer.architecture.head);
+    const needs: StatisticsNeeds = { reference: this.#reference !== undefined, divergences, frozenHead };
     const section = tokenStatistics({ vocabularySize, policyWidth, referenceWidth }, needs);
     const names = Object.keys(section.outputs) as StatisticName[];
     return {
@@ -112,15 +138,17 @@ export class Learner {
   async #run(
     batch: PackedBatch,
     scoring: Scoring,
-    training?: { scale: number; totals: Parameters },
+    training?: { scale: number; totals: Parameters; dropout: AdapterDropout | undefined },
   ): Promise<ScoredExample[]> {
     const engine = this.#engine;
     const reference = this.#reference && {
       hidden: await referenceStates(this.#engine, this.#reference, batch, this.referenceCache),
-      head: headOf(this.#reference, this.#reference.parameters),
+      head: headOf(this.#reference, this.#reference.parameters)!,
     };
-    const pass = await this.#policy.transformer.forward(this.#policy.parameters, batch, {
+    const transformer = training ? this.#trained : this.#policy.transformer;
+    const pass = await transformer.forward(this.#policy.parameters, batch, {
       save: training ? this.#save : "nothing",
+      dropout: training?.dropout,
     });
     const hiddenGradient = training && engine.allocate(pass.hidden.shape);
     const results: ScoredExample[] = [];
@@ -130,7 +158,7 @@ export class Learner {
         end,
         inputs: {
           hidden: rows(pass.hidden, start, end),
-          head: headOf(this.#policy, this.#policy.parameters),
+          head: headOf(this.#policy, this.#policy.parameters)!,
           labels: integers(batch.entries.slice(start, end).map(({ label }) => label)),
           ...(reference && { referenceHidden: rows(reference.hidden, start, end), referenceHead: reference.head }),
         },
@@ -171,8 +199,8 @@ export class Learner {
     }
     if (reference) engine.release(reference.hidden);
     if (training) {
-      const { transformer, parameters } = this.#policy;
-      await transformer.backward(parameters, batch, pass, hiddenGradient!, training.totals);
+      const { totals, dropout } = training;
+      await transformer.backward(this.#policy.parameters, batch, pass, hiddenGradient!, totals, dropout);
       engine.release(hiddenGradient!);
     }
     engine.release(pass.hidden);
@@ -202,10 +230,11 @@ export class Learner {
       cotangents[name]!.data[offset] = scale * vector[index]!;
     });
     const head = headOf(this.#policy, totals);
+    const headTotal = head && { [gradientName("head")]: head };
     const named = Object.fromEntries(Object.entries(cotangents).map(([name, value]) => [gradientName(name), value]));
     await scoring.backward.run(
-      { ...part.inputs, ...saved, ...named, [gradientName("head")]: head },
-      { [gradientName("hidden")]: rows(hiddenGradient, part.start, part.end), [gradientName("head")]: head },
+      { ...part.inputs, ...saved, ...named, ...headTotal },
+      { [gradientName("hidden")]: rows(hiddenGradient, part.start, part.end), ...headTotal },
     );
     for (const value of Object.values(cotangents)) this.#engine.release(value);
   }
@@ -218,8 +247,8 @@ interface Part {
   readonly inputs: Readonly<Record<string, Value>>;
 }
 
-function headOf({ transformer }: LanguageModel, values: Parameters): FloatValue {
-  return values.get(transformer.architecture.head)!;
+function headOf<Item>({ transformer }: LanguageModel, values: ReadonlyMap<string, Item>): Item | undefined {
+  return values.get(transformer.architecture.head);
 }
 
 function emptyVectors(names: readonly StatisticName[], length: number): ResponseVectors {

@@ -85,7 +85,7 @@ export async function trainLoop(options: LoopOptions): Promise<{ progress: Progr
   };
   const evaluate = async () => {
     await closeRecord();
-    const metrics = await evaluateExamples(trainer.learner, objective, watched, recipe, events, signal);
+    const metrics = await evaluateExamples(trainer, objective, watched, recipe, events, signal);
     const sampled = (done: number, total: number) => events.progress({ phase: "evaluation", done, total });
     const samples = metrics && (await sampler?.sample(progress.step, signal, sampled));
     if (!metrics || (sampler && !samples)) return false;
@@ -146,7 +146,7 @@ export async function trainLoop(options: LoopOptions): Promise<{ progress: Progr
 
 /** Metrics over examples, exactly; undefined when aborted on the way. */
 async function evaluateExamples(
-  learner: Learner,
+  trainer: Trainer,
   objective: Objective,
   examples: readonly TokenizedExample[],
   recipe: Pick<Recipe, "microbatch">,
@@ -154,7 +154,9 @@ async function evaluateExamples(
   signal: AbortSignal,
 ): Promise<Metrics | undefined> {
   const start = performance.now();
-  const scored = await scoreExamples(learner, examples, recipe.microbatch, events, signal);
+  const scored = await trainer.untilAborted(signal, () =>
+    scoreExamples(trainer.learner, examples, recipe.microbatch, events, signal),
+  );
   const seconds = (performance.now() - start) / 1000;
   return scored && { ...summarize(scored, objective), examples: examples.length, seconds: round(seconds) };
 }

@@ -2,7 +2,8 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { largestError } from "../../test/helpers/compare.ts";
 import { pairRecords, temporaryFolder, tinyRecipe, trainTiny, writeJsonLines } from "../../test/helpers/runs.ts";
-import { randomExamples, tinyConfiguration } from "../../test/helpers/tiny.ts";
+import { example, randomExamples, tinyConfiguration } from "../../test/helpers/tiny.ts";
+import type { TokenizedExample } from "../data/example.ts";
 import { createObjective } from "../objectives/index.ts";
 import { parseRecipe } from "../recipe/parse.ts";
 import { planMemory } from "./memory-plan.ts";
@@ -21,10 +22,13 @@ const examples = randomExamples(
   Array.from({ length: 16 }, () => [40, 60, 60] as const),
 );
 
-function plan(changes: Readonly<Record<string, unknown>>) {
+function plan(
+  changes: Readonly<Record<string, unknown>>,
+  { data = examples, machineBytes = 64e9 }: { data?: readonly TokenizedExample[]; machineBytes?: number } = {},
+) {
   const settings = { objective: { name: "tdpo2" }, batchSize: 16, microbatch: { tokens: 2048 }, ...changes };
   const recipe = parseRecipe(tinyRecipe("/nowhere", settings), "recipe.yaml");
-  const planned = planMemory(recipe, createObjective(recipe.objective), configuration, examples);
+  const planned = planMemory(recipe, createObjective(recipe.objective), configuration, data, machineBytes);
   const { activationCheckpointing, referenceCache } = planned.recipe;
   return { ...planned, checkpointing: activationCheckpointing, ahead: referenceCache.ahead };
 }
@@ -72,6 +76,54 @@ describe("what is done to keep to the memory", () => {
   test("what the recipe asks for itself stays on", () => {
     const asked = { activationCheckpointing: true, referenceCache: { ahead: true }, memory: "100GB" };
     expect(plan(asked)).toMatchObject({ checkpointing: true, ahead: true });
+  });
+});
+
+describe("an example that does not fit even alone", () => {
+  const long = (line: number, ...lengths: [number, number, number]) => ({
+    ...randomExamples(2, [lengths])[0]!,
+    place: { file: "pairs.jsonl", line },
+  });
+  const data = [...examples, long(17, 3000, 2500, 2000), ...examples, long(40, 2000, 3500, 3000), long(41, 50, 60, 40)];
+  const settings = { microbatch: { tokens: 512 } };
+  const most = (limit: string) =>
+    new RegExp(
+      `^the example at pairs\\.jsonl:40 is too long: with its 8,500 tokens the run may take [\\d.]+ ?[GM]B, more than ${limit}; ` +
+        "set `data\\.maxLength` to (\\d+) or less \\(1 more example is too long\\)$",
+    );
+
+  test.each<[string, Readonly<Record<string, unknown>>, RegExp]>([
+    ["memory", { ...settings, memory: "2GB" }, most("the 2GB allowed")],
+    ["megabytes", { ...settings, memory: "2000 MB" }, most("the 2000 MB allowed")],
+    ["the machine", settings, most("the 2\\.0 GB of this machine")],
+  ])("is named, with a length that fits: %s", (_, changes, message) => {
+    const { warning, ahead, checkpointing } = plan(changes, { data, machineBytes: 2e9 });
+    expect(warning).toMatch(message);
+    if (!("memory" in changes)) expect([ahead, checkpointing]).toEqual([false, false]);
+    const maxLength = Number(message.exec(warning!)![1]);
+    const [least, tooMuch] = [maxLength, maxLength + 1].map((length) => {
+      const cut = long(40, 2, length - 1, length - 1);
+      return plan(changes, { data: [...examples, cut], machineBytes: 2e9 }).warning;
+    });
+    expect(least).toBeUndefined();
+    expect(tooMuch).toContain("is too long");
+  });
+
+  test("nothing is said where it fits, and the settings are named where the others do not", () => {
+    expect(plan({ ...settings, memory: "60GB" }, { data }).warning).toBeUndefined();
+    expect(plan(settings, { data }).warning).toBeUndefined();
+    expect(plan({ ...settings, memory: "200MB" }, { data }).warning).toMatch(/allowed: lower `microbatch\.tokens`/);
+    expect(plan(settings, { data: examples, machineBytes: 2e8 }).warning).toMatch(
+      /^the run may take \d\.\d GB, more than the 0\.2 GB of this machine: lower `microbatch\.tokens`/,
+    );
+  });
+
+  test("a text counts once, and a window of several texts has no line", () => {
+    const text = example([1], [...randomExamples(3, [[1, 8000]])[0]!.responses[0]!]);
+    const { warning } = plan({ ...settings, objective: { name: "sft" }, memory: "2GB" }, { data: [text] });
+    expect(warning).toMatch(
+      /^an example is too long: with its 8,001 tokens the run .* `data\.maxLength` to \d+ or less$/,
+    );
   });
 });
 

@@ -1,9 +1,11 @@
+import { totalmem } from "node:os";
 import { exampleLength } from "../data/batch.ts";
 import type { TokenizedExample } from "../data/example.ts";
 import type { LlamaConfiguration } from "../models/configuration.ts";
 import { parameterShapes } from "../models/parameter-shapes.ts";
 import type { Objective } from "../objectives/objective.ts";
 import type { Recipe } from "../recipe/schema.ts";
+import { counted, grouped } from "../words.ts";
 import { estimateMemory, savings } from "./memory.ts";
 
 /** The recipe with what `memory` asks for switched on, and what is to be said of it. */
@@ -15,36 +17,55 @@ export interface MemoryPlan {
 
 /**
  * Keeps a run to the memory that its recipe allows: fills the reference's cache ahead, so that only its head stays, then computes activations
- * again instead of keeping them; the cheapest that is enough by estimate. Without `memory` in the recipe everything stays as it is.
+ * again instead of keeping them; the cheapest that is enough by estimate. Without `memory` in the recipe everything stays as it is. Warns where
+ * the run may take more than is allowed, or more than the machine has; of the examples to blame, where it is they.
+ *
+ * @param machineBytes the memory of the machine
  */
 export function planMemory(
   recipe: Recipe,
   objective: Objective,
   configuration: LlamaConfiguration,
   examples: readonly TokenizedExample[],
+  machineBytes = totalmem(),
 ): MemoryPlan {
-  if (recipe.memory === undefined) return { recipe, note: undefined, warning: undefined };
   const { memory } = recipe;
-  const allowed = bytesOf(memory);
+  const allowed = memory === undefined ? machineBytes : bytesOf(memory);
   const cacheable = objective.reference !== "none" && recipe.referenceCache.gigabytes > 0;
+  const asked = {
+    ahead: cacheable && recipe.referenceCache.ahead,
+    activationCheckpointing: recipe.activationCheckpointing,
+  };
   const parameters = [...parameterShapes(configuration).values()].reduce(
     (sum, shape) => sum + shape.reduce((product, size) => product * size, 1),
     0,
   );
-  const estimate = (ways: (typeof savings)[number]) =>
+  const estimate = (ways: typeof asked, sizes: readonly number[] = examples.map(exampleLength)) =>
     estimateMemory({ parameters, configuration }, objective, {
-      sizes: examples.map(exampleLength),
+      sizes,
       batchSize: recipe.batchSize,
       microbatchTokens: recipe.microbatch.tokens,
       ...ways,
     }).total;
-  const possible = savings.filter(({ ahead }) => cacheable || !ahead);
-  const chosen = possible.find((ways) => estimate(ways) <= allowed) ?? possible.at(-1)!;
+  const possible = savings
+    .filter(({ ahead }) => cacheable || !ahead)
+    .map(({ ahead, activationCheckpointing }) => ({
+      ahead: ahead || asked.ahead,
+      activationCheckpointing: activationCheckpointing || asked.activationCheckpointing,
+    }));
+  const chosen =
+    memory === undefined ? asked : (possible.find((ways) => estimate(ways) <= allowed) ?? possible.at(-1)!);
   const total = estimate(chosen);
-  const taken = writtenLike(memory, total);
+  const written = (bytes: number) => writtenLike(memory ?? "0 GB", bytes);
+  const limit = memory === undefined ? `the ${written(machineBytes)} of this machine` : `the ${memory} allowed`;
+  const excess = () =>
+    outliers(recipe, examples, { allowed, limit, written, estimate: (sizes) => estimate(chosen, sizes) }) ??
+    `the run may take ${written(total)}, more than ${limit}: lower \`microbatch.tokens\` or \`data.maxLength\``;
+  const warning = total > allowed ? excess() : undefined;
+  if (memory === undefined) return { recipe, note: undefined, warning };
   const planned = {
     ...recipe,
-    activationCheckpointing: recipe.activationCheckpointing || chosen.activationCheckpointing,
+    activationCheckpointing: chosen.activationCheckpointing,
     referenceCache: { ...recipe.referenceCache, ahead: recipe.referenceCache.ahead || chosen.ahead },
   };
   const measures = [
@@ -52,21 +73,61 @@ export function planMemory(
     ...(chosen.activationCheckpointing ? ["activations are computed again"] : []),
   ];
   const how = measures.length > 0 ? `: ${measures.join(", ")}` : "";
-  return {
-    recipe: planned,
-    note: `memory: about ${taken} of ${memory} by estimate${how}`,
-    warning:
-      total > allowed
-        ? `the run may take ${taken}, more than the ${memory} allowed: lower \`microbatch.tokens\` or \`data.maxLength\``
-        : undefined,
-  };
+  return { recipe: planned, note: `memory: about ${written(total)} of ${memory} by estimate${how}`, warning };
+}
+
+/**
+ * What is said of examples that do not fit even alone, although the others do.
+ *
+ * @returns undefined where it is not they that are to blame
+ */
+function outliers(
+  { microbatch }: Pick<Recipe, "microbatch">,
+  examples: readonly TokenizedExample[],
+  given: {
+    allowed: number;
+    /** What is allowed, in words. */
+    limit: string;
+    written(bytes: number): string;
+    /** Bytes for examples of these sizes. */
+    estimate(sizes: readonly number[]): number;
+  },
+): string | undefined {
+  const { allowed, limit, written, estimate } = given;
+  const fits = (sizes: readonly number[]) => estimate(sizes) <= allowed;
+  const sizes = examples.map(exampleLength);
+  // Only what goes alone has more tokens than a microbatch.
+  const tooLong = new Set(sizes.filter((size) => size > microbatch.tokens && !fits([size])));
+  const longest = sizes.reduce((most, size) => Math.max(most, size), 0);
+  const { place, responses } = examples[sizes.indexOf(longest)]!;
+  // An example has at most so many times the tokens of a prompt with one answer.
+  const maxLength = Math.floor(mostThat((size) => fits([size]), longest) / responses.length);
+  if (tooLong.size === 0 || !fits(sizes.filter((size) => !tooLong.has(size))) || maxLength < 2) return undefined;
+  const others = sizes.filter((size) => tooLong.has(size)).length - 1;
+  return [
+    `${place ? `the example at ${place.file}:${place.line}` : "an example"} is too long:`,
+    `with its ${grouped(longest)} tokens the run may take ${written(estimate([longest]))}, more than ${limit};`,
+    `set \`data.maxLength\` to ${maxLength} or less`,
+    ...(others > 0 ? [`(${counted(others, "more example is", "more examples are")} too long)`] : []),
+  ].join(" ");
+}
+
+/** The largest whole number below `limit` that something holds for, where it holds for all smaller ones. */
+function mostThat(holds: (value: number) => boolean, limit: number): number {
+  let [least, most] = [0, limit];
+  while (most - least > 1) {
+    const middle = Math.floor((least + most) / 2);
+    if (holds(middle)) least = middle;
+    else most = middle;
+  }
+  return least;
 }
 
 function bytesOf(size: string): number {
   return Number.parseFloat(size) * (size.endsWith("GB") ? 1e9 : 1e6);
 }
 
-/** Another size in the unit and the spelling of the user's, so that the two can be compared at a glance. */
+/** A size in the unit and the spelling of the user's, so that the two can be compared at a glance. */
 function writtenLike(size: string, bytes: number): string {
   return size.replace(/^[\d.]+/, size.endsWith("GB") ? (bytes / 1e9).toFixed(1) : (bytes / 1e6).toFixed(0));
 }

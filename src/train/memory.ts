@@ -124,6 +124,6 @@ const slack = 1.75;
 
 /** What a `Workspace` grows to for arrays with so many rows: those of smaller counts reuse the blocks of the largest. */
 function pooledBytes(arrays: Arrays, rowCounts: readonly number[]): number {
-  const rows = Math.max(0, ...rowCounts);
+  const rows = rowCounts.reduce((most, count) => Math.max(most, count), 0);
   return slack * arrays.reduce((sum, [width, count]) => sum + count * blockSize(floatBytes * rows * width), 0);
 }

@@ -1,5 +1,4 @@
 import type { Engine, Executable, FloatValue } from "../engine/engine.ts";
-import { zeros } from "../engine/rows.ts";
 import { add, constant, divide, multiply, scale, sqrt, square, subtract } from "../graph/ops/elementwise.ts";
 import { sum } from "../graph/ops/reduce.ts";
 import { defineProgram, type Program } from "../graph/program.ts";
@@ -94,9 +93,13 @@ export class Optimizer {
       vector: engine.compile(updateProgram(this.#rule, 0)),
       sumOfSquares: engine.compile(sumOfSquaresProgram()),
     };
+    // Fresh memory is zero and costs nothing until it is used; filling it would keep the process from hearing Ctrl-C.
     this.state = new Map(
-      [...parameters].flatMap(([name, { shape }]) =>
-        this.#rule.states.map((state) => [`${state}.${name}`, zeros(engine, shape)]),
+      [...parameters].flatMap(([name, value]) =>
+        this.#rule.states.map((state) => [
+          `${state}.${name}`,
+          { shape: value.shape, data: newLike(value, value.data.length) },
+        ]),
       ),
     );
   }
@@ -154,6 +157,7 @@ function* slices(values: readonly FloatValue[]): Generator<FloatValue[]> {
   }
 }
 
+/** Zeros outside of the engine's memory, for what stays. */
 function newLike({ data }: FloatValue, length: number): Float32Array | Float64Array {
   return data instanceof Float32Array ? new Float32Array(new ArrayBuffer(length * 4)) : new Float64Array(length);
 }

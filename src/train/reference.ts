@@ -112,12 +112,12 @@ export function headAlone(engine: Engine, model: LanguageModel, { copy }: { copy
   const { head: name } = model.transformer.architecture;
   const head = model.parameters.get(name)!;
   if (!copy) {
-    for (const [other, value] of model.parameters) if (other !== name) engine.release(value);
+    for (const value of model.memory) if (value !== head) engine.release(value);
     return { ...model, parameters: new Map([[name, head]]), headOnly: true };
   }
   const copied = engine.allocate(head.shape);
   copied.data.set(head.data);
-  return { ...model, parameters: new Map([[name, copied]]), headOnly: true };
+  return { ...model, parameters: new Map([[name, copied]]), memory: [copied], headOnly: true };
 }
 
 /** The cache, where it is of use and the file system allows it: a run can do without. */
@@ -132,7 +132,8 @@ async function openCache(
   const budget = budgetOf(recipe);
   if (budget === 0 || wanted.size === 0 || !folder) return undefined;
   const { width } = policy.configuration;
-  const identity = { reference: await modelFingerprint(folder), width };
+  const kept = recipe.lora?.base === "int4" && !recipe.reference ? " int4" : "";
+  const identity = { reference: `${await modelFingerprint(folder)}${kept}`, width };
   try {
     const cache = await ReferenceCache.open(file, identity, {
       budget,

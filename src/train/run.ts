@@ -1,10 +1,10 @@
 import { availableParallelism } from "node:os";
 import type { TokenizedExample } from "../data/example.ts";
 import { hashArrays, tokensOf } from "../data/fingerprint.ts";
-import type { Engine } from "../engine/engine.ts";
+import { type InterruptibleEngine, interruptible } from "../engine/interruptible.ts";
 import { onnxRuntimeEngine } from "../engine/onnx-runtime.ts";
 import { UserError } from "../errors.ts";
-import { loadLanguageModel } from "../models/language-model.ts";
+import { beforeTraining, loadLanguageModel } from "../models/language-model.ts";
 import { checkReplaceable } from "../models/save-folder.ts";
 import { createObjective } from "../objectives/index.ts";
 import { placeInRecipe } from "../recipe/parse.ts";
@@ -63,9 +63,9 @@ const silent: Reporter = { progress() {}, warn() {}, note() {}, record() {} };
  * @throws UserError for anything wrong with the recipe, the model or the data, before anything is written.
  */
 export async function train(recipe: Recipe, options: TrainOptions = {}): Promise<TrainResult> {
-  const engines: Engine[] = [];
+  const engines: InterruptibleEngine[] = [];
   const makeEngine = () => {
-    const engine = onnxRuntimeEngine({ threads: recipe.threads ?? availableParallelism() });
+    const engine = interruptible(onnxRuntimeEngine({ threads: recipe.threads ?? availableParallelism() }));
     engines.push(engine);
     return engine;
   };
@@ -81,7 +81,7 @@ export async function train(recipe: Recipe, options: TrainOptions = {}): Promise
 async function run(
   asked: Recipe,
   options: TrainOptions,
-  { tokenizer, makeEngine }: { tokenizer: string | undefined; makeEngine: () => Engine },
+  { tokenizer, makeEngine }: { tokenizer: string | undefined; makeEngine: () => InterruptibleEngine },
 ): Promise<TrainResult> {
   const {
     resume = false,
@@ -119,8 +119,8 @@ async function run(
   if (dryRun) return { status: "checked", step: 0 };
 
   const engine = makeEngine();
-  const policy = checkpoint ? await loadLanguageModel(engine, checkpointModel(checkpoint)) : await start.load(engine);
-  const optimizer = new Optimizer(engine, recipe.optimizer, policy.parameters);
+  const policy = checkpoint ? await start.resume(engine, checkpointModel(checkpoint)) : await start.load(engine);
+  const optimizer = new Optimizer(engine, recipe.optimizer, policy.trainable);
   const data = fingerprint(examples);
   let progress: Progress = { step: 0, examples: 0, position: { epoch: 0, index: 0 }, data };
   if (checkpoint) {
@@ -144,12 +144,13 @@ async function run(
     (await prepareReference(recipe, {
       engine,
       policy,
-      policyIsReference: compared === "start" && !checkpoint,
+      policyIsReference: compared === "start" && !checkpoint && !policy.adapter,
       folder: compared === "start" ? start.folder : compared,
-      load: () =>
-        compared === "start"
-          ? start.load(engine, { like: policy })
-          : loadLanguageModel(engine, compared, { like: policy }),
+      load: () => {
+        if (compared !== "start") return loadLanguageModel(engine, compared, { like: policy, frozen: true });
+        if (policy.adapter) return beforeTraining(engine, policy, start.folder!);
+        return start.load(engine, { like: policy, frozen: true });
+      },
       train: examples,
       heldOut,
       file: folder.referenceCache,
@@ -168,6 +169,7 @@ async function run(
     microbatch: recipe.microbatch,
     activationCheckpointing: recipe.activationCheckpointing,
     weights,
+    seed: recipe.seed,
   });
   trainer.learner.referenceCache = reference?.cache;
   const { samples } = recipe.evaluation;

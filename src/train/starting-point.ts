@@ -8,7 +8,14 @@ import type { Engine } from "../engine/engine.ts";
 import { createConfiguration, type LlamaConfiguration } from "../models/configuration.ts";
 import { type ModelFolder, modelPath, openModelFolder } from "../models/folder.ts";
 import { initializeLanguageModel } from "../models/initialize.ts";
-import { type LanguageModel, loadLanguageModel } from "../models/language-model.ts";
+import {
+  type AdapterOptions,
+  type LanguageModel,
+  type LoadOptions,
+  loadLanguageModel,
+  loadWithAdapter,
+} from "../models/language-model.ts";
+import { resolveTargets } from "../models/lora.ts";
 import type { Recipe } from "../recipe/schema.ts";
 
 /** The model and the tokenizer that a run begins with; weights are loaded later. */
@@ -18,8 +25,15 @@ export interface StartingPoint {
   readonly configuration: LlamaConfiguration;
   readonly tokenizer: Tokenizer;
   readonly tokenizerFolder: string;
-  load(engine: Engine, options?: { like?: LanguageModel | undefined }): Promise<LanguageModel>;
+  /** The adapter to train; undefined where the model itself trains. */
+  readonly adapter: AdapterOptions | undefined;
+  /** What training begins with. */
+  load(engine: Engine, options?: LoadOptions): Promise<LanguageModel>;
+  /** What training goes on with, from the model folder of a checkpoint. */
+  resume(engine: Engine, checkpoint: string): Promise<LanguageModel>;
 }
+
+type Start = Pick<Recipe, "model" | "init" | "seed" | "lora">;
 
 /** Calls `use` with the folder of the tokenizer that a recipe names, if it names one; that of `bytes` is there until the call is done. */
 export async function withTokenizerFolder<Result>(
@@ -36,22 +50,37 @@ export async function withTokenizerFolder<Result>(
 }
 
 /** @param tokenizerGiven a folder with the tokenizer, where it is not that of `recipe.model` */
-export async function startingPoint(
-  recipe: Pick<Recipe, "model" | "init" | "seed">,
-  tokenizerGiven: string | undefined,
-): Promise<StartingPoint> {
+export async function startingPoint(recipe: Start, tokenizerGiven: string | undefined): Promise<StartingPoint> {
   if (recipe.init) return newModel(recipe, recipe.init, tokenizerGiven!);
   const opened = await openModelFolder(modelPath(recipe.model!));
-  const tokenizerFolder = tokenizerGiven ?? opened.path;
+  const tokenizerFolder = tokenizerGiven ?? opened.tokenizerFolder;
   const { configuration } = opened;
   const tokenizer = await loadTokenizer(tokenizerFolder, configuration);
+  const adapter = adapterOf(recipe, opened);
+  const base = (opened.base ?? opened).path;
   return {
     folder: opened,
     configuration,
     tokenizer,
     tokenizerFolder,
-    load: (engine, options) => loadLanguageModel(engine, opened, options),
+    adapter,
+    load: (engine, options) =>
+      adapter
+        ? loadWithAdapter(engine, opened, { ...adapter, like: options?.like })
+        : loadLanguageModel(engine, opened, options),
+    resume: async (engine, checkpoint) =>
+      adapter
+        ? loadWithAdapter(engine, await openModelFolder(checkpoint, { base }), adapter)
+        : loadLanguageModel(engine, checkpoint),
   };
+}
+
+/** An adapter's folder goes on with its own rank, scale and modules; the recipe may change its dropout. */
+function adapterOf({ lora, seed }: Start, { lora: stored, configuration }: ModelFolder): AdapterOptions | undefined {
+  if (!lora) return stored && { lora: stored, seed, base: "stored" };
+  const { base, targetModules, ...shape } = lora;
+  const asked = { ...shape, targetModules: resolveTargets(targetModules, configuration) };
+  return { lora: stored ? { ...stored, dropout: lora.dropout } : asked, seed, base };
 }
 
 async function newModel(
@@ -73,8 +102,10 @@ async function newModel(
     configuration,
     tokenizer,
     tokenizerFolder,
+    adapter: undefined,
     load: async (engine, options) =>
-      initializeLanguageModel(engine, configuration, { seed, standardDeviation, ...options }),
+      initializeLanguageModel(engine, configuration, { seed, standardDeviation, like: options?.like }),
+    resume: loadLanguageModel,
   };
 }
 

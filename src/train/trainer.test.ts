@@ -5,6 +5,8 @@ import { logitsOf, sequenceBatch } from "../../test/helpers/logits.ts";
 import { example, pairObjectives, randomExamples, tinyConfiguration, tinyModel } from "../../test/helpers/tiny.ts";
 import { exampleLength, packBatch } from "../data/batch.ts";
 import type { TokenizedExample } from "../data/example.ts";
+import type { Engine } from "../engine/engine.ts";
+import { interruptible } from "../engine/interruptible.ts";
 import { createObjective, type ObjectiveOptions } from "../objectives/index.ts";
 import { Optimizer } from "./optimizer.ts";
 import { microbatches, normalizer, Trainer, type TrainerOptions } from "./trainer.ts";
@@ -16,7 +18,7 @@ const pairs = randomExamples(
 const texts = pairs.map(({ prompt, responses }) => example([...prompt], [...responses[0]!]));
 
 function makeTrainer(
-  { engine }: (typeof engines)[number],
+  { engine }: { engine: Engine },
   options: ObjectiveOptions,
   changes: Partial<TrainerOptions> = {},
 ): Trainer {
@@ -27,7 +29,7 @@ function makeTrainer(
     policy,
     reference: objective.reference === "none" ? undefined : tinyModel(engine, tinyConfiguration(), 1, policy),
     objective,
-    optimizer: new Optimizer(engine, { name: "adamw" }, policy.parameters),
+    optimizer: new Optimizer(engine, { name: "adamw" }, policy.trainable),
     schedule: { learningRate: 0.01 },
     totalSteps: 10,
     maxGradientNorm: 10,
@@ -158,4 +160,97 @@ describe("training", () => {
       for (const [name, { data }] of policy.parameters) expect(data.every(Number.isFinite), name).toBe(true);
     },
   );
+});
+
+describe("a step that is interrupted", () => {
+  const [, { engine: native }] = engines;
+
+  /** An engine that calls `before` with the number of each program that it begins. */
+  function numbering(before: (run: number) => void): Engine {
+    let runs = 0;
+    return {
+      precision: native.precision,
+      get allocatedBytes() {
+        return native.allocatedBytes;
+      },
+      allocate: (shape) => native.allocate(shape),
+      release: (value) => native.release(value),
+      dispose() {},
+      compile(program) {
+        const executable = native.compile(program);
+        const run: typeof executable.run = (...args) => {
+          before(++runs);
+          return executable.run(...args);
+        };
+        return { ...executable, run };
+      },
+    };
+  }
+
+  test.each<[string, Partial<TrainerOptions>]>([
+    ["as it comes", {}],
+    ["with activation checkpointing", { activationCheckpointing: true }],
+    ["with pairs larger than a chunk of the head", { chunkRows: 4 }],
+    ["with a reference of another size", {}],
+  ])("ends with the program it is in and leaves nothing, %s", async (name, changes) => {
+    let [begun, abortIn, controller] = [0, 0, new AbortController()];
+    const engine = interruptible(
+      numbering(() => {
+        if (++begun === abortIn) controller.abort();
+      }),
+    );
+    const other = name.includes("of another size")
+      ? { reference: tinyModel(engine, tinyConfiguration({ hidden_size: 24 }), 2) }
+      : {};
+    const options = { ...changes, ...other };
+    const plain = await makeTrainer({ engine }, pairObjectives[5], options).gradients(pairs);
+    const trainer = makeTrainer({ engine }, pairObjectives[5], options);
+    begun = 0;
+    await trainer.gradients(pairs);
+    const programs = begun;
+    await trainer.untilAborted(AbortSignal.abort(), () => trainer.gradients(pairs));
+    const held = engine.allocatedBytes;
+    for (abortIn = 1; abortIn < programs; abortIn += 5) {
+      [begun, controller] = [0, new AbortController()];
+      expect(await trainer.step(pairs, controller.signal)).toBeUndefined();
+      expect(begun).toBe(abortIn);
+      expect(engine.allocatedBytes).toBe(held);
+    }
+    expect(trainer.optimizer.step).toBe(0);
+    abortIn = 0;
+    const after = await trainer.gradients(pairs);
+    expect([after.loss, after.gradientNorm]).toEqual([plain.loss, plain.gradientNorm]);
+    expect(after.gradients).toEqual(plain.gradients);
+  });
+
+  test("hears of it at once: timers fire while a step is computed", async () => {
+    const sizes = { hidden_size: 256, intermediate_size: 1024, num_hidden_layers: 4, vocab_size: 8000 };
+    const configuration = tinyConfiguration({ ...sizes, max_position_embeddings: 256 });
+    const policy = tinyModel(native, configuration, 1);
+    const trainer = makeTrainer({ engine: native }, pairObjectives[5], {
+      policy,
+      reference: tinyModel(native, configuration, 2, policy),
+      optimizer: new Optimizer(native, { name: "adamw" }, policy.trainable),
+      microbatch: { tokens: 10_000 },
+    });
+    const examples = randomExamples(1, Array(6).fill([60, 90, 80] as const));
+    // What the machine does besides may be in the way of one step; what a step does itself is in the way of each.
+    let hindered = true;
+    for (let attempt = 0; hindered && attempt < 10; attempt++) {
+      let gap = 0;
+      const began = performance.now();
+      let last = began;
+      const observe = () => {
+        const now = performance.now();
+        gap = Math.max(gap, now - last);
+        last = now;
+      };
+      const timer = setInterval(observe, 5);
+      await trainer.step(examples);
+      observe();
+      clearInterval(timer);
+      hindered = gap > Math.min(200, (last - began) / 3);
+    }
+    expect(hindered).toBe(false);
+  });
 });

@@ -1,7 +1,8 @@
+import { setImmediate } from "node:timers/promises";
 import { exampleLength, packBatch } from "../data/batch.ts";
 import type { TokenizedExample } from "../data/example.ts";
 import type { Engine, FloatValue } from "../engine/engine.ts";
-import { zeros } from "../engine/rows.ts";
+import type { InterruptibleEngine } from "../engine/interruptible.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import type { Objective } from "../objectives/objective.ts";
 import { Learner, type ScoredExample } from "./learner.ts";
@@ -10,7 +11,8 @@ import type { ReferenceModel } from "./reference-states.ts";
 import { learningRateAt, type ScheduleOptions } from "./schedule.ts";
 
 export interface TrainerOptions {
-  engine: Engine;
+  /** Where it is interruptible, a step can be given up between two programs; otherwise only when all of its gradient is there. */
+  engine: Engine | InterruptibleEngine;
   policy: LanguageModel;
   /** The frozen model that the policy is compared with. */
   reference: ReferenceModel | undefined;
@@ -26,6 +28,10 @@ export interface TrainerOptions {
   activationCheckpointing?: boolean;
   /** See `Learner`. */
   weights?: boolean;
+  /** See `Learner`. */
+  chunkRows?: number;
+  /** See `Learner`. */
+  seed?: number;
 }
 
 /** What is computed together: at most so many tokens and examples; an example with more tokens goes alone. */
@@ -56,7 +62,7 @@ export class Trainer {
     this.#options = options;
     this.learner = new Learner(options);
     this.optimizer = options.optimizer;
-    this.#gradients = new Map([...policy.parameters].map(([name, { shape }]) => [name, zeros(engine, shape)]));
+    this.#gradients = new Map([...policy.trainable].map(([name, { shape }]) => [name, engine.allocate(shape)]));
   }
 
   /**
@@ -66,8 +72,9 @@ export class Trainer {
    * @returns undefined when `signal` is aborted before the update; nothing has changed then.
    */
   async step(examples: readonly TokenizedExample[], signal?: AbortSignal): Promise<StepResult | undefined> {
-    const { loss, scored, gradientNorm } = await this.gradients(examples, signal);
-    if (signal?.aborted) return undefined;
+    const computed = await this.untilAborted(signal, () => this.gradients(examples));
+    if (!computed || signal?.aborted) return undefined;
+    const { loss, scored, gradientNorm } = computed;
     const { maxGradientNorm, schedule, totalSteps } = this.#options;
     const learningRate = learningRateAt(this.optimizer.step, totalSteps, schedule);
     // PyTorch's clip_grad_norm_, its 1e-6 included.
@@ -77,13 +84,17 @@ export class Trainer {
   }
 
   /** Loss and gradient of a step's examples, without an update. The gradients stay readable until the next call. */
-  async gradients(examples: readonly TokenizedExample[], signal?: AbortSignal) {
-    for (const gradient of this.#gradients.values()) gradient.data.fill(0);
+  async gradients(examples: readonly TokenizedExample[]) {
+    for (const gradient of this.#gradients.values()) {
+      gradient.data.fill(0);
+      // All of them at once would keep the process from hearing Ctrl-C.
+      await setImmediate();
+    }
     const scale = 1 / normalizer(this.#options.objective, examples);
     const scored: ScoredExample[] = [];
     for (const microbatch of microbatches(examples, this.#options.microbatch)) {
-      if (signal?.aborted) break;
-      scored.push(...(await this.learner.accumulate(packBatch(microbatch), scale, this.#gradients)));
+      const place = { step: this.optimizer.step, firstExample: scored.length };
+      scored.push(...(await this.learner.accumulate(packBatch(microbatch), scale, this.#gradients, place)));
     }
     const loss = scored.reduce((sum, { outcome }) => sum + outcome.loss * scale, 0);
     return {
@@ -92,6 +103,16 @@ export class Trainer {
       gradients: this.#gradients,
       gradientNorm: await this.optimizer.gradientNorm(this.#gradients),
     };
+  }
+
+  /** Runs work of the learner that `signal` ends; undefined if it was given up. The trainer can be used on. */
+  async untilAborted<Result>(
+    signal: AbortSignal | undefined,
+    work: () => Promise<Result>,
+  ): Promise<Result | undefined> {
+    const { engine } = this.#options;
+    if (!signal || !("untilAborted" in engine)) return work();
+    return engine.untilAborted(signal, work, () => this.learner.forgetTables());
   }
 }
 

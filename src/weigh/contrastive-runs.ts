@@ -98,7 +98,7 @@ async function stageInputs(
   const { maxLength, maxPromptLength, truncation } = recipe.data;
   const settings = {
     ...{ objective, optimizer, learningRate, warmupSteps, schedule, maxGradientNorm, batchSize, seed },
-    ...{ epochs, steps, examples: exampleCount },
+    ...{ epochs, steps, examples: exampleCount, lora: recipe.lora },
     ...{ "data.maxLength": maxLength, "data.maxPromptLength": maxPromptLength, "data.truncation": truncation },
   };
   const given = Object.entries(settings).filter(([, value]) => value !== undefined);

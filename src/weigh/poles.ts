@@ -38,11 +38,11 @@ export async function openPole(recipe: WeightedRecipe, pole: Pole, start: Starti
     const problem = `has a vocabulary of ${folder.configuration.vocabularySize} tokens, the model to train has ${vocabularySize}`;
     throw new UserError(problem, { ...place, hint: "contrastive models need the vocabulary of the model to train" });
   }
-  const hasTokenizer = existsSync(join(folder.path, fileNames.tokenizer));
+  const hasTokenizer = existsSync(join(folder.tokenizerFolder, fileNames.tokenizer));
   if (
     given &&
     hasTokenizer &&
-    (await tokenizerFingerprint(folder.path)) !== (await tokenizerFingerprint(start.tokenizerFolder))
+    (await tokenizerFingerprint(folder.tokenizerFolder)) !== (await tokenizerFingerprint(start.tokenizerFolder))
   ) {
     const hint = "contrastive models need the tokenizer of the model to train";
     throw new UserError("has another tokenizer than the model to train", { ...place, hint });

@@ -86,11 +86,12 @@ async function weighStages(
   const writer = await continueEstimates(file, identity, examples.length, reporter.note);
   const engine = onnxRuntimeEngine({ threads: recipe.threads ?? availableParallelism() });
   try {
-    const positive = await loadLanguageModel(engine, models.positive.folder);
+    const load = { frozen: true, base: isTrainedContrast(recipe) ? recipe.lora?.base : undefined };
+    const positive = await loadLanguageModel(engine, models.positive.folder, load);
     const negative =
       models.positive.folder.path === models.negative.folder.path
         ? positive
-        : await loadLanguageModel(engine, models.negative.folder, { like: positive });
+        : await loadLanguageModel(engine, models.negative.folder, { ...load, like: positive });
     const rest = (model: typeof positive, pole: Pole): Contrast => ({
       model,
       examples: views[pole].slice(writer.done),

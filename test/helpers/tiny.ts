@@ -56,12 +56,13 @@ export function tinyModel(
     });
     parameters.set(name, value);
   }
-  return { configuration, transformer: like?.transformer ?? new Transformer(engine, llama(configuration)), parameters };
+  const transformer = like?.transformer ?? new Transformer(engine, llama(configuration));
+  return { configuration, transformer, parameters, trainable: parameters, memory: [...parameters.values()] };
 }
 
 /** Zeroed gradient totals for a model. */
-export function zeroGradients(engine: Engine, { parameters }: LanguageModel): Parameters {
-  return new Map(Array.from(parameters, ([name, { shape }]) => [name, zeros(engine, shape)]));
+export function zeroGradients(engine: Engine, { trainable }: LanguageModel): Parameters {
+  return new Map(Array.from(trainable, ([name, { shape }]) => [name, zeros(engine, shape)]));
 }
 
 export function example(prompt: readonly number[], ...responses: readonly (readonly number[])[]): TokenizedExample {

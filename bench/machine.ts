@@ -1,0 +1,40 @@
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { availableParallelism, cpus, totalmem } from "node:os";
+
+/** Where measurements were made. */
+export interface Machine {
+  cpu: string;
+  cores: number;
+  memoryGiB: number;
+}
+
+export function machine(): Machine {
+  return { cpu: cpus()[0]!.model, cores: availableParallelism(), memoryGiB: Math.round(totalmem() / 2 ** 30) };
+}
+
+/** Versions of what is measured here. */
+export function versions(): Record<string, string> {
+  const own = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string };
+  const runtime = createRequire(import.meta.url)("onnxruntime-node/package.json") as { version: string };
+  return { node: process.versions.node, tokenwise: own.version, "onnxruntime-node": runtime.version };
+}
+
+/** A Python that has torch and numpy. */
+export interface Python {
+  command: string;
+  torch: string;
+}
+
+/** The first of some commands that is such a Python. */
+export function findPython(commands: readonly string[]): Python | undefined {
+  for (const command of commands) {
+    const { status, stdout } = spawnSync(command, ["-c", "import numpy, torch; print(torch.__version__)"], {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    if (status === 0) return { command, torch: stdout.trim() };
+  }
+  return undefined;
+}

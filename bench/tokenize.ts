@@ -1,0 +1,45 @@
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { Command } from "commander";
+import { readPairs } from "../src/data/pairs.ts";
+import { loadTokenizer } from "../src/data/tokenizer.ts";
+import { median, rounded } from "./numbers.ts";
+import { report } from "./report.ts";
+
+interface Options {
+  model: string;
+  text?: string;
+  repeats: number;
+  json: boolean;
+}
+
+/** `bench tokenize`: tokens a second, one thread. */
+export function tokenizeCommand(): Command {
+  return new Command("tokenize")
+    .description("time the tokenizer of a model folder over texts")
+    .requiredOption("--model <folder>", "folder with a tokenizer.json")
+    .option("--text <file>", "texts, one a line; the demo's pairs if absent")
+    .option("--repeats <count>", "timed runs, after one that is not; the median counts", Number, 3)
+    .option("--json", "print one line of JSON", false)
+    .action(run);
+}
+
+async function run(options: Options): Promise<void> {
+  const texts = options.text === undefined ? await demoTexts() : readFileSync(options.text, "utf8").split("\n");
+  const tokenizer = await loadTokenizer(options.model);
+  const times: number[] = [];
+  let tokens = 0;
+  for (let repeat = 0; repeat <= options.repeats; repeat++) {
+    const start = performance.now();
+    tokens = texts.reduce((sum, text) => sum + tokenizer.encode(text).length, 0);
+    if (repeat > 0) times.push((performance.now() - start) / 1000);
+  }
+  const seconds = median(times);
+  const characters = texts.reduce((sum, { length }) => sum + length, 0);
+  report({ characters, tokens, seconds: rounded(seconds), tokensPerSecond: rounded(tokens / seconds) }, options);
+}
+
+async function demoTexts(): Promise<string[]> {
+  const { pairs } = await readPairs(fileURLToPath(new URL("../demo/pairs.jsonl", import.meta.url)));
+  return pairs.flatMap(({ prompt, chosen, rejected }) => [prompt + chosen, prompt + rejected]);
+}

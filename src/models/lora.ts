@@ -1,0 +1,65 @@
+import { UserError } from "../errors.ts";
+import type { LlamaConfiguration } from "./configuration.ts";
+import { parameterShapes } from "./parameter-shapes.ts";
+
+/** A low-rank adapter (Hu et al. 2022): a linear layer `y = x Wᵀ` becomes `y = x Wᵀ + scale (x Aᵀ) Bᵀ`, W frozen. */
+export interface LoraSettings {
+  readonly rank: number;
+  readonly alpha: number;
+  /** Share of the adapter's inputs that is hidden while training. */
+  readonly dropout: number;
+  /** Whether the scale is alpha / √rank (rank-stabilised LoRA, Kalajdzievski 2023) instead of alpha / rank. */
+  readonly rslora: boolean;
+  /** The last parts of the layers' names, such as `q_proj`; the same in every block. */
+  readonly targetModules: readonly string[];
+}
+
+/** The factor on what an adapter adds. */
+export function loraScale({ rank, alpha, rslora }: LoraSettings): number {
+  return alpha / (rslora ? Math.sqrt(rank) : rank);
+}
+
+/** The linear layers that an adapter can be put on, in the order of a block: `q_proj`, `k_proj`, … The head is none of them, as in PEFT. */
+export function adaptableModules(configuration: LlamaConfiguration): string[] {
+  return [...parameterShapes(configuration).keys()].flatMap(
+    (name) => /^model\.layers\.0\..*?(\w+_proj)\.weight$/.exec(name)?.[1] ?? [],
+  );
+}
+
+/**
+ * The modules that a recipe means.
+ *
+ * @throws UserError for a name that is no linear layer of the model, listing those that are.
+ */
+export function resolveTargets(asked: "all-linear" | readonly string[], configuration: LlamaConfiguration): string[] {
+  const available = adaptableModules(configuration);
+  if (asked === "all-linear") return available;
+  const unknown = asked.find((name) => !available.includes(name));
+  if (unknown !== undefined) {
+    const problem = `the model has no linear layer "${unknown}"`;
+    throw new UserError(problem, { field: "lora.targetModules", hint: `there are ${available.join(", ")}` });
+  }
+  return available.filter((name) => asked.includes(name));
+}
+
+/** PEFT's names of the two matrices of the layer that a weight, `model.layers.0.self_attn.q_proj.weight`, belongs to. */
+export function adapterNames(weight: string): { a: string; b: string } {
+  const layer = `base_model.model.${weight.replace(/\.weight$/, "")}`;
+  return { a: `${layer}.lora_A.weight`, b: `${layer}.lora_B.weight` };
+}
+
+/** Every matrix of an adapter by PEFT's name: A [rank, in] and B [out, rank] of each layer, in the order of the model's parameters. */
+export function adapterShapes(
+  configuration: LlamaConfiguration,
+  { rank, targetModules }: Pick<LoraSettings, "rank" | "targetModules">,
+): Map<string, readonly number[]> {
+  const shapes = new Map<string, readonly number[]>();
+  for (const [name, shape] of parameterShapes(configuration)) {
+    const module = /(\w+)\.weight$/.exec(name)?.[1];
+    if (shape.length !== 2 || !targetModules.includes(module!)) continue;
+    const { a, b } = adapterNames(name);
+    shapes.set(a, [rank, shape[1]!]);
+    shapes.set(b, [shape[0]!, rank]);
+  }
+  return shapes;
+}

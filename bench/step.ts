@@ -6,7 +6,9 @@ import { Command, Option } from "commander";
 import { exampleLength, packBatch } from "../src/data/batch.ts";
 import type { TokenizedExample } from "../src/data/example.ts";
 import { onnxRuntimeEngine } from "../src/engine/onnx-runtime.ts";
-import { loadLanguageModel } from "../src/models/language-model.ts";
+import { openModelFolder } from "../src/models/folder.ts";
+import type { FrozenFormat } from "../src/models/frozen-weights.ts";
+import { beforeTraining, loadLanguageModel } from "../src/models/language-model.ts";
 import { createObjective } from "../src/objectives/index.ts";
 import type { ScoredExample } from "../src/train/learner.ts";
 import { Optimizer } from "../src/train/optimizer.ts";
@@ -15,7 +17,8 @@ import { ReferenceCache } from "../src/train/reference-cache.ts";
 import { microbatches, Trainer } from "../src/train/trainer.ts";
 import { readBatch } from "./batch.ts";
 import { jitter } from "./jitter.ts";
-import { median, peakRssMiB } from "./numbers.ts";
+import { median, peakRssMiB, watchAnonymousMemory } from "./numbers.ts";
+import { withPeersAdapter } from "./peer-adapter.ts";
 import { report } from "./report.ts";
 
 interface StepOptions {
@@ -25,6 +28,8 @@ interface StepOptions {
   alpha: number;
   beta: number;
   jitter: number;
+  lora: number;
+  base: FrozenFormat;
   steps: number;
   threads: number;
   lr: number;
@@ -47,6 +52,10 @@ export function stepCommand(): Command {
     .option("--alpha <number>", "TDPO2's weight of the KL term", number, 0.5)
     .option("--beta <number>", "strength of the reference", number, 0.1)
     .option("--jitter <number>", "reference = weight * (1 + jitter * sin(index))", number, 0)
+    .option("--lora <rank>", "adapters on every *_proj, with the peer's numbers; 0 trains every weight", number, 0)
+    .addOption(
+      new Option("--base <format>", "how adapters' base is kept").choices(["stored", "int4"]).default("stored"),
+    )
     .option("--steps <count>", "timed steps, after one that is not", number, 3)
     .option("--threads <count>", "threads", number, 2)
     .option("--lr <rate>", "AdamW's learning rate; 0 leaves the weights alone", number, 0)
@@ -61,9 +70,13 @@ export function stepCommand(): Command {
 
 async function step(options: StepOptions): Promise<void> {
   if (options.ahead && !options.cached) throw new Error("--ahead and --no-cached leave nothing to time");
+  if (options.lora > 0 && options.jitter) throw new Error("--lora and --jitter exclude each other");
   const examples = readBatch(options.batch);
+  const memory = watchAnonymousMemory();
   const engine = onnxRuntimeEngine({ threads: options.threads });
-  const policy = await loadLanguageModel(engine, options.model);
+  const opened = await openModelFolder(options.model);
+  const policy =
+    options.lora > 0 ? await withPeersAdapter(engine, opened, options) : await loadLanguageModel(engine, opened);
   const limits = { tokens: options.microbatchTokens };
   const folder = await mkdtemp(join(tmpdir(), "tokenwise-bench-"));
   const identity = { reference: "bench", width: policy.configuration.width };
@@ -73,8 +86,9 @@ async function step(options: StepOptions): Promise<void> {
     warn: console.warn,
   });
   let reference = policy;
-  if (!options.ahead || options.jitter) {
-    reference = await loadLanguageModel(engine, options.model, { like: policy, frozen: !options.jitter });
+  if (policy.adapter) reference = await beforeTraining(engine, policy, opened);
+  else if (!options.ahead || options.jitter) {
+    reference = await loadLanguageModel(engine, opened, { like: policy, frozen: !options.jitter });
     if (options.jitter) for (const { data } of reference.trainable.values()) jitter(data, options.jitter);
   }
   if (options.ahead) {
@@ -111,8 +125,9 @@ async function step(options: StepOptions): Promise<void> {
         if (count > 0) times[name].push(round((performance.now() - start) / 1000, 3));
       }
     }
-    report(figures(options, examples, first!, scored, times), options);
+    report({ ...figures(options, examples, first!, scored, times), peakAnonymousMiB: memory.peakMiB() }, options);
   } finally {
+    memory.stop();
     await cache.close({ keep: false });
     await rm(folder, { recursive: true });
   }

@@ -120,7 +120,7 @@ async function evaluateTask(
   const reference = await loader.loadReference(task.reference);
   const policy = await loader.load({
     configuration: folder.configuration,
-    load: (_, like) => loadLanguageModel(engine, folder, like),
+    load: (_, like) => loadLanguageModel(engine, folder, { ...like, base: recipe?.lora?.base }),
   });
   const { examples, weights } = await weighed(task, heldOut, reporter);
   const learner = new Learner({ engine, policy, reference, objective: objective ?? logProbabilities, weights });

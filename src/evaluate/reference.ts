@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { UserError } from "../errors.ts";
 import { isFolder } from "../files.ts";
 import { modelPath, openModelFolder } from "../models/folder.ts";
+import type { FrozenFormat } from "../models/frozen-weights.ts";
 import { loadLanguageModel } from "../models/language-model.ts";
 import type { Recipe } from "../recipe/schema.ts";
 import { startingPoint } from "../train/starting-point.ts";
@@ -32,18 +33,20 @@ export async function openReference(subject: Subject, given: string | undefined)
   });
 }
 
-async function openFolder(name: string): Promise<Reference> {
+async function openFolder(name: string, base?: FrozenFormat): Promise<Reference> {
   const folder = await openModelFolder(modelPath(name));
   const { configuration } = folder;
-  const load: Reference["load"] = (engine, options) => loadLanguageModel(engine, folder, options);
-  return { name, key: resolve(folder.path), configuration, load };
+  const load: Reference["load"] = (engine, options) =>
+    loadLanguageModel(engine, folder, { ...options, frozen: true, base });
+  return { name, key: [resolve(folder.path), base ?? "stored"].join(" "), configuration, load };
 }
 
 async function recordedReference({ name, folder, recipe }: Subject): Promise<Reference | undefined> {
   if (!recipe || !isOverPairs(recipe.objective) || recipe.reference === "none") return undefined;
   const path = recipe.reference ?? recipe.model;
   if (path === undefined) return untrained(name, recipe, folder.path);
-  if (await isFolder(path)) return openFolder(path);
+  // An adapter was compared with its base as that was kept.
+  if (await isFolder(path)) return openFolder(path, recipe.reference ? undefined : recipe.lora?.base);
   throw new UserError(`the reference that it was trained with, ${path}, is not there`, {
     file: name,
     hint: "give it with --reference; recorded paths begin where the training was started",

@@ -27,7 +27,7 @@ export interface LoadOptions {
   like?: LanguageModel | undefined;
   /** The model will not train: its weights are mapped from the file where that can be, not copied. */
   frozen?: boolean;
-  /** How the base of an adapter is kept: as it is stored, if absent. */
+  /** How the base of an adapter, or a frozen model, is kept: as it is stored, if absent. */
   base?: FrozenFormat | undefined;
 }
 
@@ -54,7 +54,7 @@ export async function loadLanguageModel(
   const { configuration, lora } = opened;
   if (lora) return loadAdapter(engine, opened, { lora, base, like });
   if (frozen) {
-    const { weights, matrices, memory } = await loadFrozenWeights(engine, opened, llama(configuration), "stored");
+    const { weights, matrices, memory } = await loadFrozenWeights(engine, opened, llama(configuration), base);
     // Programs that can train serve a frozen model as well.
     const plan: WeightPlan = matrices === "float" ? plainWeights : { matrices, trained: "none", dropout: false };
     const transformer = transformerFor(engine, configuration, plan, like, { trains: false });

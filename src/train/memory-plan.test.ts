@@ -6,6 +6,7 @@ import { example, randomExamples, tinyConfiguration } from "../../test/helpers/t
 import type { TokenizedExample } from "../data/example.ts";
 import { createObjective } from "../objectives/index.ts";
 import { parseRecipe } from "../recipe/parse.ts";
+import type { TrainedModel } from "./memory.ts";
 import { planMemory } from "./memory-plan.ts";
 
 const configuration = tinyConfiguration({
@@ -24,11 +25,15 @@ const examples = randomExamples(
 
 function plan(
   changes: Readonly<Record<string, unknown>>,
-  { data = examples, machineBytes = 64e9 }: { data?: readonly TokenizedExample[]; machineBytes?: number } = {},
+  {
+    data = examples,
+    machineBytes = 64e9,
+    model = { configuration },
+  }: { data?: readonly TokenizedExample[]; machineBytes?: number; model?: TrainedModel } = {},
 ) {
   const settings = { objective: { name: "tdpo2" }, batchSize: 16, microbatch: { tokens: 2048 }, ...changes };
   const recipe = parseRecipe(tinyRecipe("/nowhere", settings), "recipe.yaml");
-  const planned = planMemory(recipe, createObjective(recipe.objective), configuration, data, machineBytes);
+  const planned = planMemory(recipe, createObjective(recipe.objective), model, data, machineBytes);
   const { activationCheckpointing, referenceCache } = planned.recipe;
   return { ...planned, checkpointing: activationCheckpointing, ahead: referenceCache.ahead };
 }
@@ -71,6 +76,17 @@ describe("what is done to keep to the memory", () => {
       checkpointing: true,
       ahead: false,
     });
+  });
+
+  test("an adapter has nothing to gain from a cached reference, and fits where the model does not", () => {
+    const model = { configuration, adapter: { parameters: 100_000, frozenBytes: 0 } };
+    const memory = "600MB";
+    expect(plan({ memory, model: "m" }).warning).toContain("or train an adapter with `lora: {}`");
+    const adapted = plan({ memory }, { model });
+    expect(adapted).toMatchObject({ ahead: false, checkpointing: true, warning: undefined });
+    expect(plan({ memory: "300MB" }, { model }).warning).not.toContain("adapter");
+    const wide = { ...model, adapter: { ...model.adapter, frozenBytes: 2e8 } };
+    expect(plan({ memory }, { model: wide }).warning).toBeDefined();
   });
 
   test("what the recipe asks for itself stays on", () => {

@@ -1,12 +1,11 @@
 import { totalmem } from "node:os";
 import { exampleLength } from "../data/batch.ts";
 import type { TokenizedExample } from "../data/example.ts";
-import type { LlamaConfiguration } from "../models/configuration.ts";
 import { parameterShapes } from "../models/parameter-shapes.ts";
 import type { Objective } from "../objectives/objective.ts";
 import type { Recipe } from "../recipe/schema.ts";
 import { counted, grouped } from "../words.ts";
-import { estimateMemory, savings } from "./memory.ts";
+import { estimateMemory, savings, type TrainedModel } from "./memory.ts";
 
 /** The recipe with what `memory` asks for switched on, and what is to be said of it. */
 export interface MemoryPlan {
@@ -25,23 +24,24 @@ export interface MemoryPlan {
 export function planMemory(
   recipe: Recipe,
   objective: Objective,
-  configuration: LlamaConfiguration,
+  model: TrainedModel,
   examples: readonly TokenizedExample[],
   machineBytes = totalmem(),
 ): MemoryPlan {
   const { memory } = recipe;
   const allowed = memory === undefined ? machineBytes : bytesOf(memory);
-  const cacheable = objective.reference !== "none" && recipe.referenceCache.gigabytes > 0;
+  // The reference of an adapter takes no memory that a cache could save.
+  const cacheable = !model.adapter && objective.reference !== "none" && recipe.referenceCache.gigabytes > 0;
   const asked = {
     ahead: cacheable && recipe.referenceCache.ahead,
     activationCheckpointing: recipe.activationCheckpointing,
   };
-  const parameters = [...parameterShapes(configuration).values()].reduce(
+  const parameters = [...parameterShapes(model.configuration).values()].reduce(
     (sum, shape) => sum + shape.reduce((product, size) => product * size, 1),
     0,
   );
   const estimate = (ways: typeof asked, sizes: readonly number[] = examples.map(exampleLength)) =>
-    estimateMemory({ parameters, configuration }, objective, {
+    estimateMemory({ parameters, ...model }, objective, {
       sizes,
       batchSize: recipe.batchSize,
       microbatchTokens: recipe.microbatch.tokens,
@@ -60,7 +60,7 @@ export function planMemory(
   const limit = memory === undefined ? `the ${written(machineBytes)} of this machine` : `the ${memory} allowed`;
   const excess = () =>
     outliers(recipe, examples, { allowed, limit, written, estimate: (sizes) => estimate(chosen, sizes) }) ??
-    `the run may take ${written(total)}, more than ${limit}: lower \`microbatch.tokens\` or \`data.maxLength\``;
+    `the run may take ${written(total)}, more than ${limit}: lower \`microbatch.tokens\` or \`data.maxLength\`${model.adapter || recipe.init ? "" : ", or train an adapter with `lora: {}`"}`;
   const warning = total > allowed ? excess() : undefined;
   if (memory === undefined) return { recipe, note: undefined, warning };
   const planned = {

@@ -29,6 +29,13 @@ const headArrays = 3;
 /** Arrays [heads, length, length] that the backward pass of attention holds at once. */
 const attentionArrays = 4;
 
+/** What trains, by what its memory depends on. */
+export interface TrainedModel {
+  readonly configuration: LlamaConfiguration;
+  /** An adapter: how many numbers it has, and what the frozen model takes besides what is mapped from its file. */
+  readonly adapter?: { readonly parameters: number; readonly frozenBytes: number } | undefined;
+}
+
 /** What the memory depends on besides the model. */
 export interface MemorySettings {
   /** Tokens of each example, as it is packed. */
@@ -48,20 +55,23 @@ export const savings = [
   { ahead: true, activationCheckpointing: true },
 ] as const;
 
-/** Follows what `train/` allocates; everything is computed in float32, however the model is stored. */
+/**
+ * Follows what `train/` allocates; everything is computed in float32, however the model is stored. A model below an adapter is mapped from its
+ * file and serves as its own reference: the system can give its pages up at any time, so they do not count.
+ */
 export function estimateMemory(
-  { parameters, configuration }: { parameters: number; configuration: LlamaConfiguration },
+  { parameters, configuration, adapter }: TrainedModel & { readonly parameters: number },
   objective: Objective,
   { sizes, batchSize, microbatchTokens, activationCheckpointing = false, ahead = false }: MemorySettings,
 ): MemoryEstimate {
-  const weights = floatBytes * parameters;
+  const trained = floatBytes * (adapter?.parameters ?? parameters);
   const compared = objective.reference === "none" ? 0 : 1;
-  const referenceBytes = ahead ? floatBytes * configuration.vocabularySize * configuration.width : weights;
+  const referenceBytes = ahead ? floatBytes * configuration.vocabularySize * configuration.width : trained;
   const parts = {
-    weights,
-    gradients: weights,
-    optimizer: 2 * weights,
-    reference: compared * referenceBytes,
+    weights: trained + (adapter?.frozenBytes ?? 0),
+    gradients: trained,
+    optimizer: 2 * trained,
+    reference: adapter ? 0 : compared * referenceBytes,
     activations:
       layerBytes(configuration, microbatchSizes(sizes, batchSize, microbatchTokens), activationCheckpointing) +
       attentionBytes(configuration, sizes, microbatchTokens) +

@@ -5,8 +5,10 @@ import { join } from "node:path";
 import { writeByteTokenizer } from "../data/byte-tokenizer.ts";
 import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import type { Engine } from "../engine/engine.ts";
+import { elementCount } from "../graph/tensor.ts";
 import { createConfiguration, type LlamaConfiguration } from "../models/configuration.ts";
 import { type ModelFolder, modelPath, openModelFolder } from "../models/folder.ts";
+import { frozenBytes } from "../models/frozen-weights.ts";
 import { initializeLanguageModel } from "../models/initialize.ts";
 import {
   type AdapterOptions,
@@ -15,8 +17,10 @@ import {
   loadLanguageModel,
   loadWithAdapter,
 } from "../models/language-model.ts";
-import { resolveTargets } from "../models/lora.ts";
+import { llama } from "../models/llama.ts";
+import { adapterShapes, type LoraSettings, resolveTargets } from "../models/lora.ts";
 import type { Recipe } from "../recipe/schema.ts";
+import type { TrainedModel } from "./memory.ts";
 
 /** The model and the tokenizer that a run begins with; weights are loaded later. */
 export interface StartingPoint {
@@ -26,7 +30,7 @@ export interface StartingPoint {
   readonly tokenizer: Tokenizer;
   readonly tokenizerFolder: string;
   /** The adapter to train; undefined where the model itself trains. */
-  readonly adapter: AdapterOptions | undefined;
+  readonly adapter: (AdapterOptions & NonNullable<TrainedModel["adapter"]>) | undefined;
   /** What training begins with. */
   load(engine: Engine, options?: LoadOptions): Promise<LanguageModel>;
   /** What training goes on with, from the model folder of a checkpoint. */
@@ -75,12 +79,24 @@ export async function startingPoint(recipe: Start, tokenizerGiven: string | unde
   };
 }
 
-/** An adapter's folder goes on with its own rank, scale and modules; the recipe may change its dropout. */
-function adapterOf({ lora, seed }: Start, { lora: stored, configuration }: ModelFolder): AdapterOptions | undefined {
-  if (!lora) return stored && { lora: stored, seed, base: "stored" };
-  const { base, targetModules, ...shape } = lora;
-  const asked = { ...shape, targetModules: resolveTargets(targetModules, configuration) };
-  return { lora: stored ? { ...stored, dropout: lora.dropout } : asked, seed, base };
+/** The adapter that trains, if one does. */
+function adapterOf(recipe: Start, folder: ModelFolder): StartingPoint["adapter"] {
+  const lora = loraOf(recipe, folder);
+  if (!lora) return undefined;
+  const { configuration } = folder;
+  const base = recipe.lora?.base ?? "stored";
+  const shapes = [...adapterShapes(configuration, lora).values()];
+  const parameters = shapes.reduce((sum, shape) => sum + elementCount(shape), 0);
+  const ownBytes = frozenBytes(folder.base ?? folder, llama(configuration), base);
+  return { lora, seed: recipe.seed, base, parameters, frozenBytes: ownBytes };
+}
+
+/** An adapter that is there already goes on with its own rank, scale and modules; the recipe may change its dropout. */
+function loraOf({ lora: asked }: Start, { lora: stored, configuration }: ModelFolder): LoraSettings | undefined {
+  if (stored) return { ...stored, ...(asked && { dropout: asked.dropout }) };
+  if (!asked) return undefined;
+  const { base: _, targetModules, ...shape } = asked;
+  return { ...shape, targetModules: resolveTargets(targetModules, configuration) };
 }
 
 async function newModel(

@@ -17,8 +17,8 @@ import { Transformer } from "../src/models/transformer.ts";
 import { toBfloat16 } from "../src/number-formats.ts";
 import { createObjective } from "../src/objectives/index.ts";
 import { Learner } from "../src/train/learner.ts";
-import { engines } from "./helpers/engines.ts";
 import { largestDifference, worstGradient } from "./helpers/compare.ts";
+import { engines } from "./helpers/engines.ts";
 import { logitsOf, sequenceBatch } from "./helpers/logits.ts";
 import { randomExamples, tinyConfiguration, tinyModel, zeroGradients } from "./helpers/tiny.ts";
 
@@ -226,6 +226,7 @@ describe("the adapter's gradient agrees with finite differences", () => {
   test.each([
     ["on floats", settings, "float"],
     ["with dropout", { ...settings, dropout: 0.4, rslora: true }, "float"],
+    ["on the MLP alone", { ...settings, targetModules: ["down_proj"] }, "float"],
     ["on 4 bits", { ...settings, targetModules: ["k_proj", "up_proj"] }, "int4"],
   ] as const)("%s", async (_, lora, format) => {
     const policy = adapted(engine, lora, { format });

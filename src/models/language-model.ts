@@ -52,7 +52,7 @@ export async function loadLanguageModel(
 ): Promise<LanguageModel> {
   const opened = typeof folder === "string" ? await openModelFolder(folder) : folder;
   const { configuration, lora } = opened;
-  if (lora) return loadAdapter(engine, opened, { lora, base, like });
+  if (lora) return loadWithAdapter(engine, opened, { lora, base, seed: 0, like });
   if (frozen) {
     const { weights, matrices, memory } = await loadFrozenWeights(engine, opened, llama(configuration), base);
     // Programs that can train serve a frozen model as well.
@@ -64,20 +64,6 @@ export async function loadLanguageModel(
   for (const name of parameterShapes(configuration).keys()) parameters.set(name, await read(engine, opened, name));
   const transformer = transformerFor(engine, configuration, plainWeights, like);
   return { configuration, transformer, parameters, trainable: parameters, memory: [...parameters.values()] };
-}
-
-/**
- * A model folder with an adapter to train: the folder's own, or else a new one that changes nothing yet (A as PEFT begins, uniform within
- * 1 / √in; B zero). `options.lora` has the rank, scale and modules of the folder's own.
- *
- * @throws UserError for anything wrong with the folder.
- */
-export function loadWithAdapter(
-  engine: Engine,
-  folder: ModelFolder,
-  options: AdapterOptions & { like?: LanguageModel | undefined },
-): Promise<LanguageModel> {
-  return loadAdapter(engine, folder, options);
 }
 
 /**
@@ -128,10 +114,16 @@ export function sharePrograms(one: LlamaConfiguration, other: LlamaConfiguration
   return JSON.stringify({ ...one, raw: 0 }) === JSON.stringify({ ...other, raw: 0 });
 }
 
-async function loadAdapter(
+/**
+ * A model folder with an adapter to train: the folder's own, whose rank, scale and modules `lora` then has, or else a new one that changes
+ * nothing yet (A as PEFT begins, uniform within 1 / √in; B zero).
+ *
+ * @throws UserError for anything wrong with the folder.
+ */
+export async function loadWithAdapter(
   engine: Engine,
   folder: ModelFolder,
-  { lora, base, like, seed = 0 }: Omit<AdapterOptions, "seed"> & { seed?: number; like?: LanguageModel | undefined },
+  { lora, base, seed, like }: AdapterOptions & Pick<LoadOptions, "like">,
 ): Promise<LanguageModel> {
   const { configuration } = folder;
   const { weights, matrices, memory } = await loadFrozenWeights(

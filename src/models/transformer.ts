@@ -1,11 +1,12 @@
-import { attentionMask, type PackedBatch } from "../data/batch.ts";
-import { type Engine, type Executable, type FloatValue, rows } from "../engine/engine.ts";
+import type { PackedBatch } from "../data/batch.ts";
+import type { Engine, Executable, FloatValue } from "../engine/engine.ts";
 import { addRows, gatherRows, zeros } from "../engine/rows.ts";
 import { backwardProgram, forwardProgram, gradientName } from "../graph/section.ts";
 import type { Value } from "../graph/tensor.ts";
 import type { AdapterDropout } from "./adapter-dropout.ts";
 import type { Architecture, WeightedSection } from "./architecture.ts";
-import { rotaryTables } from "./rotary.ts";
+import { BatchTables } from "./batch-tables.ts";
+import { attend, attendBackward } from "./row-attention.ts";
 
 /** Weights by the checkpoint's names, in whatever format each is kept. */
 export type Weights = ReadonlyMap<string, Value>;
@@ -29,14 +30,6 @@ export interface ForwardPass {
   readonly saved: SavedPass | undefined;
 }
 
-/** The tables that depend on the batch alone and serve every layer, pass and model of the architecture. */
-interface Tables {
-  readonly cos: FloatValue;
-  readonly sin: FloatValue;
-  readonly masks: readonly FloatValue[];
-  readonly sources: Int32Array;
-}
-
 /**
  * Runs a transformer forward and backward over packed batches. The programs are compiled once and run for every layer, for the policy as
  * for the reference; only the weights differ.
@@ -47,12 +40,15 @@ export class Transformer {
   /** The forward programs of each section, with and without what a backward pass needs. */
   readonly #forward: Readonly<Record<SectionName, { saving: Executable; plain: Executable }>>;
   /** None for a model that does not train. */
-  readonly #backward: Record<SectionName | "firstAttentionInput", Executable> | undefined;
-  #tables: { batch: PackedBatch; tables: Tables } | undefined;
+  readonly #backward: Record<SectionName, Executable> | undefined;
+  /** The first block's first section where nothing in front of it trains; none where nothing in it does either. */
+  readonly #firstBackward: Executable | undefined;
+  readonly #tables: BatchTables;
 
   constructor(engine: Engine, architecture: Architecture) {
     this.architecture = architecture;
     this.#engine = engine;
+    this.#tables = new BatchTables(engine, architecture);
     const { sections } = architecture;
     const forward = (name: SectionName) => {
       const plain = engine.compile(forwardProgram(sections[name], { save: false }));
@@ -66,9 +62,10 @@ export class Transformer {
       finalNorm: forward("finalNorm"),
     };
     if (architecture.weights.trained === "none") return;
+    // What flows out of the first block is of use to an embedding that trains only.
+    const last = this.#trainsEmbedding ? undefined : backwardProgram(sections.attentionInput, { without: ["x"] });
+    this.#firstBackward = last && last.outputs.size > 0 ? engine.compile(last) : undefined;
     this.#backward = {
-      // What flows out of the first block is of use to an embedding that trains.
-      firstAttentionInput: engine.compile(backwardProgram(sections.attentionInput, { without: ["x"] })),
       // The residual stream's gradient arrives from the block's second half and grows by what flows through the first.
       attentionInput: engine.compile(backwardProgram(sections.attentionInput, { accumulate: ["x"] })),
       attention: engine.compile(backwardProgram(sections.attention)),
@@ -138,15 +135,15 @@ export class Transformer {
     },
   ): Promise<{ output: FloatValue; saved: Values }> {
     const engine = this.#engine;
-    const { sources, masks, ...rotary } = this.#tablesOf(batch);
-    const projections = await this.#withMasks("attentionInput", batch, layer, dropout, (masks) =>
+    const { sources, masks, ...rotary } = this.#tables.of(batch);
+    const projections = (await this.#withMasks("attentionInput", batch, layer, dropout, (masks) =>
       this.#forward.attentionInput.plain.run({
         ...{ x, ...rotary, ...masks },
         ...sectionParameters(this.architecture, "attentionInput", parameters, layer),
       }),
-    );
-    onKeysAndValues?.({ key: projections.key!, value: projections.value! });
-    const context = await this.#attend(batch, masks, projections);
+    )) as Record<"query" | "key" | "value", FloatValue>;
+    onKeysAndValues?.(projections);
+    const context = await attend(engine, this.#forward.attention.plain, { batch, masks }, projections);
     // Behind the last attention only the scored positions matter.
     const scored = layer === this.architecture.layers - 1;
     const [residual, attended] = scored
@@ -178,7 +175,7 @@ export class Transformer {
     dropout?: AdapterDropout,
   ): Promise<void> {
     const engine = this.#engine;
-    const { sources, masks, ...rotary } = this.#tablesOf(batch);
+    const { sources, masks, ...rotary } = this.#tables.of(batch);
     const { layers, last } = pass.saved!;
     const lastNorm = await this.#runBackward("finalNorm", parameters, gradients, 0, {
       x: last,
@@ -198,6 +195,11 @@ export class Transformer {
       );
       let [residual, context] = [second[gradientName("x")]!, second[gradientName("context")]!];
       for (const used of [dx, ...Object.values(output)]) engine.release(used);
+      const isFront = layer === 0 && !this.#trainsEmbedding;
+      if (isFront && !this.#firstBackward) {
+        for (const used of [x, query, key, value, residual, context]) engine.release(used);
+        return;
+      }
       if (layer === this.architecture.layers - 1) {
         [residual, context] = [residual, context].map((scored) => {
           const all = zeros(engine, [batch.tokens.length, ...scored.shape.slice(1)]);
@@ -206,16 +208,11 @@ export class Transformer {
           return all;
         }) as [FloatValue, FloatValue];
       }
-      const attention = await this.#attendBackward(batch, masks, {
-        query,
-        key,
-        value,
-        [gradientName("context")]: context,
-      });
+      const flat = { query, key, value, [gradientName("context")]: context };
+      const attention = await attendBackward(engine, this.#backward!.attention, { batch, masks }, flat);
       for (const used of [query, key, value, context]) engine.release(used);
       const first = { x, ...rotary, ...attention };
-      const flowsOn = layer > 0 || this.#trainsEmbedding;
-      const total = flowsOn ? { [gradientName("x")]: residual } : {};
+      const total = isFront ? {} : { [gradientName("x")]: residual };
       await this.#withMasks("attentionInput", batch, layer, dropout, (masks) =>
         this.#runBackward("attentionInput", parameters, gradients, layer, { ...first, ...masks, ...total }, total),
       );
@@ -249,32 +246,6 @@ export class Transformer {
     return all as Values & Record<"x" | "query" | "key" | "value", FloatValue>;
   }
 
-  /** Attention row by row, on views of the flat arrays: no padding, no copies. */
-  async #attend(batch: PackedBatch, masks: readonly FloatValue[], flat: Values): Promise<FloatValue> {
-    const context = this.#engine.allocate(flat.query!.shape);
-    for (const [index, row] of batch.rows.entries()) {
-      const view = (value: FloatValue) => rows(value, row.start, row.start + row.length);
-      const inputs = Object.fromEntries(Object.entries(flat).map(([name, value]) => [name, view(value)]));
-      await this.#forward.attention.plain.run({ ...inputs, mask: masks[index]! }, { context: view(context) });
-    }
-    return context;
-  }
-
-  async #attendBackward(batch: PackedBatch, masks: readonly FloatValue[], flat: Values): Promise<Values> {
-    const names = ["query", "key", "value"] as const;
-    const gradients = Object.fromEntries(
-      names.map((name) => [gradientName(name), this.#engine.allocate(flat[name]!.shape)]),
-    );
-    for (const [index, row] of batch.rows.entries()) {
-      const views = (values: Values) =>
-        Object.fromEntries(
-          Object.entries(values).map(([name, value]) => [name, rows(value, row.start, row.start + row.length)]),
-        );
-      await this.#backward!.attention.run({ ...views(flat), mask: masks[index]! }, views(gradients));
-    }
-    return gradients;
-  }
-
   /** Runs a section's backward program, its parameters' gradients accumulating in place. */
   async #runBackward(
     section: WeightedSection,
@@ -291,8 +262,9 @@ export class Transformer {
         gradients.get(architecture.parameterName(section, name, layer))!,
       ]),
     );
-    const first = section === "attentionInput" && !inputs[gradientName("x")];
-    return this.#backward![first ? "firstAttentionInput" : section].run(
+    const isFront = section === "attentionInput" && layer === 0 && !this.#trainsEmbedding;
+    const program = isFront ? this.#firstBackward! : this.#backward![section];
+    return program.run(
       { ...inputs, ...sectionParameters(this.architecture, section, parameters, layer), ...totals },
       { ...totals, ...outputs },
     );
@@ -309,7 +281,7 @@ export class Transformer {
     const { masks, constants } = this.architecture.sections[section];
     // Behind the last attention there are only the scored positions.
     const scored = section === "attentionOutput" && layer === this.architecture.layers - 1;
-    const sources = scored ? this.#tablesOf(batch).sources : undefined;
+    const sources = scored ? this.#tables.of(batch).sources : undefined;
     const made = Object.fromEntries(
       masks.map((name) => [name, dropout!.mask(layer, name, constants[name]!.shape[1] as number, sources)]),
     );
@@ -320,32 +292,8 @@ export class Transformer {
 
   /** Gives back the tables of the last batch. */
   forgetTables(): void {
-    const old = this.#tables?.tables;
-    if (old) for (const value of [old.cos, old.sin, ...new Set(old.masks)]) this.#engine.release(value);
-    this.#tables = undefined;
+    this.#tables.forget();
   }
-
-  /** The batch's tables, kept until another batch comes. */
-  #tablesOf(batch: PackedBatch): Tables {
-    if (this.#tables?.batch === batch) return this.#tables.tables;
-    this.forgetTables();
-    const tables = makeTables(this.#engine, this.architecture, batch);
-    this.#tables = { batch, tables };
-    return tables;
-  }
-}
-
-function makeTables(engine: Engine, architecture: Architecture, batch: PackedBatch): Tables {
-  const shared = new Map<string, FloatValue>();
-  const masks = batch.rows.map((row) => {
-    const key = [row.promptLength, ...row.responseLengths].join(" ");
-    const mask = shared.get(key) ?? engine.allocate([row.length, row.length]);
-    if (!shared.has(key)) mask.data.set(attentionMask(row));
-    shared.set(key, mask);
-    return mask;
-  });
-  const sources = Int32Array.from(batch.entries, (entry) => entry.source);
-  return { ...rotaryTables(engine, architecture, batch.positions), masks, sources };
 }
 
 /** The weights of a section in one layer, by the section's names. */

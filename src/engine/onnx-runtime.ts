@@ -68,9 +68,10 @@ function createEnvironment(ort: OrtFunctions, threads: number) {
   const pointer = create(ort, (out) => ort.createEnvWithGlobalThreadPools(fatalLevel, "tokenwise", threading, out));
   const arena = 1;
   const memory = create(ort, (out) => ort.createCpuMemoryInfo(arena, 0, out));
-  // Growing by what is asked instead of by powers of two: programs run one after another, so the arena holds the largest one's needs.
-  const keys = cStrings(["arena_extend_strategy"]);
-  const config = create(ort, (out) => ort.createArenaConfig(keys.pointers, BigUint64Array.of(1n), 1, out));
+  // Programs run one after another and share one large region, of which the system gives only the pages that are touched. Regions as large as
+  // what is asked would stay behind, one for each new length of a batch, since what lies in two of them cannot be joined.
+  const keys = cStrings(["arena_extend_strategy", "initial_chunk_size_bytes"]);
+  const config = create(ort, (out) => ort.createArenaConfig(keys.pointers, BigUint64Array.of(0n, 1n << 30n), 2, out));
   check(ort, ort.createAndRegisterAllocator(pointer, memory, config));
   return { pointer, threads, memory };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { Workspace } from "./workspace.ts";
+import { blockSize, Workspace } from "./workspace.ts";
 
 describe("blocks", () => {
   test("hold what is asked for and at most an eighth more", () => {
@@ -16,7 +16,7 @@ describe("blocks", () => {
     const block = workspace.take(10_000);
     workspace.give(block);
     expect(workspace.take(4_000)).not.toBe(block);
-    expect(workspace.take(20_000)).not.toBe(block);
+    expect(workspace.take(30_000)).not.toBe(block);
     expect(workspace.take(block.byteLength)).toBe(block);
     expect(workspace.take(block.byteLength)).not.toBe(block);
     const smaller = workspace.take(8_000);
@@ -84,4 +84,18 @@ test("what is given twice, or comes from elsewhere, is refused", () => {
   expect(() => workspace.give(new Workspace().take(300))).toThrow("did not come from this engine");
   expect(workspace.heldBytes).toBe(0);
   expect(workspace.take(300)).not.toBe(workspace.take(300));
+});
+
+test("a block that grows takes the place of the one that it outgrows", () => {
+  const workspace = new Workspace();
+  const sizes = [1000, 1200, 1500, 1900].map((count) => count * 1000);
+  let last: ArrayBuffer | undefined;
+  for (const size of sizes) {
+    last = workspace.take(size);
+    workspace.give(last);
+  }
+  // Only the last one is left: a second block of any of these sizes is new.
+  expect(workspace.take(sizes[0]!)).toBe(last);
+  const other = workspace.take(sizes[0]!);
+  expect(other.byteLength).toBe(blockSize(sizes[0]!));
 });

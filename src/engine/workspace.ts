@@ -16,7 +16,7 @@ export class Workspace {
   /** A block of at least `bytes` bytes with undefined content. */
   take(bytes: number): ArrayBuffer {
     const size = blockSize(bytes);
-    const block = this.#smallestFree(size) ?? new ArrayBuffer(size);
+    const block = this.#smallestFree(size) ?? this.#grown(size);
     this.#heldBytes += size;
     this.#held.set(block, size);
     return block;
@@ -29,6 +29,20 @@ export class Workspace {
       if (block) return block;
     }
     return undefined;
+  }
+
+  /**
+   * A new block, in place of one that just cannot hold so much: the new one will serve for it. Otherwise ever larger batches would leave a row of
+   * blocks behind that nothing fits any more.
+   */
+  #grown(size: number): ArrayBuffer {
+    let outgrown: ArrayBuffer[] | undefined;
+    for (let candidate = blockSize(size / 2); candidate < size; candidate = blockSize(candidate + 1)) {
+      const blocks = this.#free.get(candidate);
+      if (blocks?.length) outgrown = blocks;
+    }
+    outgrown?.pop();
+    return new ArrayBuffer(size);
   }
 
   /**

@@ -1,6 +1,6 @@
 """One preference training step in PyTorch, computed the plain way: every answer repeats its prompt, rows are padded, whole logits are kept.
 
-    python3 peer.py MODEL_DIR BATCH.json [--objective tdpo2] [--jitter 0.01] [--steps 3] [--threads 2] [--lr 1e-6] [--forward]
+    python3 peer.py MODEL_DIR BATCH.json [--objective tdpo2] [--jitter 0.01] [--steps 3] [--threads 2] [--lr 1e-6] [--lora 16] [--forward]
 
 Prints one line of JSON with the fields of `npm run bench -- step`. Needs torch and numpy; reads a float32 Llama folder with one file of weights.
 """
@@ -29,8 +29,8 @@ def read_weights(folder):
 
 
 class Llama:
-    def __init__(self, config, weights):
-        self.config, self.weights = config, weights
+    def __init__(self, config, weights, adapters=None):
+        self.config, self.weights, self.adapters = config, weights, adapters or {}
         self.heads = config["num_attention_heads"]
         self.groups = config.get("num_key_value_heads", self.heads)
         self.head_width = config.get("head_dim") or config["hidden_size"] // self.heads
@@ -38,9 +38,16 @@ class Llama:
     def norm(self, x, name):
         return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + self.config["rms_norm_eps"]) * self.weights[name]
 
+    def project(self, x, name):
+        y = F.linear(x, self.weights[name])
+        if name in self.adapters:
+            down, up = self.adapters[name]
+            y = y + 2.0 * F.linear(F.linear(x, down), up)
+        return y
+
     def heads_of(self, x, name, count):
         rows, length, _ = x.shape
-        return F.linear(x, self.weights[name]).view(rows, length, count, self.head_width).transpose(1, 2)
+        return self.project(x, name).view(rows, length, count, self.head_width).transpose(1, 2)
 
     def log_probabilities(self, ids, padding, cache=None):
         """[rows, length, vocabulary] of ids [rows, length]; padding is true where there is no token. A cache is a dict that keeps keys and
@@ -69,10 +76,10 @@ class Llama:
             key, value = (t.repeat_interleave(self.heads // self.groups, 1) for t in (key, value))
             weights = (query @ key.transpose(-1, -2) * self.head_width**-0.5 + hidden_from).softmax(-1)
             context = (weights @ value).transpose(1, 2).reshape(rows, length, -1)
-            x = x + F.linear(context, self.weights[p + "self_attn.o_proj.weight"])
+            x = x + self.project(context, p + "self_attn.o_proj.weight")
             h = self.norm(x, p + "post_attention_layernorm.weight")
-            gated = F.silu(F.linear(h, self.weights[p + "mlp.gate_proj.weight"])) * F.linear(h, self.weights[p + "mlp.up_proj.weight"])
-            x = x + F.linear(gated, self.weights[p + "mlp.down_proj.weight"])
+            gated = F.silu(self.project(h, p + "mlp.gate_proj.weight")) * self.project(h, p + "mlp.up_proj.weight")
+            x = x + self.project(gated, p + "mlp.down_proj.weight")
         head = self.weights.get("lm_head.weight", self.weights["model.embed_tokens.weight"])
         return F.linear(self.norm(x, "model.norm.weight"), head).log_softmax(-1)
 
@@ -85,6 +92,7 @@ def main():
     parser.add_argument("--beta", type=float, default=0.1)
     parser.add_argument("--alpha", type=float, default=0.5)
     parser.add_argument("--jitter", type=float, default=0.0)
+    parser.add_argument("--lora", type=int, default=0, help="rank of adapters on every *_proj; the reference is the model without them")
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--lr", type=float, default=0.0)
@@ -96,9 +104,19 @@ def main():
         config = json.load(file)
     start = read_weights(options.model)
     wave = lambda t: torch.sin(torch.arange(t.numel(), dtype=torch.float32)).view_as(t)
-    reference = Llama(config, {k: t * (1 + options.jitter * wave(t)) if options.jitter else t.clone() for k, t in start.items()})
-    policy = Llama(config, {k: t.requires_grad_() for k, t in start.items()})
-    parameters = list(policy.weights.values())
+    if options.lora:
+        shape = lambda f, *size: (0.01 * f(torch.arange(size[0] * size[1], dtype=torch.float32))).view(size).requires_grad_()
+        adapters = {
+            name: (shape(torch.sin, options.lora, t.shape[1]), shape(torch.cos, t.shape[0], options.lora))
+            for name, t in start.items()
+            if "_proj" in name
+        }
+        reference, policy = Llama(config, start), Llama(config, start, adapters)
+        parameters = [t for pair in adapters.values() for t in pair]
+    else:
+        reference = Llama(config, {k: t * (1 + options.jitter * wave(t)) if options.jitter else t.clone() for k, t in start.items()})
+        policy = Llama(config, {k: t.requires_grad_() for k, t in start.items()})
+        parameters = list(policy.weights.values())
     optimizer = torch.optim.AdamW(parameters, lr=options.lr) if options.lr else None
 
     with open(options.batch) as file:

@@ -11,7 +11,7 @@ import { saveModelFolder } from "../src/models/save-folder.ts";
 export async function saveRandomModel(folder: string, sizes: LlamaSizes, tokenizerFrom?: string): Promise<number> {
   const engine = onnxRuntimeEngine({ threads: 1 });
   const configuration = createConfiguration(sizes);
-  const { parameters } = initializeLanguageModel(engine, configuration, { seed: 0, standardDeviation: 0.02 });
+  const { parameters } = await initializeLanguageModel(engine, configuration, { seed: 0, standardDeviation: 0.02 });
   const data = new Map([...parameters].map(([name, value]) => [name, value.data as Float32Array]));
   await saveModelFolder(folder, { configuration, parameters: data, ...(tokenizerFrom && { tokenizerFrom }) });
   engine.dispose();

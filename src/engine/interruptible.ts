@@ -12,6 +12,21 @@ export interface InterruptibleEngine extends Engine {
   untilAborted<Result>(signal: AbortSignal, work: () => Promise<Result>, tidy: () => void): Promise<Result | undefined>;
 }
 
+/**
+ * Runs work that `signal` ends: between two programs where the engine is interruptible, otherwise where the work itself looks at the signal.
+ *
+ * @param tidy gives back what would be kept for later, where the work is given up
+ * @returns undefined if `work` was given up
+ */
+export async function untilAborted<Result>(
+  engine: Engine | InterruptibleEngine,
+  signal: AbortSignal | undefined,
+  work: () => Promise<Result>,
+  tidy: () => void,
+): Promise<Result | undefined> {
+  return signal && "untilAborted" in engine ? engine.untilAborted(signal, work, tidy) : work();
+}
+
 /** Makes the work of an engine interruptible: the one place that every program passes, whatever it belongs to. */
 export function interruptible(engine: Engine): InterruptibleEngine {
   /** The work that may be given up: its signal, and what it holds, by the memory below. */

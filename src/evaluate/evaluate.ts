@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import type { Engine } from "../engine/engine.ts";
+import { interruptible, untilAborted } from "../engine/interruptible.ts";
 import { onnxRuntimeEngine } from "../engine/onnx-runtime.ts";
 import { UserError } from "../errors.ts";
 import { loadLanguageModel } from "../models/language-model.ts";
@@ -86,12 +87,14 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation[] |
   if (new Set(tasks.flatMap(({ reference }) => reference?.key ?? [])).size > 1)
     reporter.warn("the models have different references: their rewards and divergences measure from different points");
 
-  const engine = onnxRuntimeEngine({ threads });
+  const engine = interruptible(onnxRuntimeEngine({ threads }));
   try {
     const loader = new ModelLoader(engine);
     const evaluations: Evaluation[] = [];
     for (const task of tasks) {
-      const evaluation = await evaluateTask(engine, loader, task, heldOut, options);
+      const work = () => evaluateTask(engine, loader, task, heldOut, options);
+      // Nothing is tidied, for the engine is not used any more.
+      const evaluation = await untilAborted(engine, options.signal, work, () => {});
       if (!evaluation) return undefined;
       evaluations.push(evaluation);
     }

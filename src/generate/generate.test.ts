@@ -25,11 +25,11 @@ const native = engines[1].engine;
 async function answersOf(
   engine: Engine,
   options: Partial<GenerateOptions>,
-  { model = byteModel(engine), some = prompts, read = letters } = {},
+  { model, some = prompts, read = letters }: { model?: LanguageModel; some?: Int32Array[]; read?: Tokenizer } = {},
 ): Promise<Generation[]> {
   const all: Generation[] = [];
   const full = { ...defaultGenerateOptions, maxNewTokens: 10, ...options };
-  for await (const batch of generate(engine, model, read, some, full)) all.push(...batch);
+  for await (const batch of generate(engine, model ?? (await byteModel(engine)), read, some, full)) all.push(...batch);
   return all;
 }
 
@@ -46,7 +46,7 @@ async function recompute(engine: Engine, model: LanguageModel, prompt: Int32Arra
 
 describe.each(engines)("in $precision", ({ engine }) => {
   test("greedy answers are what the whole sequence gives, in batches of any size", async () => {
-    const model = byteModel(engine);
+    const model = await byteModel(engine);
     const expected = [];
     for (const prompt of prompts) expected.push(await recompute(engine, model, prompt, 10, 257));
     for (const batchSize of [1, 3, 4]) {
@@ -77,7 +77,7 @@ describe("sampling", () => {
   const options = { samples: 3, seed: 8, topP: 0.95, temperature: 0.8 };
 
   test("does not depend on the batch, and the rest of a list samples as the whole list does", async () => {
-    const model = byteModel(exact);
+    const model = await byteModel(exact);
     const alone = await answersOf(exact, { ...options, batchSize: 1 }, { model });
     expect(await answersOf(exact, { ...options, batchSize: 4 }, { model })).toEqual(
       alone.map((answer) => ({ ...answer, meanEntropy: expect.closeTo(answer.meanEntropy, 9) })),
@@ -158,7 +158,7 @@ test("a signal ends it without half an answer", async () => {
 });
 
 test("memory comes back, also where the work ends early", async () => {
-  const model = byteModel(native);
+  const model = await byteModel(native);
   const before = native.allocatedBytes;
   const check = () => expect(native.allocatedBytes).toBe(before);
   await answersOf(native, { samples: 2, batchSize: 3 }, { model });

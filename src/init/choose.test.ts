@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { beforeAll, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { example } from "../../test/helpers/tiny.ts";
 import type { PreferencePair } from "../data/pairs.ts";
 import { splitByPrompt } from "../data/split.ts";
@@ -18,10 +18,13 @@ beforeAll(async () => {
 });
 
 const ids = (length: number) => Array.from({ length }, () => 1);
+const machineBytes = 16e9;
 const times = <Item>(count: number, item: Item) => Array.from({ length: count }, () => item);
 
 function modelWith(contextLength: number, parameters = 5e6): ModelFindings {
-  return { path: "m", configuration: { ...byteConfiguration, contextLength }, tokenizer, parameters, dtypes: ["F32"] };
+  const configuration = { ...byteConfiguration, contextLength };
+  const adapter = { base: undefined, parameters: parameters / 100, frozenBytes: 0 };
+  return { path: "m", configuration, tokenizer, parameters, dtypes: ["F32"], adapter };
 }
 
 /** Pairs with prompts and answers of the given lengths. */
@@ -68,23 +71,58 @@ test("texts are packed where many do not fit", () => {
 
 test("smaller models learn faster", () => {
   const rates = [3e5, 5e6, 5e7, 1.3e8].map((size) => [
-    learningRateFor(size, { supervised: false }),
-    learningRateFor(size, { supervised: true }),
+    learningRateFor(size, { supervised: false, adapter: false }),
+    learningRateFor(size, { supervised: true, adapter: false }),
+    learningRateFor(size, { supervised: false, adapter: true }),
   ]);
   expect(rates).toEqual([
-    ["1e-4", "1e-3"],
-    ["5e-5", "5e-4"],
-    ["2e-5", "1e-4"],
-    ["5e-6", "2e-5"],
+    ["1e-4", "1e-3", "1e-3"],
+    ["5e-5", "5e-4", "5e-4"],
+    ["2e-5", "1e-4", "2e-4"],
+    ["5e-6", "2e-5", "5e-5"],
   ]);
 });
 
 test("a prompt with most of the pairs is not held out, nor is anything then", () => {
   const model = modelWith(64);
   const objective = createObjective(objectiveSettings.dpo);
-  const chosen = choose(model, pairsWith(times(40, [5, 5, 5] as const), 2), objective);
+  const chosen = choose(model, pairsWith(times(40, [5, 5, 5] as const), 2), objective, machineBytes);
   expect(chosen.heldOut).toEqual({ heldOut: 4, records: 20 });
-  expect(choose(model, pairsWith(times(40, [5, 5, 5] as const), 1), objective).heldOut.heldOut).toBe(0);
+  expect(choose(model, pairsWith(times(40, [5, 5, 5] as const), 1), objective, machineBytes).heldOut.heldOut).toBe(0);
+});
+
+describe("what trains", () => {
+  const data = pairsWith(times(40, [5, 5, 5] as const));
+  const objective = createObjective(objectiveSettings.dpo);
+  const training = (model: ModelFindings, bytes: number) => choose(model, data, objective, bytes);
+
+  test("is an adapter where the machine has too little memory for the whole model", () => {
+    const model = modelWith(64, 1e9);
+    const { memory } = training(model, 64e9).training;
+    // Weights, gradients, two moments and the reference: 20 bytes for each parameter.
+    expect(memory.total).toBeGreaterThan(20e9);
+    expect(training(model, memory.total)).toMatchObject({
+      learningRate: "5e-6",
+      training: { what: "whole model", bytes: { whole: memory.total } },
+    });
+    const { learningRate, training: adapted } = training(model, memory.total - 1);
+    expect({ learningRate, what: adapted.what }).toEqual({ learningRate: "5e-5", what: "new adapter" });
+    expect(adapted.bytes).toEqual({ whole: memory.total, adapter: adapted.memory.total });
+    expect(adapted.memory).toMatchObject({ weights: 4e7, reference: 0 });
+  });
+
+  test("is the whole model where an adapter would take more", () => {
+    const model = modelWith(64, 1e5);
+    const adapter = { ...model.adapter, parameters: 1e6 };
+    expect(training({ ...model, adapter }, 1e6).training.what).toBe("whole model");
+  });
+
+  test("is the adapter that is there", () => {
+    const model = modelWith(64, 1e5);
+    const stored = training({ ...model, adapter: { ...model.adapter, base: "b" } }, 64e9);
+    expect(stored).toMatchObject({ learningRate: "1e-3", training: { what: "stored adapter" } });
+    expect(stored.training.memory.total).toBe(stored.training.bytes.adapter);
+  });
 });
 
 test("whatever the sizes, the recipe is valid and fits the data", () => {
@@ -100,11 +138,15 @@ test("whatever the sizes, the recipe is valid and fits the data", () => {
         const data = pairsWith(all, Math.min(prompts, all.length));
         const model = modelWith(context, parameters);
         const objective = createObjective(objectiveSettings[name]);
-        const choices = choose(model, data, objective);
-        const recipe = parseRecipe(recipeText({ model, data, objective: name, choices, output: "runs/x" }), "r.yaml");
+        const choices = choose(model, data, objective, machineBytes);
+        const recipe = parseRecipe(
+          recipeText({ model, data, objective: name, choices, machineBytes, output: "runs/x" }),
+          "r.yaml",
+        );
         const { train } = splitByPrompt(data.pairs, { heldOut: recipe.data.heldOut, seed: recipe.seed });
         expect(train).toHaveLength(choices.trainExamples);
         expect(runLength(recipe, train.length).totalSteps).toBe(choices.totalSteps);
+        expect(recipe.lora !== undefined).toBe(parameters > 1e9);
         expect(recipe.batchSize).toBeLessThanOrEqual(train.length);
         expect(recipe.warmupSteps).toBeLessThan(choices.totalSteps);
         expect(recipe.data.maxLength).toBeLessThanOrEqual(context);

@@ -4,6 +4,7 @@ import { resolveLimits, truncate } from "../data/truncate.ts";
 import { UserError } from "../errors.ts";
 import type { Objective } from "../objectives/objective.ts";
 import { runLength } from "../train/loop.ts";
+import { chooseTraining, type TrainingChoice } from "./choose-training.ts";
 import type { DataFindings, ModelFindings } from "./inspect.ts";
 import { limitedLength, percentile, spreadOf } from "./lengths.ts";
 
@@ -27,6 +28,7 @@ export interface HeldOutChoice {
 }
 
 export interface Choices {
+  readonly training: TrainingChoice;
   readonly lengths: LengthChoice;
   readonly heldOut: HeldOutChoice;
   /** Examples of an epoch; an estimate where texts are packed. */
@@ -57,8 +59,12 @@ const learningRates: readonly (readonly [parameters: number, preference: string,
   [Number.POSITIVE_INFINITY, "5e-6", "2e-5"],
 ];
 
-/** Chooses all settings. */
-export function choose(model: ModelFindings, data: DataFindings, objective: Objective): Choices {
+/**
+ * Chooses all settings.
+ *
+ * @param machineBytes the memory of the machine
+ */
+export function choose(model: ModelFindings, data: DataFindings, objective: Objective, machineBytes: number): Choices {
   const lengths = chooseLengths(data, model);
   const heldOut = chooseHeldOut(data);
   const trainExamples = countTrainExamples(data, model, lengths, data.records - heldOut.records);
@@ -67,21 +73,31 @@ export function choose(model: ModelFindings, data: DataFindings, objective: Obje
   const epochs = chooseEpochs(trainExamples, supervised);
   const { totalSteps } = runLength({ epochs, batchSize }, trainExamples);
   const evaluationSteps = roundDown(totalSteps / 8);
+  const microbatchTokens = Math.max(1280, roundUp(spreadOf(lengths.sizes).longest, 256));
+  const settings = { sizes: lengths.sizes, batchSize, microbatchTokens };
+  const training = chooseTraining(model, objective, settings, machineBytes);
   return {
-    ...{ lengths, heldOut, trainExamples, batchSize, epochs, totalSteps },
-    learningRate: learningRateFor(model.parameters, { supervised }),
+    ...{ training, lengths, heldOut, trainExamples, batchSize, epochs, totalSteps },
+    learningRate: learningRateFor(model.parameters, { supervised, adapter: training.what !== "whole model" }),
     warmupSteps: Math.min(150, Math.round(totalSteps / 10)),
     schedule: supervised ? "cosine" : "constant",
-    microbatchTokens: Math.max(1280, roundUp(spreadOf(lengths.sizes).longest, 256)),
+    microbatchTokens,
     evaluationSteps,
     checkpointSteps: 2 * evaluationSteps,
   };
 }
 
-/** The usual learning rate for so many parameters, as it is written in a recipe. */
-export function learningRateFor(parameters: number, { supervised }: { supervised: boolean }): string {
+/**
+ * The usual learning rate for a model with so many parameters, as it is written in a recipe. Adapters learn best with ten times that of the
+ * whole model, whatever their rank (Schulman et al. 2025, "LoRA Without Regret", with alpha 32 as here).
+ */
+export function learningRateFor(
+  parameters: number,
+  { supervised, adapter }: { supervised: boolean; adapter: boolean },
+): string {
   const [, preference, supervision] = learningRates.find(([size]) => parameters < size)!;
-  return supervised ? supervision : preference;
+  const whole = supervised ? supervision : preference;
+  return adapter ? (10 * Number(whole)).toExponential(0) : whole;
 }
 
 /**

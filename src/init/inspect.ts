@@ -15,15 +15,18 @@ import { elementCount } from "../models/safetensors-header.ts";
 import type { Dtype } from "../number-formats.ts";
 import type { Objective } from "../objectives/objective.ts";
 import type { Recipe } from "../recipe/schema.ts";
+import { type AdapterFindings, inspectAdapter } from "./adapter.ts";
 
 export interface ModelFindings {
   /** As it was given: a model folder, or a run's. */
   readonly path: string;
   readonly configuration: LlamaConfiguration;
   readonly tokenizer: Tokenizer;
+  /** Of the model without an adapter. */
   readonly parameters: number;
-  /** The number formats of the stored weights, such as `BF16`. */
+  /** The number formats of the model's stored weights, such as `BF16`. */
   readonly dtypes: readonly Dtype[];
+  readonly adapter: AdapterFindings;
 }
 
 /** The names of the columns where they are not the usual ones, as in a recipe. */
@@ -62,11 +65,16 @@ const sliceSize = 20;
 
 /** Opens a model and its tokenizer; the weights stay on the disk. */
 export async function inspectModel(path: string): Promise<ModelFindings> {
-  const { tokenizerFolder, configuration, weights } = await openModelFolder(modelPath(path));
+  const folder = await openModelFolder(modelPath(path));
+  const { tokenizerFolder, configuration } = folder;
   const tokenizer = await loadTokenizer(tokenizerFolder, configuration);
-  const entries = [...weights.values()];
-  const parameters = entries.reduce((sum, { shape }) => sum + elementCount(shape), 0);
-  return { path, configuration, tokenizer, parameters, dtypes: [...new Set(entries.map(({ dtype }) => dtype))] };
+  const entries = [...(folder.base ?? folder).weights.values()];
+  return {
+    ...{ path, configuration, tokenizer },
+    parameters: entries.reduce((sum, { shape }) => sum + elementCount(shape), 0),
+    dtypes: [...new Set(entries.map(({ dtype }) => dtype))],
+    adapter: inspectAdapter(folder),
+  };
 }
 
 /**

@@ -1,10 +1,10 @@
 import { existsSync } from "node:fs";
+import { totalmem } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { UserError } from "../errors.ts";
 import { createObjective } from "../objectives/index.ts";
 import { parseRecipe } from "../recipe/parse.ts";
 import type { Recipe } from "../recipe/schema.ts";
-import { estimateMemory, type MemoryEstimate } from "../train/memory.ts";
 import { choose } from "./choose.ts";
 import { type Columns, inspectData, inspectFormat, inspectModel } from "./inspect.ts";
 import { type Fitting, type ObjectiveName, objectiveSettings, recipeText } from "./recipe-text.ts";
@@ -19,6 +19,8 @@ export interface ProposeOptions {
   readonly columns?: Columns | undefined;
   /** Told how many records of how many are tokenized. */
   readonly onProgress?: (done: number, total: number) => void;
+  /** The memory of the machine to train on; this one's by default. */
+  readonly machineBytes?: number | undefined;
 }
 
 /** A recipe that fits a model and its data, and what it rests on. */
@@ -26,7 +28,6 @@ export interface Proposal extends Fitting {
   /** The YAML text, with what was found in comments. */
   readonly text: string;
   readonly recipe: Recipe;
-  readonly memory: MemoryEstimate;
 }
 
 /**
@@ -35,7 +36,7 @@ export interface Proposal extends Fitting {
  * @throws UserError for anything wrong with the model or the data, and for an objective that the data does not serve.
  */
 export async function proposeRecipe(options: ProposeOptions): Promise<Proposal> {
-  const { columns = {}, onProgress } = options;
+  const { columns = {}, onProgress, machineBytes = totalmem() } = options;
   const model = await inspectModel(options.model);
   const source = await inspectFormat(options.data, columns);
   const name = options.objective ?? (source.format === "text" ? "sft" : "tdpo2");
@@ -46,21 +47,17 @@ export async function proposeRecipe(options: ProposeOptions): Promise<Proposal> 
       hint: "texts serve sft only",
     });
   const data = await inspectData(source, model, objective, onProgress);
-  const choices = choose(model, data, objective);
+  const choices = choose(model, data, objective, machineBytes);
   const fitting = {
     model,
     data,
     objective: name,
     choices,
+    machineBytes,
     output: freeFolder(`runs/${shortName(model.path)}-${name}`),
   };
   const text = recipeText(fitting);
-  return {
-    ...fitting,
-    text,
-    recipe: parseOwn(text),
-    memory: estimateMemory(model, objective, { ...choices, sizes: choices.lengths.sizes }),
-  };
+  return { ...fitting, text, recipe: parseOwn(text) };
 }
 
 /** What we wrote must be valid; where it is not, the fault is ours and not the user's. */

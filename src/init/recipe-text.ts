@@ -1,6 +1,7 @@
 import { stringify } from "yaml";
 import type { ObjectiveOptions } from "../objectives/index.ts";
-import { counted, grouped, millions, percent } from "../words.ts";
+import { counted, grouped, mebibytes, millions, percent } from "../words.ts";
+import { proposedLora } from "./adapter.ts";
 import { type Choices, learningRateFor } from "./choose.ts";
 import type { DataFindings, ModelFindings } from "./inspect.ts";
 import { limitedLength, spreadOf } from "./lengths.ts";
@@ -11,6 +12,8 @@ export interface Fitting {
   readonly data: DataFindings;
   readonly objective: ObjectiveName;
   readonly choices: Choices;
+  /** The memory of the machine that it is to run on. */
+  readonly machineBytes: number;
   /** The run's folder. */
   readonly output: string;
 }
@@ -40,8 +43,7 @@ const objectivesInWords: Readonly<Record<ObjectiveName, string>> = {
 /** The YAML text of a recipe: the settings that matter with what was found for them, then others to uncomment. */
 export function recipeText(fitting: Fitting): string {
   const { model, objective, choices, output } = fitting;
-  const { configuration, parameters } = model;
-  const stands = `${configuration.architecture}, ${millions(parameters)} parameters, context of ${grouped(configuration.contextLength)} tokens`;
+  const stands = `${describeModel(model)}, context of ${grouped(model.configuration.contextLength)} tokens`;
   const sections = [
     [
       ...comment(
@@ -53,11 +55,8 @@ export function recipeText(fitting: Fitting): string {
     dataLines(fitting),
     objectiveLines(fitting),
     [
-      ...setting(
-        "learningRate",
-        choices.learningRate,
-        `usual for training all of ${millions(parameters)} parameters; the first setting to vary`,
-      ),
+      ...loraLines(fitting),
+      ...setting("learningRate", choices.learningRate, learningRateReason(fitting)),
       ...(choices.warmupSteps > 0
         ? setting("warmupSteps", choices.warmupSteps, "about a tenth of the run, so that the first steps do no harm")
         : []),
@@ -81,6 +80,13 @@ export function stepsPerEpoch({ trainExamples, batchSize }: Choices): number {
 export function scalar(text: string): string {
   const plain = stringify(text, { lineWidth: 0 }).trimEnd();
   return plain.includes("\n") ? JSON.stringify(text) : plain;
+}
+
+/** What a model is: its architecture and size, below an adapter where the folder holds one. */
+export function describeModel({ configuration, parameters, adapter }: ModelFindings): string {
+  const size = `${configuration.architecture}, ${millions(parameters)} parameters`;
+  if (adapter.base === undefined) return size;
+  return `an adapter of ${millions(adapter.parameters)} numbers on ${adapter.base}, ${size}`;
 }
 
 /** How much of what: records found and usable. */
@@ -169,7 +175,8 @@ function objectiveLines({ model, objective, data, choices }: Fitting): string[] 
     (name) => name !== objective && name !== "tis-dpo",
   );
   const other = (name: ObjectiveName) => {
-    const rate = learningRateFor(model.parameters, { supervised: name === "sft" });
+    const adapter = choices.training.what !== "whole model";
+    const rate = learningRateFor(model.parameters, { supervised: name === "sft", adapter });
     const otherRate = rate === choices.learningRate ? "" : `; wants a learningRate of ${rate}`;
     return `objective: ${flow(objectiveSettings[name])} # ${objectivesInWords[name]}${otherRate}`;
   };
@@ -194,6 +201,36 @@ function weightLines(objective: ObjectiveName): string[] {
 function flow(settings: Readonly<Record<string, string | number>>): string {
   const pairs = Object.entries(settings).map(([key, value]) => `${key}: ${value}`);
   return `{ ${pairs.join(", ")} }`;
+}
+
+function loraLines({ model, objective, choices: { training }, machineBytes }: Fitting): string[] {
+  const { parameters, adapter } = model;
+  const proposed = `lora: ${flow(proposedLora)}`;
+  const numbers = `${millions(adapter.parameters)} numbers`;
+  switch (training.what) {
+    case "stored adapter":
+      return comment("lora: { base: int4 } # keeps the model below the adapter in 4 bits; the adapter stays as it is");
+    case "new adapter": {
+      const [needed, present] = [training.bytes.whole, machineBytes].map(mebibytes);
+      const reason = `to train the whole model would take about ${needed}, more than this machine's ${present}`;
+      return [
+        ...comment(`An adapter of ${numbers} on the frozen model: ${reason}.`),
+        ...setting("lora", flow(proposedLora), "with base: int4 the frozen model is kept in 4 bits"),
+      ];
+    }
+    case "whole model": {
+      const rate = learningRateFor(parameters, { supervised: objective === "sft", adapter: true });
+      const instead = `trains an adapter of ${numbers} instead of the whole model`;
+      const wants = `takes about ${mebibytes(training.bytes.adapter)}, and wants a learningRate of ${rate}`;
+      return comment(`${proposed} # ${instead}; ${wants}`);
+    }
+  }
+}
+
+function learningRateReason({ model: { parameters }, choices: { training } }: Fitting): string {
+  const usual = `usual for training all of ${millions(parameters)} parameters`;
+  const what = training.what === "whole model" ? usual : `for an adapter, ten times what is ${usual}`;
+  return `${what}; the first setting to vary`;
 }
 
 function scheduleLines({ schedule }: Choices): string[] {

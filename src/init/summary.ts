@@ -1,11 +1,9 @@
-import { totalmem } from "node:os";
 import type { SkippedRecord } from "../data/convert.ts";
 import type { Dtype } from "../number-formats.ts";
-import type { MemoryEstimate } from "../train/memory.ts";
 import { counted, grouped, mebibytes, millions, percent } from "../words.ts";
 import { type LengthBias, lengthBias, type Spread, spreadOf } from "./lengths.ts";
 import type { Proposal } from "./propose.ts";
-import { describeRecords, describeSkipped, stepsPerEpoch } from "./recipe-text.ts";
+import { describeModel, describeRecords, describeSkipped, stepsPerEpoch } from "./recipe-text.ts";
 
 const dtypeNames: Partial<Record<Dtype, string>> = {
   F32: "float32",
@@ -17,29 +15,31 @@ const dtypeNames: Partial<Record<Dtype, string>> = {
 const listedReasons = 3;
 
 /** What was found and what is proposed, in a few lines: the model, the data, the length of the run, and its memory. */
-export function summarizeProposal(proposal: Proposal, machineBytes = totalmem()): string {
-  const { choices, objective, memory } = proposal;
+export function summarizeProposal(proposal: Proposal): string {
+  const { choices, objective } = proposal;
   const epochs = choices.epochs === 1 ? "one epoch" : `${choices.epochs} epochs`;
   const about = choices.lengths.pack ? "about " : "";
   return [
-    `model: ${describeModel(proposal)}`,
+    `model: ${describeFolder(proposal)}`,
     `data: ${[describeRecords(proposal.data), ...oddities(proposal)].join("\n  ")}`,
     ...describeLengths(proposal).map((line) => `  ${line}`),
-    `training: ${objective}, ${about}${counted(stepsPerEpoch(choices), "step")} of ${choices.batchSize} an epoch; ${epochs} proposed`,
-    `memory: ${describeMemory(memory)}`,
-    ...(memory.total > machineBytes
-      ? [
-          `  more than this machine's ${mebibytes(machineBytes)}: try activationCheckpointing, rmsprop, or a smaller model`,
-        ]
-      : []),
+    `training: ${objective}${trained(proposal)}, ${about}${counted(stepsPerEpoch(choices), "step")} of ${choices.batchSize} an epoch; ${epochs} proposed`,
+    ...memoryLines(proposal),
   ].join("\n");
 }
 
-function describeModel({ model: { configuration, parameters, dtypes, path } }: Proposal): string {
+function describeFolder({ model }: Proposal): string {
+  const { configuration, dtypes, path } = model;
   const stored = dtypes.map((dtype) => dtypeNames[dtype] ?? dtype).join(" and ");
-  const { architecture, contextLength, vocabularySize } = configuration;
+  const { contextLength, vocabularySize } = configuration;
   const sizes = `context of ${grouped(contextLength)} tokens, vocabulary of ${grouped(vocabularySize)}`;
-  return `${path}, ${architecture}, ${millions(parameters)} parameters in ${stored}, ${sizes}`;
+  return `${path}, ${describeModel(model)} in ${stored}, ${sizes}`;
+}
+
+function trained({ model, choices: { training } }: Proposal): string {
+  if (training.what === "whole model") return "";
+  const which = training.what === "new adapter" ? "a new adapter (lora)" : "the adapter";
+  return ` of ${which} with ${millions(model.adapter.parameters)} numbers`;
 }
 
 /** What is strange about the data, if anything. */
@@ -88,8 +88,17 @@ function describeBias({ chosen, rejected, chosenLonger, systematic }: LengthBias
   return `chosen answers are the longer ones in ${percent(chosenLonger)} of the pairs (${means})${lesson}`;
 }
 
-function describeMemory({ total, ...parts }: MemoryEstimate): string {
+function memoryLines({ choices: { training }, machineBytes }: Proposal): string[] {
+  const { total, ...parts } = training.memory;
   const named = Object.entries(parts).filter(([, bytes]) => bytes > 0);
   const list = named.map(([part, bytes]) => `${part} ${mebibytes(bytes)}`).join(", ");
-  return `about ${mebibytes(total)} while training, as an estimate (${list})`;
+  const tooMuch = `more than this machine's ${mebibytes(machineBytes)}`;
+  return [
+    `memory: about ${mebibytes(total)} while training, as an estimate (${list})`,
+    ...(total > machineBytes
+      ? [`  ${tooMuch}: try activationCheckpointing, or lower microbatch.tokens or data.maxLength`]
+      : training.what === "new adapter"
+        ? [`  training the whole model would take about ${mebibytes(training.bytes.whole)}, ${tooMuch}`]
+        : []),
+  ];
 }

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { Random } from "../data/random.ts";
 import type { Engine, FloatValue } from "../engine/engine.ts";
 import type { LlamaConfiguration } from "./configuration.ts";
@@ -5,23 +6,30 @@ import { type LanguageModel, transformerFor } from "./language-model.ts";
 import { parameterShapes } from "./parameter-shapes.ts";
 import { plainWeights } from "./section-weights.ts";
 
+/** Numbers drawn at once: about 10 ms, so that the process hears Ctrl-C. */
+const pieceSize = 2 ** 16;
+
 /** A new model: matrices normal with the given standard deviation, norms one, biases zero. Each parameter has its own stream of the seed. */
-export function initializeLanguageModel(
+export async function initializeLanguageModel(
   engine: Engine,
   configuration: LlamaConfiguration,
   options: { seed: number; standardDeviation: number; like?: LanguageModel | undefined },
-): LanguageModel {
+): Promise<LanguageModel> {
   const parameters = new Map<string, FloatValue>();
   for (const [name, shape] of parameterShapes(configuration)) {
     const value = engine.allocate(shape);
     if (shape.length === 1) value.data.fill(name.endsWith(".bias") ? 0 : 1);
-    else fillNormal(value.data, Random.from(options.seed, "initialize", name), options.standardDeviation);
+    else await fillNormal(value.data, Random.from(options.seed, "initialize", name), options.standardDeviation);
     parameters.set(name, value);
   }
   const transformer = transformerFor(engine, configuration, plainWeights, options.like);
   return { configuration, transformer, parameters, trainable: parameters, memory: [...parameters.values()] };
 }
 
-function fillNormal(data: FloatValue["data"], random: Random, standardDeviation: number): void {
-  for (let index = 0; index < data.length; index++) data[index] = standardDeviation * random.normal();
+async function fillNormal(data: FloatValue["data"], random: Random, standardDeviation: number): Promise<void> {
+  for (let start = 0; start < data.length; start += pieceSize) {
+    const end = Math.min(start + pieceSize, data.length);
+    for (let index = start; index < end; index++) data[index] = standardDeviation * random.normal();
+    await setImmediate();
+  }
 }

@@ -2,6 +2,7 @@ import { packBatch } from "../data/batch.ts";
 import type { TokenizedExample } from "../data/example.ts";
 import { epochOrder } from "../data/order.ts";
 import type { Engine } from "../engine/engine.ts";
+import { untilAborted } from "../engine/interruptible.ts";
 import { UserError } from "../errors.ts";
 import { modelFingerprint } from "../importance/fingerprint.ts";
 import type { LlamaConfiguration } from "../models/configuration.ts";
@@ -73,10 +74,13 @@ export async function prepareReference(recipe: Recipe, options: ReferenceOptions
   }
   const source = policyIsReference ? policy : await options.load();
   const missing = [...seen.keys()].filter((example) => !cache.has(example));
-  for await (const done of fillCache(engine, source, cache, missing, recipe.microbatch)) {
-    options.events.progress({ phase: "reference", done, total: missing.length });
-    if (signal.aborted) break;
-  }
+  const fill = async () => {
+    for await (const done of fillCache(engine, source, cache, missing, recipe.microbatch)) {
+      options.events.progress({ phase: "reference", done, total: missing.length });
+      if (signal.aborted) break;
+    }
+  };
+  await untilAborted(engine, signal, fill, () => source.transformer.forgetTables());
   if (!signal.aborted && missing.some((example) => !cache.has(example))) {
     options.events.warn("not every example is in the reference cache: the whole reference stays in memory");
     return { model: policyIsReference ? await options.load() : source, cache };

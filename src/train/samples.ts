@@ -1,6 +1,7 @@
 import type { TokenizedExample } from "../data/example.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import type { Engine } from "../engine/engine.ts";
+import { untilAborted } from "../engine/interruptible.ts";
 import { defaultGenerateOptions, generate } from "../generate/generate.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 
@@ -78,9 +79,12 @@ export class HeldOutSampler {
     const total = this.#prompts.length * this.#options.samples;
     const report = (done: number) => onProgress(done, total);
     const options = { ...defaultGenerateOptions, ...this.#options, signal, onProgress: report };
-    for await (const batch of generate(this.#engine, model, this.#tokenizer, this.#prompts, options)) {
-      for (const { prompt, text } of batch) answers[prompt]!.push(text);
-    }
+    const draw = async () => {
+      for await (const batch of generate(this.#engine, model, this.#tokenizer, this.#prompts, options)) {
+        for (const { prompt, text } of batch) answers[prompt]!.push(text);
+      }
+    };
+    await untilAborted(this.#engine, signal, draw, () => model.transformer.forgetTables());
     return signal.aborted ? undefined : answers;
   }
 }

@@ -79,8 +79,8 @@ export async function startingPoint(recipe: Start, tokenizerGiven: string | unde
   };
 }
 
-/** The adapter that trains, if one does. */
-function adapterOf(recipe: Start, folder: ModelFolder): StartingPoint["adapter"] {
+/** The adapter that trains, if one does: the folder's own, or the one that the recipe asks for. */
+export function adapterOf(recipe: Pick<Start, "seed" | "lora">, folder: ModelFolder): StartingPoint["adapter"] {
   const lora = loraOf(recipe, folder);
   if (!lora) return undefined;
   const { configuration } = folder;
@@ -92,7 +92,10 @@ function adapterOf(recipe: Start, folder: ModelFolder): StartingPoint["adapter"]
 }
 
 /** An adapter that is there already goes on with its own rank, scale and modules; the recipe may change its dropout. */
-function loraOf({ lora: asked }: Start, { lora: stored, configuration }: ModelFolder): LoraSettings | undefined {
+function loraOf(
+  { lora: asked }: Pick<Start, "lora">,
+  { lora: stored, configuration }: ModelFolder,
+): LoraSettings | undefined {
   if (stored) return { ...stored, ...(asked && { dropout: asked.dropout }) };
   if (!asked) return undefined;
   const { base: _, targetModules, ...shape } = asked;
@@ -119,7 +122,7 @@ async function newModel(
     tokenizer,
     tokenizerFolder,
     adapter: undefined,
-    load: async (engine, options) =>
+    load: (engine, options) =>
       initializeLanguageModel(engine, configuration, { seed, standardDeviation, like: options?.like }),
     resume: loadLanguageModel,
   };

@@ -2,7 +2,7 @@ import { setImmediate } from "node:timers/promises";
 import { exampleLength, packBatch } from "../data/batch.ts";
 import type { TokenizedExample } from "../data/example.ts";
 import type { Engine, FloatValue } from "../engine/engine.ts";
-import type { InterruptibleEngine } from "../engine/interruptible.ts";
+import { type InterruptibleEngine, untilAborted } from "../engine/interruptible.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import type { Objective } from "../objectives/objective.ts";
 import { Learner, type ScoredExample } from "./learner.ts";
@@ -106,13 +106,8 @@ export class Trainer {
   }
 
   /** Runs work of the learner that `signal` ends; undefined if it was given up. The trainer can be used on. */
-  async untilAborted<Result>(
-    signal: AbortSignal | undefined,
-    work: () => Promise<Result>,
-  ): Promise<Result | undefined> {
-    const { engine } = this.#options;
-    if (!signal || !("untilAborted" in engine)) return work();
-    return engine.untilAborted(signal, work, () => this.learner.forgetTables());
+  untilAborted<Result>(signal: AbortSignal | undefined, work: () => Promise<Result>): Promise<Result | undefined> {
+    return untilAborted(this.#options.engine, signal, work, () => this.learner.forgetTables());
   }
 }
 

@@ -1,4 +1,5 @@
 import { availableParallelism } from "node:os";
+import { interruptible } from "../engine/interruptible.ts";
 import { onnxRuntimeEngine } from "../engine/onnx-runtime.ts";
 import { UserError } from "../errors.ts";
 import { loadLanguageModel } from "../models/language-model.ts";
@@ -84,7 +85,7 @@ async function weighStages(
 
   reporter.note(`estimating the tokens of ${examples.length} pairs`);
   const writer = await continueEstimates(file, identity, examples.length, reporter.note);
-  const engine = onnxRuntimeEngine({ threads: recipe.threads ?? availableParallelism() });
+  const engine = interruptible(onnxRuntimeEngine({ threads: recipe.threads ?? availableParallelism() }));
   try {
     const load = { frozen: true, base: isTrainedContrast(recipe) ? recipe.lora?.base : undefined };
     const positive = await loadLanguageModel(engine, models.positive.folder, load);
@@ -99,11 +100,16 @@ async function weighStages(
     const contrasts = { positive: rest(positive, "positive"), negative: rest(negative, "negative") };
     if (writer.done > 0) reporter.note(`estimates: ${writer.done} of ${examples.length} pairs are there already`);
     onProgress(writer.done, examples.length);
-    for await (const pairs of estimatePairs(engine, examples.slice(writer.done), contrasts, recipe.microbatch)) {
-      await writer.append(pairs);
-      onProgress(writer.done, examples.length);
-      if (signal.aborted) return { status: "stopped", file };
-    }
+    const estimate = async () => {
+      for await (const pairs of estimatePairs(engine, examples.slice(writer.done), contrasts, recipe.microbatch)) {
+        await writer.append(pairs);
+        onProgress(writer.done, examples.length);
+        if (signal.aborted) return;
+      }
+    };
+    // Nothing is tidied, for the engine is not used any more.
+    await engine.untilAborted(signal, estimate, () => {});
+    if (signal.aborted) return { status: "stopped", file };
     await writer.finish();
     return { status: "finished", file };
   } finally {

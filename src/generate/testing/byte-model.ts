@@ -37,13 +37,13 @@ export async function byteTokenizer(merges: readonly (readonly [string, string])
 }
 
 /** The model in an engine; the same weights in every engine. */
-export function byteModel(engine: Engine): LanguageModel {
+export function byteModel(engine: Engine): Promise<LanguageModel> {
   return initializeLanguageModel(engine, byteConfiguration, { seed: 5, standardDeviation: 0.4 });
 }
 
 /** The model as a folder, with its tokenizer. */
 export async function writeByteModel(folder: string): Promise<string> {
-  const { parameters } = byteModel(float64Engine());
+  const { parameters } = await byteModel(float64Engine());
   await writeByteTokenizer(`${folder}-tokenizer`);
   const weights = new Map(Array.from(parameters, ([name, { data }]) => [name, Float32Array.from(data)]));
   await saveModelFolder(folder, {

@@ -1,6 +1,6 @@
 /** Adapters from end to end: trained, continued, resumed, evaluated, weighed with and merged. */
-import { existsSync } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
+import { existsSync, utimesSync, writeFileSync } from "node:fs";
+import { cp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { packBatch } from "../src/data/batch.ts";
@@ -13,6 +13,7 @@ import { mergeAdapter } from "../src/models/merge-adapter.ts";
 import { openSafetensors } from "../src/models/safetensors.ts";
 import { saveModelFolder } from "../src/models/save-folder.ts";
 import { parseRecipe } from "../src/recipe/parse.ts";
+import type { MetricsRecord } from "../src/train/run-folder.ts";
 import type { WeightedRecipe } from "../src/train/weights.ts";
 import { weigh } from "../src/weigh/weigh.ts";
 import { largestDifference } from "./helpers/compare.ts";
@@ -137,6 +138,105 @@ describe("training", () => {
     expect(two!.base!.path).toBe(one!.base!.path);
     const given = await trainAdapter({ model: join(folder, "first"), reference: base, output: join(folder, "third") });
     expect(lossAtStart(given.metrics)).not.toBeCloseTo(Math.log(2), 3);
+  });
+
+  test("says where the recipe asks for another shape than the adapter that goes on has", async () => {
+    await trainAdapter({ output: join(folder, "first") });
+    const again = { model: join(folder, "first"), output: join(folder, "second") };
+    const same = await trainAdapter({ ...again, lora: { ...lora, dropout: 0.1, base: "int4" } });
+    expect(same.warnings).toEqual([]);
+    const other = await trainAdapter(
+      { ...again, lora: { rank: 2, alpha: 8, targetModules: ["v_proj"] } },
+      { overwrite: true },
+    );
+    expect(other.warnings).toEqual([
+      `lora: the adapter of ${again.model} goes on as it is: rank 4, not 2; targetModules q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj, not v_proj`,
+    ]);
+    expect((await openModelFolder(other.result.model!)).lora!.rank).toBe(4);
+  });
+
+  test("does not go on, after a stop, on a base that is another", async () => {
+    const output = join(folder, "out");
+    const controller = new AbortController();
+    const { reporter } = recordingReporter();
+    const stopping = { ...reporter, record: () => controller.abort() };
+    const { result } = await trainAdapter({ output }, { signal: controller.signal, reporter: stopping });
+    expect(result.status).toBe("stopped");
+    const model = join(base, "model");
+    await cp(model, join(folder, "kept"), { recursive: true });
+    await trainTiny(folder, { output: base, steps: 3, data: { train: data.train } }, { overwrite: true });
+    await expect(trainAdapter({ output }, { resume: true })).rejects.toThrow(
+      "the model that the run began with, or its reference, has changed since",
+    );
+    await rm(model, { recursive: true });
+    await cp(join(folder, "kept"), model, { recursive: true });
+    const progress = join(result.checkpoint!, "progress.json");
+    const { frozen, ...earlier } = JSON.parse(await readFile(progress, "utf8")) as Record<string, unknown>;
+    expect(frozen).toMatch(/^[0-9a-f]{64}$/);
+    await writeFile(progress, JSON.stringify(earlier));
+    expect((await trainAdapter({ output }, { resume: true })).result.status).toBe("finished");
+  });
+
+  test("stops where its base is overwritten, with a checkpoint of what came before", async () => {
+    const file = join(base, "model", "model.safetensors");
+    const bytes = await readFile(file);
+    const { reporter } = recordingReporter();
+    /** Does something when a step is on record. */
+    const atRecord = (step: number, act: () => void) => ({
+      ...reporter,
+      record: (record: MetricsRecord) => {
+        if (record.split === "train" && record.step === step) act();
+      },
+    });
+    const touching = atRecord(2, () => utimesSync(file, 1, 1));
+    expect((await trainAdapter({ output: join(folder, "one") }, { reporter: touching })).result.status).toBe(
+      "finished",
+    );
+    const other = Buffer.from(bytes);
+    other.writeUInt8(other.at(-1)! ^ 1, other.length - 1);
+    const overwriting = atRecord(2, () => writeFileSync(file, other, { flag: "r+" }));
+    const settings = { output: join(folder, "two"), checkpoints: { everySteps: 1 } };
+    await expect(trainAdapter(settings, { reporter: overwriting })).rejects.toThrow(
+      "model.safetensors: was overwritten while the run was reading it",
+    );
+    expect(await readdir(join(folder, "two", "checkpoints"))).toEqual(["step-00000001"]);
+  });
+
+  test("does not overwrite the run that holds the base of an adapter that it needs", async () => {
+    const adapter = join(folder, "adapter");
+    await trainAdapter({ output: adapter });
+    const before = await hashes(base);
+    const link = join(folder, "link");
+    await symlink(base, link);
+    for (const changes of [{ model: adapter }, { reference: adapter, model: join(base, "model"), output: link }]) {
+      const attempt = trainAdapter({ output: base, ...changes }, { overwrite: true });
+      await expect(attempt).rejects.toThrow("which overwriting would delete");
+    }
+    const other = join(folder, "other");
+    await cp(join(base, "model"), other, { recursive: true });
+    const referring = trainAdapter({ output: base, model: other, reference: adapter }, { overwrite: true });
+    await expect(referring).rejects.toThrow("model, the base of an adapter, which overwriting would delete");
+    expect(await hashes(base)).toEqual(before);
+  });
+
+  test("leaves an earlier run alone where its reference cannot be read", async () => {
+    const output = join(folder, "out");
+    await trainAdapter({ output });
+    const before = await hashes(output);
+    const broken = join(folder, "broken");
+    await cp(join(base, "model"), broken, { recursive: true });
+    const weights = join(broken, "model.safetensors");
+    const bytes = await readFile(weights);
+    bytes.writeFloatLE(Number.NaN, bytes.length - 4);
+    await writeFile(weights, bytes);
+    await expect(trainAdapter({ output, reference: broken }, { overwrite: true })).rejects.toThrow("not finite");
+    expect(await hashes(output)).toEqual(before);
+  });
+
+  test("refuses a rank that no layer has", async () => {
+    await expect(trainAdapter({ lora: { rank: 17 } })).rejects.toThrow(
+      "lora.rank: is 17, but no layer that the adapter is put on has a rank above 16",
+    );
   });
 
   test("with the reference cached ahead gives the same", async () => {

@@ -42,6 +42,14 @@ export function resolveTargets(asked: "all-linear" | readonly string[], configur
   return available.filter((name) => asked.includes(name));
 }
 
+/** The highest rank of a change to any of the layers: what an adapter has beyond it is of no use. */
+export function fullRank(configuration: LlamaConfiguration, targetModules: readonly string[]): number {
+  const shapes = [...adapterShapes(configuration, { rank: 1, targetModules })];
+  const sides = shapes.map(([, shape]) => Math.max(...shape));
+  // A is as wide as the layer's input, B as high as its output.
+  return Math.max(...sides.map((side, index) => (index % 2 === 0 ? Math.min(side, sides[index + 1]!) : 0)));
+}
+
 /** PEFT's names of the two matrices of the layer that a weight, `model.layers.0.self_attn.q_proj.weight`, belongs to. */
 export function adapterNames(weight: string): { a: string; b: string } {
   const layer = `base_model.model.${weight.replace(/\.weight$/, "")}`;

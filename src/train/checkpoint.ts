@@ -21,6 +21,8 @@ export interface Progress {
   readonly position: DataPosition;
   /** Hash of the training examples: their tokens, their weights and their order. */
   readonly data: string;
+  /** Fingerprint of the models that do not train: the reference, and the base of an adapter. */
+  readonly frozen?: string | undefined;
 }
 
 /** A checkpoint is a folder: `model/` in Hugging Face's layout, `optimizer.safetensors`, and `progress.json`. */
@@ -31,6 +33,7 @@ const progressSchema = z.object({
   examples: z.int().nonnegative(),
   position: z.object({ epoch: z.int().nonnegative(), index: z.int().nonnegative() }),
   data: z.string(),
+  frozen: z.string().optional(),
 });
 
 /**

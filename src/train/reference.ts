@@ -4,7 +4,6 @@ import { epochOrder } from "../data/order.ts";
 import type { Engine } from "../engine/engine.ts";
 import { untilAborted } from "../engine/interruptible.ts";
 import { UserError } from "../errors.ts";
-import { modelFingerprint } from "../importance/fingerprint.ts";
 import type { LlamaConfiguration } from "../models/configuration.ts";
 import { type ModelFolder, modelPath, openModelFolder } from "../models/folder.ts";
 import type { LanguageModel } from "../models/language-model.ts";
@@ -47,7 +46,7 @@ export interface ReferenceOptions {
   /** Whether the policy still has the reference's weights. */
   readonly policyIsReference: boolean;
   /** Fingerprint of the model, for the cache; undefined where there is no folder to take it from. */
-  readonly folder: ModelFolder | undefined;
+  readonly fingerprint: string | undefined;
   load(): Promise<LanguageModel>;
   readonly train: readonly TokenizedExample[];
   readonly heldOut: readonly TokenizedExample[];
@@ -128,16 +127,16 @@ export function headAlone(engine: Engine, model: LanguageModel, { copy }: { copy
 async function openCache(
   recipe: Recipe,
   seen: ReadonlyMap<TokenizedExample, number>,
-  { folder, policy, train, file, events }: ReferenceOptions,
+  { fingerprint, policy, train, file, events }: ReferenceOptions,
 ): Promise<ReferenceCache | undefined> {
   const { ahead } = recipe.referenceCache;
   const again = repeated(seen);
   const wanted = ahead ? new Set(seen.keys()) : again;
   const budget = budgetOf(recipe);
-  if (budget === 0 || wanted.size === 0 || !folder) return undefined;
+  if (budget === 0 || wanted.size === 0 || fingerprint === undefined) return undefined;
   const { width } = policy.configuration;
   const kept = recipe.lora?.base === "int4" && !recipe.reference ? " int4" : "";
-  const identity = { reference: `${await modelFingerprint(folder)}${kept}`, width };
+  const identity = { reference: `${fingerprint}${kept}`, width };
   try {
     const cache = await ReferenceCache.open(file, identity, {
       budget,

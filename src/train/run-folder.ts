@@ -1,9 +1,10 @@
 import { existsSync } from "node:fs";
-import { appendFile, mkdir, readdir, readFile, rm } from "node:fs/promises";
-import { join, relative } from "node:path";
+import { appendFile, mkdir, readdir, readFile, realpath, rm } from "node:fs/promises";
+import { join, relative, resolve } from "node:path";
 import { stringify } from "yaml";
 import { UserError } from "../errors.ts";
 import { asUserError, checkWritable, isFolder, writeFileAtomic } from "../files.ts";
+import { modelPath, openModelFolder } from "../models/folder.ts";
 import { parseRecipe } from "../recipe/parse.ts";
 import type { Recipe } from "../recipe/schema.ts";
 import type { SamplesRecord } from "./samples.ts";
@@ -85,10 +86,21 @@ export class RunFolder {
     if (!existsSync(this.#recipe)) return this.checkNew();
     const contrast = weights?.from === "models" ? [weights.positive, weights.negative] : [];
     const estimates = weights && "file" in weights ? weights.file : undefined;
-    const needed = [model, reference, tokenizer, estimates, ...contrast].find(
-      (path) => path && !/^(\.\.|contrastive)([\\/]|$)/.test(relative(this.path, path)),
+    const models = [model, reference, ...contrast].filter((path) => path !== undefined);
+    const bases = (await Promise.all(models.map(baseOf))).flat();
+    for (const path of [...models, ...bases, tokenizer, estimates]) {
+      if (!path || !(await this.#losesInOverwriting(path))) continue;
+      const what = bases.includes(path) ? `${path}, the base of an adapter` : path;
+      throw new UserError(`the run needs ${what}, which overwriting would delete`, { file: this.path });
+    }
+  }
+
+  /** Whether a path, followed to where it leads, is in the part of the folder that `remove` removes. */
+  async #losesInOverwriting(path: string): Promise<boolean> {
+    const [folder, followed] = await Promise.all(
+      [this.path, path].map((link) => realpath(link).catch(() => resolve(link))),
     );
-    if (needed) throw new UserError(`the run needs ${needed}, which overwriting would delete`, { file: this.path });
+    return !/^(\.\.|contrastive)([\\/]|$)/.test(relative(folder!, followed!));
   }
 
   /** Removes the run, but not the contrastive models, which serve the next one as well. */
@@ -154,6 +166,12 @@ export class RunFolder {
     );
     return { evaluated };
   }
+}
+
+/** The folder of the model below an adapter; none for a whole model, or for one that cannot be opened, which shows elsewhere. */
+async function baseOf(path: string): Promise<string[]> {
+  const folder = await openModelFolder(modelPath(path)).catch(() => undefined);
+  return folder?.base ? [folder.base.path] : [];
 }
 
 async function appendRecords(file: string, records: readonly object[]): Promise<void> {

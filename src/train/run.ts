@@ -4,6 +4,7 @@ import { hashArrays, tokensOf } from "../data/fingerprint.ts";
 import { type InterruptibleEngine, interruptible } from "../engine/interruptible.ts";
 import { onnxRuntimeEngine } from "../engine/onnx-runtime.ts";
 import { UserError } from "../errors.ts";
+import type { ModelFolder } from "../models/folder.ts";
 import { beforeTraining, loadLanguageModel } from "../models/language-model.ts";
 import { checkReplaceable } from "../models/save-folder.ts";
 import { createObjective } from "../objectives/index.ts";
@@ -19,13 +20,14 @@ import {
   saveModel,
 } from "./checkpoint.ts";
 import { prepareExamples } from "./examples.ts";
+import { FrozenModels } from "./frozen-models.ts";
 import { type LoopEvents, runLength, trainLoop } from "./loop.ts";
 import { planMemory } from "./memory-plan.ts";
 import { Optimizer } from "./optimizer.ts";
 import { openReference, prepareReference } from "./reference.ts";
 import { RunFolder } from "./run-folder.ts";
 import { HeldOutSampler } from "./samples.ts";
-import { startingPoint, withTokenizerFolder } from "./starting-point.ts";
+import { type StartingPoint, startingPoint, withTokenizerFolder } from "./starting-point.ts";
 import { Trainer } from "./trainer.ts";
 import { isEstimated, isWeighted, weighRun } from "./weights.ts";
 
@@ -99,7 +101,7 @@ async function run(
   const start = await startingPoint(asked, tokenizer);
   const prepared = await prepareExamples(asked, objective, start.tokenizer, start.configuration);
   for (const note of prepared.notes) reporter.note(note);
-  for (const warning of prepared.warnings) reporter.warn(warning);
+  for (const warning of [...start.warnings, ...prepared.warnings]) reporter.warn(warning);
   const weights = isWeighted(asked);
   // Before a run begins, estimates that are missing or of other inputs are made.
   const unweighed = weights && dryRun && asked.weights.from !== "file";
@@ -118,36 +120,40 @@ async function run(
   reporter.note(`${objective.name}: ${totalSteps} steps of ${recipe.batchSize} examples`);
   if (dryRun) return { status: "checked", step: 0 };
 
+  const frozen = await FrozenModels.of(frozenFolders(start, compared));
   const engine = makeEngine();
   const policy = checkpoint ? await start.resume(engine, checkpointModel(checkpoint)) : await start.load(engine);
   const optimizer = new Optimizer(engine, recipe.optimizer, policy.trainable);
-  const data = fingerprint(examples);
-  let progress: Progress = { step: 0, examples: 0, position: { epoch: 0, index: 0 }, data };
+  let progress: Progress = {
+    ...{ step: 0, examples: 0, position: { epoch: 0, index: 0 }, data: fingerprint(examples) },
+    ...(frozen.fingerprint !== undefined && { frozen: frozen.fingerprint }),
+  };
   if (checkpoint) {
-    progress = await readProgress(checkpoint);
-    if (progress.data !== data)
-      throw new UserError("the training data or their weights have changed since the run began", {
-        file: checkpoint,
-        hint: "resume with the same data, or start a new run with another `output`",
-      });
+    progress = await progressOfSame(checkpoint, progress);
     await restoreOptimizer(checkpoint, optimizer, progress.step);
     reporter.note(`resumed at step ${progress.step}`);
   }
+  // A reference that cannot be read shows before anything is written or removed.
+  const other =
+    compared && compared !== "start"
+      ? await loadLanguageModel(engine, compared, { like: policy, frozen: true })
+      : undefined;
 
   let saved = checkpoint;
   if (signal.aborted) return { status: "stopped", step: progress.step, ...(saved && { checkpoint: saved }) };
   if (overwrite && !resume) await folder.remove();
   await folder.writeRecipe(asked);
   const { evaluated } = await folder.rewindMetrics(progress.step);
+  const referenceFolder = compared === "start" ? start.folder : compared;
   const reference =
     compared &&
     (await prepareReference(recipe, {
       engine,
       policy,
       policyIsReference: compared === "start" && !checkpoint && !policy.adapter,
-      folder: compared === "start" ? start.folder : compared,
-      load: () => {
-        if (compared !== "start") return loadLanguageModel(engine, compared, { like: policy, frozen: true });
+      fingerprint: referenceFolder && frozen.fingerprintOf(referenceFolder),
+      load: async () => {
+        if (other) return other;
         if (policy.adapter) return beforeTraining(engine, policy, start.folder!);
         return start.load(engine, { like: policy, frozen: true });
       },
@@ -197,10 +203,12 @@ async function run(
         ...reporter,
         samples: (records) => folder.appendSamples(records),
         record: async (record) => {
+          await frozen.checkUnchanged();
           await folder.appendMetrics(record);
           reporter.record(record);
         },
         checkpoint: async (reached, { keepOlder } = { keepOlder: false }) => {
+          await frozen.checkUnchanged();
           const keep = keepOlder ? Number.POSITIVE_INFINITY : recipe.checkpoints.keep;
           const state = { policy, optimizer, progress: reached, tokenizerFrom: start.tokenizerFolder, keep };
           saved = await saveCheckpoint(folder.checkpoints, state);
@@ -232,10 +240,44 @@ export async function checkOutput(
   return folder;
 }
 
+/** The folders that a run reads all along: its reference, and what an adapter is put on. */
+function frozenFolders(
+  { folder, adapter }: StartingPoint,
+  compared: Awaited<ReturnType<typeof openReference>>,
+): ModelFolder[] {
+  const reference = compared === "start" ? folder : compared;
+  const base = adapter && reference !== folder ? (folder!.base ?? folder) : undefined;
+  return [reference, base].filter((model) => model !== undefined);
+}
+
 async function newestCheckpoint(folder: RunFolder): Promise<string> {
   const newest = (await listCheckpoints(folder.checkpoints)).at(-1);
   if (!newest) throw new UserError("there is no checkpoint to resume from", { file: folder.checkpoints });
   return newest;
+}
+
+/**
+ * Where a checkpoint's run stood.
+ *
+ * @param now what the run would begin with now
+ * @throws UserError if that is not what it began with.
+ */
+async function progressOfSame(checkpoint: string, now: Progress): Promise<Progress> {
+  const progress = await readProgress(checkpoint);
+  if (progress.data !== now.data) {
+    throw new UserError("the training data or their weights have changed since the run began", {
+      file: checkpoint,
+      hint: "resume with the same data, or start a new run with another `output`",
+    });
+  }
+  // Checkpoints of earlier versions do not tell.
+  if (progress.frozen !== undefined && progress.frozen !== now.frozen) {
+    throw new UserError("the model that the run began with, or its reference, has changed since", {
+      file: checkpoint,
+      hint: "put it back as it was, or start a new run with another `output`",
+    });
+  }
+  return progress;
 }
 
 /** Identifies the training examples, their weights and their order, so that a run is not continued on other data. */

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { writeByteTokenizer } from "../data/byte-tokenizer.ts";
 import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import type { Engine } from "../engine/engine.ts";
+import { UserError } from "../errors.ts";
 import { elementCount } from "../graph/tensor.ts";
 import { createConfiguration, type LlamaConfiguration } from "../models/configuration.ts";
 import { type ModelFolder, modelPath, openModelFolder } from "../models/folder.ts";
@@ -18,7 +19,7 @@ import {
   loadWithAdapter,
 } from "../models/language-model.ts";
 import { llama } from "../models/llama.ts";
-import { adapterShapes, type LoraSettings, resolveTargets } from "../models/lora.ts";
+import { adapterShapes, fullRank, type LoraSettings, resolveTargets } from "../models/lora.ts";
 import type { Recipe } from "../recipe/schema.ts";
 import type { TrainedModel } from "./memory.ts";
 
@@ -31,6 +32,8 @@ export interface StartingPoint {
   readonly tokenizerFolder: string;
   /** The adapter to train; undefined where the model itself trains. */
   readonly adapter: (AdapterOptions & NonNullable<TrainedModel["adapter"]>) | undefined;
+  /** What the recipe says without effect. */
+  readonly warnings: readonly string[];
   /** What training begins with. */
   load(engine: Engine, options?: LoadOptions): Promise<LanguageModel>;
   /** What training goes on with, from the model folder of a checkpoint. */
@@ -68,6 +71,7 @@ export async function startingPoint(recipe: Start, tokenizerGiven: string | unde
     tokenizer,
     tokenizerFolder,
     adapter,
+    warnings: shapeWarnings(recipe, opened),
     load: (engine, options) =>
       adapter
         ? loadWithAdapter(engine, opened, { ...adapter, like: options?.like })
@@ -98,8 +102,30 @@ function loraOf(
 ): LoraSettings | undefined {
   if (stored) return { ...stored, ...(asked && { dropout: asked.dropout }) };
   if (!asked) return undefined;
-  const { base: _, targetModules, ...shape } = asked;
-  return { ...shape, targetModules: resolveTargets(targetModules, configuration) };
+  const { base: _, targetModules: names, ...shape } = asked;
+  const targetModules = resolveTargets(names, configuration);
+  const most = fullRank(configuration, targetModules);
+  if (shape.rank > most) {
+    const problem = `is ${shape.rank}, but no layer that the adapter is put on has a rank above ${most}`;
+    throw new UserError(problem, { field: "lora.rank", hint: "adapters have a far lower rank, such as 16" });
+  }
+  return { ...shape, targetModules };
+}
+
+/** What is said where a recipe has another shape for an adapter than it has already. */
+function shapeWarnings({ lora: asked, model }: Start, { lora: stored, configuration }: ModelFolder): string[] {
+  if (!asked || !stored) return [];
+  const { base: _base, dropout: _dropout, ...shape } = asked;
+  const targetModules = resolveTargets(shape.targetModules, configuration);
+  const differences = Object.entries({ ...shape, targetModules }).flatMap(([key, value]) => {
+    const own = stored[key as keyof LoraSettings];
+    return String(value) === String(own) ? [] : [`${key} ${list(own)}, not ${list(value)}`];
+  });
+  return differences.length > 0 ? [`lora: the adapter of ${model} goes on as it is: ${differences.join("; ")}`] : [];
+}
+
+function list(value: unknown): string {
+  return Array.isArray(value) ? value.join(", ") : String(value);
 }
 
 async function newModel(
@@ -122,6 +148,7 @@ async function newModel(
     tokenizer,
     tokenizerFolder,
     adapter: undefined,
+    warnings: [],
     load: (engine, options) =>
       initializeLanguageModel(engine, configuration, { seed, standardDeviation, like: options?.like }),
     resume: loadLanguageModel,

@@ -1,5 +1,5 @@
 /** Adapters from end to end: trained, continued, resumed, evaluated, weighed with and merged. */
-import { existsSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { cp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
@@ -237,6 +237,20 @@ describe("training", () => {
     await expect(trainAdapter({ lora: { rank: 17 } })).rejects.toThrow(
       "lora.rank: is 17, but no layer that the adapter is put on has a rank above 16",
     );
+  });
+
+  test.each([
+    ["the base of an adapter", {}],
+    ["the model that a whole one began with", { lora: null }],
+  ])("ends and is saved although %s was deleted meanwhile", async (_, changes) => {
+    const { reporter } = recordingReporter();
+    const progress = ({ phase, done }: { phase: string; done: number }) => {
+      if (phase === "train" && done === 2) rmSync(base, { recursive: true });
+    };
+    const { result } = await trainAdapter(changes, { reporter: { ...reporter, progress } });
+    expect(result).toMatchObject({ status: "finished", step: 6 });
+    expect(existsSync(base)).toBe(false);
+    expect(await readdir(result.model!)).toContain("tokenizer.json");
   });
 
   test("with the reference cached ahead gives the same", async () => {

@@ -5,7 +5,7 @@ import { formatAdapterConfiguration } from "./adapter-configuration.ts";
 import type { LoraSettings } from "./lora.ts";
 import { fileNames } from "./model-path.ts";
 import { writeSafetensors } from "./safetensors.ts";
-import { checkFinite, checkReplaceable, copyTokenizer } from "./save-folder.ts";
+import { checkFinite, checkReplaceable, copyTokenizer, type FolderFiles } from "./save-folder.ts";
 
 /** What to save of an adapter, and how. */
 export interface SavedAdapter {
@@ -14,8 +14,8 @@ export interface SavedAdapter {
   base: string;
   /** By the names of `adapterShapes`, with its shapes. */
   adapter: ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: Float32Array }>;
-  /** The folder to copy the tokenizer from; without it, the adapter is used with that of its base. */
-  tokenizerFrom?: string;
+  /** The tokenizer's files, or the folder to copy them from; without it, the adapter is used with that of its base. */
+  tokenizerFrom?: string | FolderFiles;
   /** How numbers are stored; float32 if absent, which loads bit for bit as it was. */
   dtype?: "float32" | "bfloat16";
 }

@@ -18,8 +18,8 @@ export interface SavedModel {
   configuration: LlamaConfiguration;
   /** By name, with the shapes of `parameterShapes`. Lazy ones are asked for once, in the order of `parameterShapes`. */
   parameters: ReadonlyMap<string, Float32Array | LazyParameter>;
-  /** The folder to copy the tokenizer from, usually that of the model the training started with. */
-  tokenizerFrom?: string;
+  /** The tokenizer's files, or the folder to copy them from, usually that of the model the training started with. */
+  tokenizerFrom?: string | FolderFiles;
   /** The folder to copy generation_config.json from, where that of the tokenizer has none. */
   generationFrom?: string;
   /** How numbers are stored; float32 if absent, which loads bit for bit as it was. */
@@ -29,6 +29,9 @@ export interface SavedModel {
 }
 
 type Tensor = NamedTensor | StreamedTensor;
+
+/** Files by name, in memory: a training can be saved although the folder that it began with is gone. */
+export type FolderFiles = ReadonlyMap<string, Uint8Array>;
 
 /** The files of a tokenizer, copied as they are. */
 const tokenizerFiles = [
@@ -57,7 +60,7 @@ export async function saveModelFolder(path: string, model: SavedModel): Promise<
   await checkReplaceable(path);
   await replaceFolderAtomic(path, async (folder) => {
     for (const from of [generationFrom, tokenizerFrom]) {
-      if (from !== undefined) await copyFiles(from, folder, [generationFile]);
+      if (from !== undefined) await writeFiles(from, folder, [generationFile]);
     }
     if (tokenizerFrom !== undefined) await copyTokenizer(tokenizerFrom, folder);
     await writeFile(join(folder, fileNames.configuration), formatConfiguration(configuration.raw, dtype));
@@ -133,21 +136,33 @@ export async function checkReplaceable(path: string): Promise<void> {
   throw new UserError(problem, { file: path, hint: "choose another folder" });
 }
 
-/** Copies the tokenizer of a model, as far as it is there, into another folder. */
-export async function copyTokenizer(from: string, to: string): Promise<void> {
-  return copyFiles(from, to, tokenizerFiles);
+/** Writes the tokenizer of a model, as far as it is there, into another folder. */
+export async function copyTokenizer(from: string | FolderFiles, to: string): Promise<void> {
+  return writeFiles(from, to, tokenizerFiles);
 }
 
-async function copyFiles(from: string, to: string, wanted: readonly string[]): Promise<void> {
+/** What a model folder holds besides weights and configuration that goes with a model trained from it. */
+export function readCompanions(folder: string): Promise<FolderFiles> {
+  return readFiles(folder, [...tokenizerFiles, generationFile]);
+}
+
+async function writeFiles(from: string | FolderFiles, to: string, wanted: readonly string[]): Promise<void> {
+  const files = typeof from === "string" ? await readFiles(from, wanted) : from;
+  // Not copyFile: it would copy a read-only mode as well.
+  for (const [name, content] of files) if (wanted.includes(name)) await writeFile(join(to, name), content);
+}
+
+async function readFiles(folder: string, wanted: readonly string[]): Promise<FolderFiles> {
+  const files = new Map<string, Uint8Array>();
   try {
-    const names = await readdir(from);
+    const names = await readdir(folder);
     for (const name of wanted.filter((known) => names.includes(known))) {
-      // Not copyFile: it would copy a read-only mode as well.
-      await writeFile(join(to, name), await readFile(join(from, name)));
+      files.set(name, await readFile(join(folder, name)));
     }
   } catch (error) {
-    throw asUserError(error, from, "cannot copy the tokenizer");
+    throw asUserError(error, folder, "cannot copy the tokenizer");
   }
+  return files;
 }
 
 async function writeWeights(

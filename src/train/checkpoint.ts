@@ -8,7 +8,7 @@ import { readJson } from "../models/json.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import { openSafetensors, readTensor, writeSafetensors } from "../models/safetensors.ts";
 import { saveAdapterFolder } from "../models/save-adapter-folder.ts";
-import { saveModelFolder } from "../models/save-folder.ts";
+import { type FolderFiles, saveModelFolder } from "../models/save-folder.ts";
 import type { Optimizer } from "./optimizer.ts";
 
 /** Where a run stands, besides weights and optimizer state. All chance in a run is a function of the seed and this. */
@@ -42,7 +42,7 @@ const progressSchema = z.object({
  */
 export async function saveCheckpoint(
   folder: string,
-  run: { policy: LanguageModel; optimizer: Optimizer; progress: Progress; tokenizerFrom: string; keep: number },
+  run: { policy: LanguageModel; optimizer: Optimizer; progress: Progress; tokenizerFrom: FolderFiles; keep: number },
 ): Promise<string> {
   const path = join(folder, `step-${String(run.progress.step).padStart(8, "0")}`);
   await replaceFolderAtomic(path, async (temporary) => {
@@ -67,7 +67,7 @@ export async function saveCheckpoint(
 export async function saveModel(
   path: string,
   { configuration, trainable, adapter }: LanguageModel,
-  tokenizerFrom: string,
+  tokenizerFrom: FolderFiles,
   dtype: "float32" | "bfloat16",
 ): Promise<void> {
   if (adapter) {

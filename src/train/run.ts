@@ -6,7 +6,7 @@ import { onnxRuntimeEngine } from "../engine/onnx-runtime.ts";
 import { UserError } from "../errors.ts";
 import type { ModelFolder } from "../models/folder.ts";
 import { beforeTraining, loadLanguageModel } from "../models/language-model.ts";
-import { checkReplaceable } from "../models/save-folder.ts";
+import { checkReplaceable, readCompanions } from "../models/save-folder.ts";
 import { createObjective } from "../objectives/index.ts";
 import { placeInRecipe } from "../recipe/parse.ts";
 import type { Recipe } from "../recipe/schema.ts";
@@ -120,6 +120,7 @@ async function run(
   reporter.note(`${objective.name}: ${totalSteps} steps of ${recipe.batchSize} examples`);
   if (dryRun) return { status: "checked", step: 0 };
 
+  const tokenizerFrom = await readCompanions(start.tokenizerFolder);
   const frozen = await FrozenModels.of(frozenFolders(start, compared));
   const engine = makeEngine();
   const policy = checkpoint ? await start.resume(engine, checkpointModel(checkpoint)) : await start.load(engine);
@@ -210,7 +211,7 @@ async function run(
         checkpoint: async (reached, { keepOlder } = { keepOlder: false }) => {
           await frozen.checkUnchanged();
           const keep = keepOlder ? Number.POSITIVE_INFINITY : recipe.checkpoints.keep;
-          const state = { policy, optimizer, progress: reached, tokenizerFrom: start.tokenizerFolder, keep };
+          const state = { policy, optimizer, progress: reached, tokenizerFrom, keep };
           saved = await saveCheckpoint(folder.checkpoints, state);
         },
       },
@@ -220,7 +221,7 @@ async function run(
   }
   const result = { step: end.progress.step, ...(saved && { checkpoint: saved }) };
   if (!end.finished) return { status: "stopped", ...result };
-  await saveModel(folder.model, policy, start.tokenizerFolder, recipe.dtype);
+  await saveModel(folder.model, policy, tokenizerFrom, recipe.dtype);
   return { status: "finished", ...result, model: folder.model };
 }
 

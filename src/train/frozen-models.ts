@@ -2,6 +2,7 @@ import { stat } from "node:fs/promises";
 import { UserError } from "../errors.ts";
 import { modelFingerprint } from "../importance/fingerprint.ts";
 import type { ModelFolder } from "../models/folder.ts";
+import type { StartingPoint } from "./starting-point.ts";
 
 /** Tells a file that was written to from one that was not; another file in its place has another `id`. */
 interface FileState {
@@ -75,4 +76,14 @@ async function statesOf(folders: Iterable<ModelFolder>): Promise<Map<string, Fil
     }
   }
   return states;
+}
+
+/** The folders that a run reads all along: its reference, and what an adapter is put on. */
+export function frozenFolders(
+  { folder, adapter }: Pick<StartingPoint, "folder" | "adapter">,
+  compared: ModelFolder | "start" | undefined,
+): ModelFolder[] {
+  const reference = compared === "start" ? folder : compared;
+  const base = adapter && reference !== folder ? (folder!.base ?? folder) : undefined;
+  return [reference, base].filter((model) => model !== undefined);
 }

@@ -1,33 +1,23 @@
 import { availableParallelism } from "node:os";
-import type { TokenizedExample } from "../data/example.ts";
-import { hashArrays, tokensOf } from "../data/fingerprint.ts";
 import { type InterruptibleEngine, interruptible } from "../engine/interruptible.ts";
 import { onnxRuntimeEngine } from "../engine/onnx-runtime.ts";
 import { UserError } from "../errors.ts";
-import type { ModelFolder } from "../models/folder.ts";
 import { beforeTraining, loadLanguageModel } from "../models/language-model.ts";
 import { checkReplaceable, readCompanions } from "../models/save-folder.ts";
 import { createObjective } from "../objectives/index.ts";
 import { placeInRecipe } from "../recipe/parse.ts";
 import type { Recipe } from "../recipe/schema.ts";
-import {
-  checkpointModel,
-  listCheckpoints,
-  type Progress,
-  readProgress,
-  restoreOptimizer,
-  saveCheckpoint,
-  saveModel,
-} from "./checkpoint.ts";
+import { checkpointModel, type Progress, restoreOptimizer, saveCheckpoint, saveModel } from "./checkpoint.ts";
 import { prepareExamples } from "./examples.ts";
-import { FrozenModels } from "./frozen-models.ts";
+import { FrozenModels, frozenFolders } from "./frozen-models.ts";
 import { type LoopEvents, runLength, trainLoop } from "./loop.ts";
 import { planMemory } from "./memory-plan.ts";
 import { Optimizer } from "./optimizer.ts";
 import { openReference, prepareReference } from "./reference.ts";
+import { fingerprintOf, newestCheckpoint, progressOfSame } from "./resume.ts";
 import { RunFolder } from "./run-folder.ts";
 import { HeldOutSampler } from "./samples.ts";
-import { type StartingPoint, startingPoint, withTokenizerFolder } from "./starting-point.ts";
+import { startingPoint, withTokenizerFolder } from "./starting-point.ts";
 import { Trainer } from "./trainer.ts";
 import { isEstimated, isWeighted, weighRun } from "./weights.ts";
 
@@ -126,7 +116,7 @@ async function run(
   const policy = checkpoint ? await start.resume(engine, checkpointModel(checkpoint)) : await start.load(engine);
   const optimizer = new Optimizer(engine, recipe.optimizer, policy.trainable);
   let progress: Progress = {
-    ...{ step: 0, examples: 0, position: { epoch: 0, index: 0 }, data: fingerprint(examples) },
+    ...{ step: 0, examples: 0, position: { epoch: 0, index: 0 }, data: fingerprintOf(examples) },
     ...(frozen.fingerprint !== undefined && { frozen: frozen.fingerprint }),
   };
   if (checkpoint) {
@@ -239,52 +229,4 @@ export async function checkOutput(
   else if (overwrite) await folder.checkOverwritable(recipe);
   else await folder.checkNew();
   return folder;
-}
-
-/** The folders that a run reads all along: its reference, and what an adapter is put on. */
-function frozenFolders(
-  { folder, adapter }: StartingPoint,
-  compared: Awaited<ReturnType<typeof openReference>>,
-): ModelFolder[] {
-  const reference = compared === "start" ? folder : compared;
-  const base = adapter && reference !== folder ? (folder!.base ?? folder) : undefined;
-  return [reference, base].filter((model) => model !== undefined);
-}
-
-async function newestCheckpoint(folder: RunFolder): Promise<string> {
-  const newest = (await listCheckpoints(folder.checkpoints)).at(-1);
-  if (!newest) throw new UserError("there is no checkpoint to resume from", { file: folder.checkpoints });
-  return newest;
-}
-
-/**
- * Where a checkpoint's run stood.
- *
- * @param now what the run would begin with now
- * @throws UserError if that is not what it began with.
- */
-async function progressOfSame(checkpoint: string, now: Progress): Promise<Progress> {
-  const progress = await readProgress(checkpoint);
-  if (progress.data !== now.data) {
-    throw new UserError("the training data or their weights have changed since the run began", {
-      file: checkpoint,
-      hint: "resume with the same data, or start a new run with another `output`",
-    });
-  }
-  // Checkpoints of earlier versions do not tell.
-  if (progress.frozen !== undefined && progress.frozen !== now.frozen) {
-    throw new UserError("the model that the run began with, or its reference, has changed since", {
-      file: checkpoint,
-      hint: "put it back as it was, or start a new run with another `output`",
-    });
-  }
-  return progress;
-}
-
-/** Identifies the training examples, their weights and their order, so that a run is not continued on other data. */
-function fingerprint(examples: readonly TokenizedExample[]): string {
-  const arrays = function* () {
-    for (const example of examples) yield* [...tokensOf(example), ...(example.weights ?? [])];
-  };
-  return hashArrays(arrays()).toString("hex");
 }

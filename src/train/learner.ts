@@ -32,7 +32,7 @@ interface Scoring {
 }
 
 /** Rows of the vocabulary's distributions that exist at once: small enough to stay near the processor, large enough for its products. */
-const defaultChunkRows = 256;
+export const defaultChunkRows = 256;
 
 /**
  * Runs policy, reference and objective over packed batches, forward and, for training, backward. The head runs over chunks of scored

@@ -5,6 +5,7 @@ import { parameterShapes } from "../models/parameter-shapes.ts";
 import type { Objective } from "../objectives/objective.ts";
 import type { Recipe } from "../recipe/schema.ts";
 import { counted, grouped } from "../words.ts";
+import { defaultChunkRows } from "./learner.ts";
 import { estimateMemory, savings, type TrainedModel } from "./memory.ts";
 
 /** The recipe with what `memory` asks for switched on, and what is to be said of it. */
@@ -12,11 +13,13 @@ export interface MemoryPlan {
   readonly recipe: Recipe;
   readonly note: string | undefined;
   readonly warning: string | undefined;
+  /** Rows of the vocabulary's distributions at once, for the learner. */
+  readonly chunkRows: number;
 }
 
 /**
  * Keeps a run to the memory that its recipe allows: fills the reference's cache ahead, so that only its head stays, then computes activations
- * again instead of keeping them; the cheapest that is enough by estimate. Without `memory` in the recipe everything stays as it is. Warns where
+ * again instead of keeping them, then cuts the vocabulary's distributions smaller; the cheapest that is enough by estimate. Without `memory` in the recipe everything stays as it is. Warns where
  * the run may take more than is allowed, or more than the machine has; of the examples to blame, where it is they.
  *
  * @param machineBytes the memory of the machine
@@ -35,6 +38,7 @@ export function planMemory(
   const asked = {
     ahead: cacheable && recipe.referenceCache.ahead,
     activationCheckpointing: recipe.activationCheckpointing,
+    chunkRows: defaultChunkRows,
   };
   const parameters = [...parameterShapes(model.configuration).values()].reduce(
     (sum, shape) => sum + shape.reduce((product, size) => product * size, 1),
@@ -49,7 +53,8 @@ export function planMemory(
     }).total;
   const possible = savings
     .filter(({ ahead }) => cacheable || !ahead)
-    .map(({ ahead, activationCheckpointing }) => ({
+    .map(({ ahead, activationCheckpointing, chunkRows }) => ({
+      chunkRows,
       ahead: ahead || asked.ahead,
       activationCheckpointing: activationCheckpointing || asked.activationCheckpointing,
     }));
@@ -62,7 +67,7 @@ export function planMemory(
     outliers(recipe, examples, { allowed, limit, written, estimate: (sizes) => estimate(chosen, sizes) }) ??
     `the run may take ${written(total)}, more than ${limit}: lower \`microbatch.tokens\` or \`data.maxLength\`${model.adapter || recipe.init ? "" : ", or train an adapter with `lora: {}`"}`;
   const warning = total > allowed ? excess() : undefined;
-  if (memory === undefined) return { recipe, note: undefined, warning };
+  if (memory === undefined) return { recipe, note: undefined, warning, chunkRows: chosen.chunkRows };
   const planned = {
     ...recipe,
     activationCheckpointing: chosen.activationCheckpointing,
@@ -71,9 +76,15 @@ export function planMemory(
   const measures = [
     ...(chosen.ahead ? ["the reference is cached ahead"] : []),
     ...(chosen.activationCheckpointing ? ["activations are computed again"] : []),
+    ...(chosen.chunkRows < defaultChunkRows ? ["the vocabulary goes in smaller parts"] : []),
   ];
   const how = measures.length > 0 ? `: ${measures.join(", ")}` : "";
-  return { recipe: planned, note: `memory: about ${written(total)} of ${memory} by estimate${how}`, warning };
+  return {
+    recipe: planned,
+    note: `memory: about ${written(total)} of ${memory} by estimate${how}`,
+    warning,
+    chunkRows: chosen.chunkRows,
+  };
 }
 
 /**

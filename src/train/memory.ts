@@ -1,6 +1,7 @@
 import { blockSize } from "../engine/workspace.ts";
 import type { LlamaConfiguration } from "../models/configuration.ts";
 import type { Objective } from "../objectives/objective.ts";
+import { defaultChunkRows } from "./learner.ts";
 
 /** Bytes that training will hold at its peak, estimated part by part. */
 export interface MemoryEstimate {
@@ -23,8 +24,9 @@ type Arrays = readonly (readonly [width: number, count: number])[];
 const floatBytes = 4;
 /** Node with the data, ONNX Runtime and its compiled programs, as measured on small models. */
 const programBytes = 200 * 2 ** 20;
-/** Rows of the vocabulary's distributions that exist at once (see `Learner`), and arrays of them while they are computed. */
-const headRows = 256;
+/** Rows of the vocabulary's distributions that exist at once, where memory is scarce: the head is read once for each such part. */
+const fewRows = 64;
+/** Arrays of them while they are computed. */
 const headArrays = 3;
 /** Arrays [heads, length, length] that the backward pass of attention holds at once. */
 const attentionArrays = 4;
@@ -45,14 +47,18 @@ export interface MemorySettings {
   readonly activationCheckpointing?: boolean;
   /** Whether only the head of the reference stays: see `prepareReference`. */
   readonly ahead?: boolean;
+  /** Rows of the vocabulary's distributions at once: see `Learner`. */
+  readonly chunkRows?: number;
 }
 
 /** The ways to save memory, from the cheapest on. */
 export const savings = [
-  { ahead: false, activationCheckpointing: false },
-  { ahead: true, activationCheckpointing: false },
-  { ahead: false, activationCheckpointing: true },
-  { ahead: true, activationCheckpointing: true },
+  { ahead: false, activationCheckpointing: false, chunkRows: defaultChunkRows },
+  { ahead: true, activationCheckpointing: false, chunkRows: defaultChunkRows },
+  { ahead: false, activationCheckpointing: true, chunkRows: defaultChunkRows },
+  { ahead: true, activationCheckpointing: true, chunkRows: defaultChunkRows },
+  { ahead: false, activationCheckpointing: true, chunkRows: fewRows },
+  { ahead: true, activationCheckpointing: true, chunkRows: fewRows },
 ] as const;
 
 /**
@@ -62,7 +68,14 @@ export const savings = [
 export function estimateMemory(
   { parameters, configuration, adapter }: TrainedModel & { readonly parameters: number },
   objective: Objective,
-  { sizes, batchSize, microbatchTokens, activationCheckpointing = false, ahead = false }: MemorySettings,
+  {
+    sizes,
+    batchSize,
+    microbatchTokens,
+    activationCheckpointing = false,
+    ahead = false,
+    chunkRows = defaultChunkRows,
+  }: MemorySettings,
 ): MemoryEstimate {
   const trained = floatBytes * (adapter?.parameters ?? parameters);
   const compared = objective.reference === "none" ? 0 : 1;
@@ -75,7 +88,7 @@ export function estimateMemory(
     activations:
       layerBytes(configuration, microbatchSizes(sizes, batchSize, microbatchTokens), activationCheckpointing) +
       attentionBytes(configuration, sizes, microbatchTokens) +
-      headBytes(configuration, 1 + compared),
+      headBytes(configuration, 1 + compared, chunkRows),
     program: programBytes,
   };
   return { ...parts, total: Object.values(parts).reduce((sum, bytes) => sum + bytes, 0) };
@@ -125,8 +138,8 @@ function attentionBytes({ heads }: LlamaConfiguration, sizes: readonly number[],
 }
 
 /** The vocabulary's distributions of a chunk: saved ones, and others while they are computed. */
-function headBytes({ vocabularySize }: LlamaConfiguration, models: number): number {
-  return floatBytes * (1 + headArrays) * models * headRows * vocabularySize;
+function headBytes({ vocabularySize }: LlamaConfiguration, models: number, rows: number): number {
+  return floatBytes * (1 + headArrays) * models * rows * vocabularySize;
 }
 
 /** Blocks are reused for what fills at least half of them; so much more than the largest microbatch needs was measured over an epoch. */

@@ -98,7 +98,7 @@ async function run(
   if (unweighed && !isEstimated(asked)) reporter.note("the importance weights are not estimated yet");
   const { train: examples, heldOut } =
     weights && !unweighed ? await weighRun(asked, start.tokenizerFolder, prepared) : prepared;
-  const { recipe, note, warning } = planMemory(asked, objective, start, examples);
+  const { recipe, note, warning, chunkRows } = planMemory(asked, objective, start, examples);
   if (note) reporter.note(note);
   if (warning) reporter.warn(warning);
   const { totalExamples, totalSteps } = runLength(recipe, examples.length);
@@ -165,6 +165,7 @@ async function run(
     maxGradientNorm: recipe.maxGradientNorm,
     microbatch: recipe.microbatch,
     activationCheckpointing: recipe.activationCheckpointing,
+    chunkRows,
     weights,
     seed: recipe.seed,
   });

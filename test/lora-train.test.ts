@@ -19,15 +19,13 @@ import { weigh } from "../src/weigh/weigh.ts";
 import { largestDifference } from "./helpers/compare.ts";
 import { logitsOf } from "./helpers/logits.ts";
 import {
+  folderWithBase,
   hashes,
-  pairRecords,
   recordingReporter,
   type Settings,
-  temporaryFolder,
   timeless,
   tinyRecipe,
   trainTiny,
-  writeJsonLines,
 } from "./helpers/runs.ts";
 import { randomExamples } from "./helpers/tiny.ts";
 
@@ -38,10 +36,7 @@ let base: string;
 let data: Settings;
 
 beforeEach(async () => {
-  folder = await temporaryFolder();
-  data = { train: await writeJsonLines(join(folder, "pairs.jsonl"), pairRecords(12)), heldOut: 3 };
-  base = join(folder, "base");
-  await trainTiny(folder, { output: base, steps: 10, data: { train: data.train } });
+  ({ folder, base, data } = await folderWithBase());
 });
 
 /** A run of an adapter on the base. */

@@ -16,13 +16,13 @@ import { weigh } from "../src/weigh/weigh.ts";
 import { largestError } from "./helpers/compare.ts";
 import { plainGradients } from "./helpers/plain.ts";
 import {
+  folderWithBase,
   hashes,
   init,
   pairRecords,
   readMetrics,
   recordingReporter,
   type Settings,
-  temporaryFolder,
   tinyRecipe,
   trainTiny,
   writeJsonLines,
@@ -33,10 +33,7 @@ let base: string;
 let data: Settings;
 
 beforeEach(async () => {
-  folder = await temporaryFolder();
-  data = { train: await writeJsonLines(join(folder, "pairs.jsonl"), pairRecords(12)), heldOut: 3 };
-  base = join(folder, "base");
-  await trainTiny(folder, { output: base, steps: 10, data: { train: data.train } });
+  ({ folder, base, data } = await folderWithBase());
 });
 
 function weightedRecipe(changes: Settings = {}): WeightedRecipe {

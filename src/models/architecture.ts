@@ -1,6 +1,7 @@
 import type { Section } from "../graph/section.ts";
-import type { Tensor } from "../graph/tensor.ts";
+import type { Tensor, Value } from "../graph/tensor.ts";
 import type { WeightPlan } from "./section-weights.ts";
+import type { Weights } from "./weights.ts";
 
 /** The sections that have weights. */
 export type WeightedSection = "attentionInput" | "attentionOutput" | "finalNorm";
@@ -53,4 +54,18 @@ export interface Step {
   /** Trained and frozen weights. */
   readonly weights: Readonly<Record<string, Tensor>>;
   readonly outputs: Readonly<Record<"output" | "key" | "value", Tensor>>;
+}
+
+/** The weights of a section in one layer, by the section's names. */
+export function sectionParameters(
+  architecture: Architecture,
+  section: WeightedSection,
+  parameters: Weights,
+  layer: number,
+): Record<string, Value> {
+  const { parameters: trained, frozen } = architecture.sections[section];
+  const names = [...Object.keys(trained), ...frozen];
+  return Object.fromEntries(
+    names.map((name) => [name, parameters.get(architecture.parameterName(section, name, layer))!]),
+  );
 }

@@ -4,10 +4,9 @@ import { gatherRows } from "../engine/rows.ts";
 import { linear } from "../graph/ops/matmul.ts";
 import { defineProgram, type Program } from "../graph/program.ts";
 import { input, type Value } from "../graph/tensor.ts";
-import type { Architecture } from "./architecture.ts";
+import { type Architecture, sectionParameters } from "./architecture.ts";
 import type { LanguageModel } from "./language-model.ts";
 import { rotaryTables } from "./rotary.ts";
-import { sectionParameters } from "./transformer.ts";
 
 /** Keys and values of one layer, [capacity, sequences, keyValueHeads, headWidth]: a new position is appended behind the last. */
 interface LayerCache {

@@ -8,7 +8,7 @@ import type { StorageFormat, Value } from "../graph/tensor.ts";
 import { dtypeBytes, firstNonFinite, firstNonFiniteHalf } from "../number-formats.ts";
 import type { ModelFolder } from "./folder.ts";
 import { parameterShapes, scalesName } from "./parameter-shapes.ts";
-import type { Weights } from "./transformer.ts";
+import type { Weights } from "./weights.ts";
 
 /** How the matrices of a frozen model's blocks are kept: as they are stored, or quantised to 4 bits on loading. */
 export type FrozenFormat = "stored" | "int4";

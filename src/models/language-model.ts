@@ -7,7 +7,8 @@ import { llama } from "./llama.ts";
 import { adapterShapes, type LoraSettings } from "./lora.ts";
 import { parameterShapes } from "./parameter-shapes.ts";
 import { plainWeights, type WeightPlan } from "./section-weights.ts";
-import { type Parameters, Transformer, type Weights } from "./transformer.ts";
+import { Transformer } from "./transformer.ts";
+import type { Parameters, Weights } from "./weights.ts";
 
 /** A transformer with weights. */
 export interface LanguageModel {

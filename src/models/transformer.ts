@@ -2,17 +2,11 @@ import type { PackedBatch } from "../data/batch.ts";
 import type { Engine, Executable, FloatValue } from "../engine/engine.ts";
 import { addRows, gatherRows, zeros } from "../engine/rows.ts";
 import { backwardProgram, forwardProgram, gradientName } from "../graph/section.ts";
-import type { Value } from "../graph/tensor.ts";
 import type { AdapterDropout } from "./adapter-dropout.ts";
-import type { Architecture, WeightedSection } from "./architecture.ts";
+import { type Architecture, sectionParameters, type WeightedSection } from "./architecture.ts";
 import { BatchTables } from "./batch-tables.ts";
 import { attend, attendBackward } from "./row-attention.ts";
-
-/** Weights by the checkpoint's names, in whatever format each is kept. */
-export type Weights = ReadonlyMap<string, Value>;
-
-/** Weights that train, or their gradients, by the checkpoint's names. */
-export type Parameters = ReadonlyMap<string, FloatValue>;
+import type { Parameters, Weights } from "./weights.ts";
 
 type Values = Record<string, FloatValue>;
 type SectionName = keyof Architecture["sections"];
@@ -294,18 +288,4 @@ export class Transformer {
   forgetTables(): void {
     this.#tables.forget();
   }
-}
-
-/** The weights of a section in one layer, by the section's names. */
-export function sectionParameters(
-  architecture: Architecture,
-  section: WeightedSection,
-  parameters: Weights,
-  layer: number,
-): Record<string, Value> {
-  const { parameters: trained, frozen } = architecture.sections[section];
-  const names = [...Object.keys(trained), ...frozen];
-  return Object.fromEntries(
-    names.map((name) => [name, parameters.get(architecture.parameterName(section, name, layer))!]),
-  );
 }

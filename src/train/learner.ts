@@ -4,7 +4,8 @@ import { backwardProgram, forwardProgram, gradientName } from "../graph/section.
 import type { Value } from "../graph/tensor.ts";
 import { AdapterDropout } from "../models/adapter-dropout.ts";
 import { type LanguageModel, withDropout } from "../models/language-model.ts";
-import type { Parameters, Transformer } from "../models/transformer.ts";
+import type { Transformer } from "../models/transformer.ts";
+import type { Parameters } from "../models/weights.ts";
 import {
   type ExampleOutcome,
   ObjectiveEvaluator,

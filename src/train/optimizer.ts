@@ -3,7 +3,7 @@ import { add, constant, divide, multiply, scale, sqrt, square, subtract } from "
 import { sum } from "../graph/ops/reduce.ts";
 import { defineProgram, type Program } from "../graph/program.ts";
 import { input, type Tensor } from "../graph/tensor.ts";
-import type { Parameters } from "../models/transformer.ts";
+import type { Parameters } from "../models/weights.ts";
 
 export interface AdamWOptions {
   name: "adamw";

@@ -4,7 +4,7 @@ import type { TokenizedExample } from "../../src/data/example.ts";
 import { type Engine, type FloatValue, integers } from "../../src/engine/engine.ts";
 import { backwardProgram, forwardProgram, gradientName } from "../../src/graph/section.ts";
 import type { LanguageModel } from "../../src/models/language-model.ts";
-import type { Parameters } from "../../src/models/transformer.ts";
+import type { Parameters } from "../../src/models/weights.ts";
 import {
   type ExampleOutcome,
   ObjectiveEvaluator,

@@ -67,6 +67,15 @@ function withoutNulls(settings: Settings): Settings {
   return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== null));
 }
 
+/** A new folder with a dozen pairs, three of them held out, and a run of supervised training on them that other runs start from. */
+export async function folderWithBase(): Promise<{ folder: string; base: string; data: Settings }> {
+  const folder = await temporaryFolder();
+  const train = await writeJsonLines(join(folder, "pairs.jsonl"), pairRecords(12));
+  const base = join(folder, "base");
+  await trainTiny(folder, { output: base, steps: 10, data: { train } });
+  return { folder, base, data: { train, heldOut: 3 } };
+}
+
 /** What a run says, kept. */
 export function recordingReporter() {
   const heard = { notes: [] as string[], warnings: [] as string[], records: [] as MetricsRecord[] };

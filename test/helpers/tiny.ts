@@ -7,7 +7,8 @@ import { type LlamaConfiguration, parseConfiguration } from "../../src/models/co
 import type { LanguageModel } from "../../src/models/language-model.ts";
 import { llama } from "../../src/models/llama.ts";
 import { parameterShapes } from "../../src/models/parameter-shapes.ts";
-import { type Parameters, Transformer } from "../../src/models/transformer.ts";
+import { Transformer } from "../../src/models/transformer.ts";
+import type { Parameters } from "../../src/models/weights.ts";
 import type { ObjectiveOptions } from "../../src/objectives/index.ts";
 
 const sizes = {

@@ -6,6 +6,7 @@ export default defineConfig({
     // Two workers keep the two threads of ONNX Runtime's tests from being starved on a small machine.
     maxWorkers: 2,
     testTimeout: 120_000,
+    hookTimeout: 120_000,
     // Texts are compared without colours, wherever the tests run; nothing is kept in the cache of whoever runs them.
     env: { FORCE_COLOR: "0", TOKENWISE_CACHE: "off" },
   },

@@ -4,7 +4,7 @@ import { beforeEach, expect, test } from "vitest";
 import { hashes, temporaryFolder } from "../../test/helpers/runs.ts";
 import { openModelFolder } from "../models/folder.ts";
 import { mergeAdapter } from "../models/merge-adapter.ts";
-import { writeTinyAdapter, writeTinyModel } from "../models/testing/tiny-adapter.ts";
+import { tinyLora, writeTinyAdapter, writeTinyModel } from "../models/testing/tiny-adapter.ts";
 import { expectOneError, runHere, runInterrupted } from "./testing/run-here.ts";
 
 let root: string;
@@ -54,6 +54,16 @@ test("keeps bfloat16 unless told otherwise", async () => {
     await runHere("export", adapter, "--output", output, "--overwrite", ...(option ? [option] : []));
     expect(await dtypes(output)).toBe(dtype);
   }
+});
+
+test("says how much of an adapter bfloat16 rounds away", async () => {
+  await writeTinyModel(base, "bfloat16");
+  // Numbers of the tiny adapter are coarse; a small scale makes changes that the digits of bfloat16 do not hold.
+  await writeTinyAdapter(adapter, base, { ...tinyLora, alpha: 0.003 });
+  const warning =
+    /^warning: rounding to bfloat16 moves the weights by \d+ % of what the adapter does; --dtype float32/m;
+  expect((await runHere("export", adapter, "--output", output)).error).toMatch(warning);
+  expect((await runHere("export", adapter, "--output", output, "--overwrite", "--dtype=float32")).error).toBe("");
 });
 
 test("refuses what would lose something, and leaves everything as it was", async () => {

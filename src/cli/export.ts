@@ -4,6 +4,7 @@ import { UserError } from "../errors.ts";
 import { checkWritable, isFolder } from "../files.ts";
 import { type ModelFolder, modelPath, openModelFolder } from "../models/folder.ts";
 import { mergeAdapter } from "../models/merge-adapter.ts";
+import { RoundingLoss } from "../models/rounding-loss.ts";
 import { checkReplaceable, type LazyParameter, saveModelFolder } from "../models/save-folder.ts";
 import { countedProgress } from "./counted-progress.ts";
 import { interrupted, untilInterrupted } from "./interruption.ts";
@@ -39,13 +40,17 @@ export function exportCommand(exit: (code: number) => void): Command {
     });
 }
 
+/** A share of an adapter's change that a user would want to know of. */
+const notableLoss = 0.05;
+
 /** @returns whether the model was written; not if Ctrl-C came first */
 async function run(path: string, options: Options, signal: AbortSignal): Promise<boolean> {
   const { output } = options;
   const folder = await openModelFolder(modelPath(path), { base: options.base });
-  const parameters = mergeAdapter(folder);
-  await checkOutput(output, folder, options);
   const dtype = options.dtype ?? dtypeOf(folder);
+  const loss = new RoundingLoss();
+  const parameters = mergeAdapter(folder, dtype === "bfloat16" ? (...weights) => loss.add(...weights) : undefined);
+  await checkOutput(output, folder, options);
   const progress = countedProgress("tensors", parameters.size);
   try {
     await saveModelFolder(output, {
@@ -60,6 +65,12 @@ async function run(path: string, options: Options, signal: AbortSignal): Promise
     throw error;
   } finally {
     progress.clear();
+  }
+  if (loss.share > notableLoss) {
+    const share = Math.round(100 * loss.share);
+    console.error(
+      `warning: rounding to bfloat16 moves the weights by ${share} % of what the adapter does; --dtype float32 keeps them exact`,
+    );
   }
   console.log(`${folder.path} merged into ${folder.base!.path}, in ${dtype}: ${output}`);
   return true;
@@ -81,8 +92,8 @@ async function checkOutput(output: string, { path, base }: ModelFolder, { overwr
 }
 
 /** The format that loses nothing of the base: float16 has digits that bfloat16 has not. */
-function dtypeOf({ base }: ModelFolder): "float32" | "bfloat16" {
-  return [...base!.weights.values()].every(({ dtype }) => dtype === "BF16") ? "bfloat16" : "float32";
+function dtypeOf({ base, weights }: ModelFolder): "float32" | "bfloat16" {
+  return [...(base?.weights ?? weights).values()].every(({ dtype }) => dtype === "BF16") ? "bfloat16" : "float32";
 }
 
 /** The same parameters, counted as they are made, until Ctrl-C. */

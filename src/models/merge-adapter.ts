@@ -9,9 +9,13 @@ import type { LazyParameter } from "./save-folder.ts";
  * the order of `parameterShapes`. Each is read and computed when it is asked for. B A is summed in float64, and the result rounded to
  * float32 once.
  *
+ * @param onMerged told of each weight before and after
  * @throws UserError if the folder holds a whole model.
  */
-export function mergeAdapter(folder: ModelFolder): Map<string, LazyParameter> {
+export function mergeAdapter(
+  folder: ModelFolder,
+  onMerged?: (base: Float32Array, merged: Float32Array) => void,
+): Map<string, LazyParameter> {
   const { path, configuration, weights, lora } = folder;
   if (!lora) throw new UserError("is a whole model: there is no adapter to merge", { file: path });
   const scale = loraScale(lora);
@@ -21,7 +25,9 @@ export function mergeAdapter(folder: ModelFolder): Map<string, LazyParameter> {
       if (!weights.has(a)) return [name, () => folder.read(name)];
       const merge = async () => {
         const weight = await folder.read(name);
+        const before = onMerged && weight.slice();
         addProduct(weight, await folder.read(a), await folder.read(b), { rank: lora.rank, scale });
+        if (before) onMerged(before, weight);
         return weight;
       };
       return [name, merge];

@@ -285,6 +285,21 @@ test("the trained adapter and the model it is merged into say the same, and not 
   expect(await logits(join(base, "model"), { frozen: true })).toEqual(alone);
 });
 
+test.each(["stored", "int4"] as const)("two adapters on one base share one copy of it (%s)", async (format) => {
+  const runs = [];
+  for (const name of ["one", "two"]) {
+    runs.push(await trainAdapter({ lora: { ...lora, base: format }, output: join(folder, name), steps: 1 }));
+  }
+  const [one, two] = runs.map(({ result }) => result.model!) as [string, string];
+  const first = await loadLanguageModel(engine, one, { base: format });
+  const second = await loadLanguageModel(engine, two, { base: format, like: first });
+  for (const [name, value] of first.parameters) {
+    expect([name, second.parameters.get(name) === value]).toEqual([name, !first.trainable.has(name)]);
+  }
+  const other = await loadLanguageModel(engine, two, { base: format === "int4" ? "stored" : "int4", like: first });
+  expect(other.parameters.get("model.norm.weight")).not.toBe(first.parameters.get("model.norm.weight"));
+});
+
 test("contrastive models can be two adapters on one base, estimated and trained with", async () => {
   const weights = { from: "dpo", training: { steps: 3 } };
   const settings = { model: base, data, lora, objective: { name: "tis-dpo" }, weights, steps: 3 };

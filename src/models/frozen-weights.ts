@@ -8,6 +8,7 @@ import type { StorageFormat, Value } from "../graph/tensor.ts";
 import { dtypeBytes, firstNonFinite, firstNonFiniteHalf } from "../number-formats.ts";
 import type { ModelFolder } from "./folder.ts";
 import { parameterShapes, scalesName } from "./parameter-shapes.ts";
+import { readWeight } from "./read-weight.ts";
 import type { Weights } from "./weights.ts";
 
 /** How the matrices of a frozen model's blocks are kept: as they are stored, or quantised to 4 bits on loading. */
@@ -74,7 +75,7 @@ export async function loadFrozenWeights(
       weights.set(name, packed);
       weights.set(scalesName(name), scales);
     } else {
-      const read = await readInto(engine, folder, name);
+      const read = await readWeight(engine, folder, name);
       memory.push(read);
       weights.set(name, read);
     }
@@ -116,12 +117,4 @@ async function readPart(file: string, offset: number, bytes: number): Promise<Ar
     done += piece.length;
   }
   return memory;
-}
-
-async function readInto(engine: Engine, folder: ModelFolder, name: string): Promise<FloatValue> {
-  const { shape } = folder.weights.get(name)!;
-  const value = engine.allocate(shape);
-  if (value.data instanceof Float32Array) await folder.read(name, value.data);
-  else value.data.set(await folder.read(name));
-  return value;
 }

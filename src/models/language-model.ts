@@ -2,10 +2,11 @@ import { Random } from "../data/random.ts";
 import type { Engine, FloatValue } from "../engine/engine.ts";
 import type { LlamaConfiguration } from "./configuration.ts";
 import { type ModelFolder, openModelFolder } from "./folder.ts";
-import { type FrozenFormat, loadFrozenWeights } from "./frozen-weights.ts";
+import { type FrozenFormat, type FrozenWeights, loadFrozenWeights } from "./frozen-weights.ts";
 import { llama } from "./llama.ts";
 import { adapterShapes, type LoraSettings } from "./lora.ts";
 import { parameterShapes } from "./parameter-shapes.ts";
+import { readWeight } from "./read-weight.ts";
 import { plainWeights, type WeightPlan } from "./section-weights.ts";
 import { Transformer } from "./transformer.ts";
 import type { Parameters, Weights } from "./weights.ts";
@@ -24,7 +25,10 @@ export interface LanguageModel {
 }
 
 export interface LoadOptions {
-  /** Another model whose compiled programs serve this one too, if both have the same architecture, sizes and formats. */
+  /**
+   * Another model, which stays as long as this one: its compiled programs serve this one too, if both have the same architecture, sizes and
+   * formats, and so do its frozen weights, if both are adapters on one base.
+   */
   like?: LanguageModel | undefined;
   /** The model will not train: its weights are mapped from the file where that can be, not copied. */
   frozen?: boolean;
@@ -62,7 +66,8 @@ export async function loadLanguageModel(
     return { configuration, transformer, parameters: weights, trainable: new Map(), memory };
   }
   const parameters = new Map<string, FloatValue>();
-  for (const name of parameterShapes(configuration).keys()) parameters.set(name, await read(engine, opened, name));
+  for (const name of parameterShapes(configuration).keys())
+    parameters.set(name, await readWeight(engine, opened, name));
   const transformer = transformerFor(engine, configuration, plainWeights, like);
   return { configuration, transformer, parameters, trainable: parameters, memory: [...parameters.values()] };
 }
@@ -84,7 +89,7 @@ export async function beforeTraining(
     return { configuration, transformer: base, parameters: policy.parameters, trainable: new Map(), memory: [] };
   }
   const adapter = new Map<string, FloatValue>();
-  for (const name of policy.trainable.keys()) adapter.set(name, await read(engine, start, name));
+  for (const name of policy.trainable.keys()) adapter.set(name, await readWeight(engine, start, name));
   const parameters = new Map([...policy.parameters, ...adapter]);
   return { configuration, transformer, parameters, trainable: new Map(), memory: [...adapter.values()] };
 }
@@ -127,22 +132,32 @@ export async function loadWithAdapter(
   { lora, base, seed, like }: AdapterOptions & Pick<LoadOptions, "like">,
 ): Promise<LanguageModel> {
   const { configuration } = folder;
-  const { weights, matrices, memory } = await loadFrozenWeights(
-    engine,
-    folder.base ?? folder,
-    llama(configuration),
-    base,
-  );
+  const below = folder.base ?? folder;
+  const { weights, matrices, memory } =
+    frozenOf(like, below, base) ?? (await loadFrozenWeights(engine, below, llama(configuration), base));
   const adapter = new Map<string, FloatValue>();
   for (const [name, shape] of adapterShapes(configuration, lora)) {
-    adapter.set(name, folder.lora ? await read(engine, folder, name) : initial(engine, name, shape, seed));
+    adapter.set(name, folder.lora ? await readWeight(engine, folder, name) : initial(engine, name, shape, seed));
   }
   const transformer = transformerFor(engine, configuration, { matrices, trained: lora, dropout: false }, like);
   const parameters = new Map([...weights, ...adapter]);
   return {
     ...{ configuration, transformer, parameters, trainable: adapter, memory: [...memory, ...adapter.values()] },
-    adapter: { lora, base: (folder.base ?? folder).path },
+    adapter: { lora, base: below.path },
   };
+}
+
+/** The frozen weights of another model, if they are those of this base in this format: two adapters then share one copy. */
+function frozenOf(
+  like: LanguageModel | undefined,
+  below: ModelFolder,
+  format: FrozenFormat,
+): FrozenWeights | undefined {
+  if (like?.adapter?.base !== below.path || like.parameters.size === 0) return undefined;
+  const { matrices } = like.transformer.architecture.weights;
+  if ((matrices === "int4") !== (format === "int4")) return undefined;
+  const weights = new Map([...like.parameters].filter(([name]) => !like.trainable.has(name)));
+  return { weights, matrices, memory: [] };
 }
 
 function initial(engine: Engine, name: string, shape: readonly number[], seed: number): FloatValue {
@@ -152,12 +167,5 @@ function initial(engine: Engine, name: string, shape: readonly number[], seed: n
   const random = Random.from(seed, "adapter", name);
   const bound = 1 / Math.sqrt(shape[1]!);
   for (let index = 0; index < value.data.length; index++) value.data[index] = bound * (2 * random.next() - 1);
-  return value;
-}
-
-async function read(engine: Engine, folder: ModelFolder, name: string): Promise<FloatValue> {
-  const value = engine.allocate(folder.weights.get(name)!.shape);
-  if (value.data instanceof Float32Array) await folder.read(name, value.data);
-  else value.data.set(await folder.read(name));
   return value;
 }

@@ -44,10 +44,7 @@ export function resolveTargets(asked: "all-linear" | readonly string[], configur
 
 /** The highest rank of a change to any of the layers: what an adapter has beyond it is of no use. */
 export function fullRank(configuration: LlamaConfiguration, targetModules: readonly string[]): number {
-  const shapes = [...adapterShapes(configuration, { rank: 1, targetModules })];
-  const sides = shapes.map(([, shape]) => Math.max(...shape));
-  // A is as wide as the layer's input, B as high as its output.
-  return Math.max(...sides.map((side, index) => (index % 2 === 0 ? Math.min(side, sides[index + 1]!) : 0)));
+  return Math.max(...adaptedWeights(configuration, targetModules).map(([, shape]) => Math.min(...shape)));
 }
 
 /** PEFT's names of the two matrices of the layer that a weight, `model.layers.0.self_attn.q_proj.weight`, belongs to. */
@@ -61,13 +58,25 @@ export function adapterShapes(
   configuration: LlamaConfiguration,
   { rank, targetModules }: Pick<LoraSettings, "rank" | "targetModules">,
 ): Map<string, readonly number[]> {
-  const shapes = new Map<string, readonly number[]>();
-  for (const [name, shape] of parameterShapes(configuration)) {
+  return new Map(
+    adaptedWeights(configuration, targetModules).flatMap(([name, [outputs, inputs]]) => {
+      const { a, b } = adapterNames(name);
+      return [
+        [a, [rank, inputs]],
+        [b, [outputs, rank]],
+      ] as const;
+    }),
+  );
+}
+
+/** The weights [out, in] of the layers that an adapter is put on, by the checkpoint's names. */
+function adaptedWeights(
+  configuration: LlamaConfiguration,
+  targetModules: readonly string[],
+): (readonly [name: string, shape: readonly [number, number]])[] {
+  return [...parameterShapes(configuration)].flatMap(([name, shape]) => {
     const module = /(\w+)\.weight$/.exec(name)?.[1];
-    if (shape.length !== 2 || !targetModules.includes(module!)) continue;
-    const { a, b } = adapterNames(name);
-    shapes.set(a, [rank, shape[1]!]);
-    shapes.set(b, [shape[0]!, rank]);
-  }
-  return shapes;
+    const [outputs, inputs] = shape;
+    return inputs !== undefined && targetModules.includes(module!) ? [[name, [outputs!, inputs]] as const] : [];
+  });
 }

@@ -1,4 +1,4 @@
-import type { PackedBatch, ScoredEntry } from "../data/batch.ts";
+import type { PackedBatch } from "../data/batch.ts";
 import { type Engine, type Executable, type FloatValue, integers, rows } from "../engine/engine.ts";
 import { backwardProgram, forwardProgram, gradientName } from "../graph/section.ts";
 import type { Value } from "../graph/tensor.ts";
@@ -14,6 +14,7 @@ import {
 } from "../objectives/evaluation.ts";
 import type { Objective } from "../objectives/objective.ts";
 import { type Divergence, type StatisticsNeeds, tokenStatistics } from "../tokens/statistics.ts";
+import { chunks, type EntryRange, eachEntry } from "./chunks.ts";
 import type { ReferenceCache } from "./reference-cache.ts";
 import { type ReferenceModel, referenceStates } from "./reference-states.ts";
 
@@ -241,10 +242,8 @@ export class Learner {
   }
 }
 
-/** Entries `start` to `end` and the inputs of the statistics program for them. */
-interface Part {
-  readonly start: number;
-  readonly end: number;
+/** A range of entries and the inputs of the statistics program for them. */
+interface Part extends EntryRange {
   readonly inputs: Readonly<Record<string, Value>>;
 }
 
@@ -265,37 +264,4 @@ function addWeights(vectors: ResponseVectors[][], packed: PackedBatch["rows"]): 
       statistics.weight = weights[side]!;
     });
   });
-}
-
-/** Visits, for each entry of a part and each statistic it has, the element of its response's vector and its offset in the part. */
-function eachEntry(
-  batch: PackedBatch,
-  { start, end }: Pick<Part, "start" | "end">,
-  firstRow: number,
-  vectors: readonly (readonly ResponseVectors[])[],
-  visit: (vector: Float64Array, index: number, name: StatisticName, offset: number) => void,
-): void {
-  for (let position = start; position < end; position++) {
-    const { row, response, index } = batch.entries[position] as ScoredEntry;
-    const statistics = vectors[row - firstRow]![response]!;
-    for (const name of Object.keys(statistics) as StatisticName[])
-      visit(statistics[name]!, index, name, position - start);
-  }
-}
-
-/** Groups of whole rows with at most `limit` entries; a larger row is a group of its own, in several parts. */
-function* chunks({ rows: packed }: PackedBatch, limit: number) {
-  let firstRow = 0;
-  let start = 0;
-  while (firstRow < packed.length) {
-    let endRow = firstRow;
-    let end = start;
-    do end += packed[endRow++]!.responseLengths.reduce((sum, length) => sum + length, 0);
-    while (endRow < packed.length && end - start + packed[endRow]!.responseLengths.reduce((a, b) => a + b, 0) <= limit);
-    const parts: [number, number][] = [];
-    for (let part = start; part < end; part += limit) parts.push([part, Math.min(part + limit, end)]);
-    yield { firstRow, endRow, parts };
-    firstRow = endRow;
-    start = end;
-  }
 }

@@ -1,3 +1,5 @@
+import { oneLine, shortened } from "./one-line.ts";
+
 /** Where in the user's input a problem lies. Lines and columns count from 1. */
 export interface Place {
   file?: string;
@@ -7,9 +9,13 @@ export interface Place {
   field?: string;
 }
 
+/** Characters that each part of a message keeps. What it quotes may be of any length. */
+const longest = 1500;
+
 /**
- * A problem in what the user gave us: a file, a recipe, a value. The command line prints it as one clear line and exits with 2;
- * any other error is a fault of tokenwise and keeps its stack.
+ * A problem in what the user gave us: a file, a recipe, a value. The command line prints it and exits with 2; any other
+ * error is a fault of tokenwise and keeps its stack. The message is one line: control characters in what it quotes are
+ * escaped, and long parts are shortened.
  */
 export class UserError extends Error {
   override readonly name = "UserError";
@@ -19,7 +25,8 @@ export class UserError extends Error {
 
   constructor(problem: string, options: Place & { hint?: string; cause?: unknown } = {}) {
     const { hint, cause, ...place } = options;
-    super(`${describePlace(place)}${problem}${hint ? `; ${hint}` : ""}`, cause === undefined ? undefined : { cause });
+    const message = `${describePlace(place)}${bounded(problem)}${hint ? `; ${bounded(hint)}` : ""}`;
+    super(message, cause === undefined ? undefined : { cause });
     this.place = place;
     this.hint = hint;
   }
@@ -29,7 +36,11 @@ export class UserError extends Error {
 function describePlace({ file, line, column, field }: Place): string {
   const position = [file, line, column].filter((part) => part !== undefined).join(":");
   return [position, field]
-    .filter(Boolean)
-    .map((part) => `${part}: `)
+    .filter((part) => part !== undefined && part !== "")
+    .map((part) => `${bounded(part!)}: `)
     .join("");
+}
+
+function bounded(text: string): string {
+  return oneLine(shortened(text, longest));
 }

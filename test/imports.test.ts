@@ -8,6 +8,7 @@ const source = fileURLToPath(new URL("../src", import.meta.url));
 /** The rooms of the house from the ground up; each may import from itself and from what stands before it. */
 const order = [
   ...[
+    "one-line.ts",
     "errors.ts",
     "files.ts",
     "number-formats.ts",

@@ -1,9 +1,9 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import type { TokenizedExample } from "../src/data/example.ts";
-import { readPairs } from "../src/data/pairs.ts";
-import { Random } from "../src/data/random.ts";
+import { readPairs } from "../src/data/forms/pairs.ts";
 import { tokenizePairs } from "../src/data/tokenize.ts";
-import { loadTokenizer } from "../src/data/tokenizer.ts";
+import { loadTokenizer } from "../src/data/tokens/tokenizer.ts";
+import { Random } from "../src/random.ts";
 
 /** A pair in a batch's JSON file `{ pairs: [{ prompt, chosen, rejected }] }`. */
 type BatchPair = Record<"prompt" | "chosen" | "rejected", number[]>;

@@ -1,9 +1,9 @@
 import { Command } from "commander";
-import { onnxRuntimeEngine } from "../src/engine/onnx-runtime.ts";
+import { onnxRuntimeEngine } from "../src/engine/native/onnx-runtime.ts";
 import { linear } from "../src/graph/ops/matmul.ts";
 import { defineProgram } from "../src/graph/program.ts";
 import { input } from "../src/graph/tensor.ts";
-import { openModelFolder } from "../src/models/folder.ts";
+import { openModelFolder } from "../src/storage/folder.ts";
 
 interface Options {
   model: string;

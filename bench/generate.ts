@@ -1,10 +1,10 @@
 import { Command } from "commander";
-import { Random } from "../src/data/random.ts";
 import type { Engine } from "../src/engine/engine.ts";
-import { onnxRuntimeEngine } from "../src/engine/onnx-runtime.ts";
+import { onnxRuntimeEngine } from "../src/engine/native/onnx-runtime.ts";
 import { greedy } from "../src/generate/sampler.ts";
 import { Decoder } from "../src/models/decoder.ts";
 import { type LanguageModel, loadLanguageModel } from "../src/models/language-model.ts";
+import { Random } from "../src/random.ts";
 import { rounded } from "./numbers.ts";
 import { report } from "./report.ts";
 

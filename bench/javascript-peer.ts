@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { defaultDevice, init, jit, numpy as np, tree } from "@jax-js/jax";
 import { Command } from "commander";
-import { openModelFolder } from "../src/models/folder.ts";
+import { openModelFolder } from "../src/storage/folder.ts";
 import { readBatch } from "./batch.ts";
 import { lossAndGradients, type Rows, type Weights } from "./javascript-llama.ts";
 import { jitter } from "./jitter.ts";

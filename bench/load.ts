@@ -1,7 +1,7 @@
 import { Command } from "commander";
-import { onnxRuntimeEngine } from "../src/engine/onnx-runtime.ts";
-import { openModelFolder } from "../src/models/folder.ts";
+import { onnxRuntimeEngine } from "../src/engine/native/onnx-runtime.ts";
 import { type LanguageModel, loadLanguageModel } from "../src/models/language-model.ts";
+import { openModelFolder } from "../src/storage/folder.ts";
 import { median, peakRssMiB, rounded, timed } from "./numbers.ts";
 import { report } from "./report.ts";
 

@@ -1,8 +1,8 @@
 import { Command } from "commander";
-import { onnxRuntimeEngine } from "../src/engine/onnx-runtime.ts";
-import { openModelFolder } from "../src/models/folder.ts";
+import { onnxRuntimeEngine } from "../src/engine/native/onnx-runtime.ts";
 import { parameterShapes } from "../src/models/parameter-shapes.ts";
-import { Optimizer } from "../src/train/optimizer.ts";
+import { Optimizer } from "../src/step/optimizer.ts";
+import { openModelFolder } from "../src/storage/folder.ts";
 import { median, rounded, timed } from "./numbers.ts";
 import { report } from "./report.ts";
 

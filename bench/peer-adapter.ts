@@ -1,8 +1,8 @@
 import type { Engine } from "../src/engine/engine.ts";
-import type { ModelFolder } from "../src/models/folder.ts";
-import type { FrozenFormat } from "../src/models/frozen-weights.ts";
+import type { FrozenFormat } from "../src/models/frozen-parameters.ts";
 import { type LanguageModel, loadWithAdapter } from "../src/models/language-model.ts";
 import { adaptableModules } from "../src/models/lora.ts";
+import type { ModelFolder } from "../src/storage/folder.ts";
 
 /** A model with the adapter that the peers begin with: A = 0.01 sin(index), B = 0.01 cos(index), scale 2, on every linear layer of a block. */
 export async function withPeersAdapter(

@@ -1,7 +1,7 @@
-import { onnxRuntimeEngine } from "../src/engine/onnx-runtime.ts";
-import { createConfiguration, type LlamaSizes } from "../src/models/configuration.ts";
+import { onnxRuntimeEngine } from "../src/engine/native/onnx-runtime.ts";
+import { createConfiguration, type LlamaSizes } from "../src/families/configuration.ts";
 import { initializeLanguageModel } from "../src/models/initialize.ts";
-import { saveModelFolder } from "../src/models/save-folder.ts";
+import { saveModelFolder } from "../src/storage/save-folder.ts";
 
 /**
  * Saves a Llama with random weights.

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
-import { readPairs } from "../src/data/pairs.ts";
-import { loadTokenizer } from "../src/data/tokenizer.ts";
+import { readPairs } from "../src/data/forms/pairs.ts";
+import { loadTokenizer } from "../src/data/tokens/tokenizer.ts";
 import { median, rounded } from "./numbers.ts";
 import { report } from "./report.ts";
 

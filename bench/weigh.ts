@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import type { TokenizedExample } from "../src/data/example.ts";
 import type { Engine } from "../src/engine/engine.ts";
-import { onnxRuntimeEngine } from "../src/engine/onnx-runtime.ts";
+import { onnxRuntimeEngine } from "../src/engine/native/onnx-runtime.ts";
 import { type LanguageModel, loadLanguageModel } from "../src/models/language-model.ts";
 import { estimatePairs } from "../src/weigh/estimate-pairs.ts";
 import { readBatch } from "./batch.ts";

@@ -5,7 +5,7 @@
  *     npx tsx demo/base-texts.ts FOLDER > runs/base-texts.jsonl     (FOLDER holds train.parquet and unsupervised.parquet)
  */
 import path from "node:path";
-import { readTexts } from "../src/data/text.ts";
+import { readTexts } from "../src/data/forms/text.ts";
 
 const longest = 360;
 const sentences = new Intl.Segmenter("en", { granularity: "sentence" });

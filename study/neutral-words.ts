@@ -1,4 +1,4 @@
-import type { Random } from "../src/data/random.ts";
+import type { Random } from "../src/random.ts";
 import { valenceOf } from "./deciding-words.ts";
 import { functionWords, hintOf } from "./function-words.ts";
 import { type Word, wordsOf } from "./sentences.ts";

@@ -1,4 +1,4 @@
-import type { Random } from "../src/data/random.ts";
+import type { Random } from "../src/random.ts";
 import { groupOf, isSentiment, type WordGroups } from "./deciding-words.ts";
 import { functionWords } from "./function-words.ts";
 import { drawWeighted, type NeutralWords } from "./neutral-words.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { Random } from "../src/data/random.ts";
+import { Random } from "../src/random.ts";
 import { isSentiment, splitGroups, stemOf, valenceOf } from "./deciding-words.ts";
 import type { PlantedPair } from "./plant.ts";
 import { decidingWords, plantPairs } from "./planted-pairs.ts";

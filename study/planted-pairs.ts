@@ -7,10 +7,10 @@
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
-import { Random } from "../src/data/random.ts";
-import { readRecords } from "../src/data/read.ts";
+import { readRecords } from "../src/data/files/read.ts";
 import { UserError } from "../src/errors.ts";
 import { writeFileAtomic } from "../src/files.ts";
+import { Random } from "../src/random.ts";
 import { splitGroups, type WordGroups } from "./deciding-words.ts";
 import { type LabelledSentence, type NeutralWordOptions, NeutralWords } from "./neutral-words.ts";
 import { type PlantedPair, plant } from "./plant.ts";

@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { runCommandLine } from "../src/cli/program.ts";
-import { writeByteTokenizer } from "../src/data/byte-tokenizer.ts";
-import { openSafetensors, readTensor, writeSafetensors } from "../src/models/safetensors.ts";
+import { writeByteTokenizer } from "../src/data/tokens/byte-tokenizer.ts";
+import { openSafetensors, readTensor, writeSafetensors } from "../src/storage/safetensors.ts";
 import {
   init,
   pairRecords,

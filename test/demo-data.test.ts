@@ -3,10 +3,10 @@ import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { readPairs } from "../src/data/pairs.ts";
+import { readPairs } from "../src/data/forms/pairs.ts";
 import { readPrompts } from "../src/generate/prompts.ts";
-import { openModelFolder } from "../src/models/folder.ts";
 import { readRecipe } from "../src/recipe/parse.ts";
+import { openModelFolder } from "../src/storage/folder.ts";
 
 const demo = fileURLToPath(new URL("../demo/", import.meta.url));
 const sets = ["training", "held-out", "fresh"] as const;

@@ -1,11 +1,11 @@
 /** The gradient of a whole model against finite differences, in float64. */
 import { describe, expect, test } from "vitest";
 import { packBatch } from "../src/data/batch.ts";
-import { Random } from "../src/data/random.ts";
 import { float64Engine } from "../src/engine/float64.ts";
-import { ObjectiveEvaluator, type ResponseVectors } from "../src/objectives/evaluation.ts";
 import { createObjective, type ObjectiveOptions } from "../src/objectives/index.ts";
-import { Learner } from "../src/train/learner.ts";
+import { Random } from "../src/random.ts";
+import { Learner } from "../src/step/learner.ts";
+import { ObjectiveEvaluator, type ResponseVectors } from "../src/step/objective-evaluator.ts";
 import { pairObjectives, randomExamples, tinyConfiguration, tinyModel, zeroGradients } from "./helpers/tiny.ts";
 
 const engine = float64Engine();

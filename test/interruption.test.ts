@@ -2,11 +2,11 @@
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, expect, test, vi } from "vitest";
-import type * as onnxRuntime from "../src/engine/onnx-runtime.ts";
+import type * as onnxRuntime from "../src/engine/native/onnx-runtime.ts";
 import { evaluate } from "../src/evaluate/evaluate.ts";
 import { parseRecipe } from "../src/recipe/parse.ts";
+import { estimatesFile, type WeightedRecipe } from "../src/runs/token-weights.ts";
 import type { Reporter } from "../src/train/run.ts";
-import { estimatesFile, type WeightedRecipe } from "../src/train/weights.ts";
 import { weigh } from "../src/weigh/weigh.ts";
 import {
   hashes,
@@ -23,7 +23,7 @@ import {
 /** How many programs have begun, and the one in which Ctrl-C comes. */
 const programs = vi.hoisted(() => ({ begun: 0, last: 0, controller: new AbortController() }));
 
-vi.mock("../src/engine/onnx-runtime.ts", async (importOriginal) => {
+vi.mock("../src/engine/native/onnx-runtime.ts", async (importOriginal) => {
   const original = await importOriginal<typeof onnxRuntime>();
   const onnxRuntimeEngine: typeof original.onnxRuntimeEngine = (options) => {
     const engine = original.onnxRuntimeEngine(options);

@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { packBatch } from "../src/data/batch.ts";
 import { loadLanguageModel } from "../src/models/language-model.ts";
 import { createObjective } from "../src/objectives/index.ts";
-import { Learner } from "../src/train/learner.ts";
+import { Learner } from "../src/step/learner.ts";
 import { largestDifference, largestError } from "./helpers/compare.ts";
 import { engines } from "./helpers/engines.ts";
 import { logitsOf, scoringAll, sequenceBatch } from "./helpers/logits.ts";

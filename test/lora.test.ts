@@ -1,22 +1,22 @@
 /** Adapters on frozen models: their mathematics, against finite differences and against models that the adapter was merged into. */
 import { describe, expect, test } from "vitest";
 import { packBatch } from "../src/data/batch.ts";
-import { Random } from "../src/data/random.ts";
 import type { Engine, FloatValue } from "../src/engine/engine.ts";
 import { float64Engine } from "../src/engine/float64.ts";
+import { llama } from "../src/families/llama.ts";
 import { interpret } from "../src/graph/interpreter.ts";
 import { dequantize, quantize } from "../src/graph/ops/storage.ts";
 import { defineProgram } from "../src/graph/program.ts";
 import { input, type StorageFormat, type Value } from "../src/graph/tensor.ts";
 import { AdapterDropout } from "../src/models/adapter-dropout.ts";
 import { beforeTraining, type LanguageModel } from "../src/models/language-model.ts";
-import { llama } from "../src/models/llama.ts";
 import { adapterNames, adapterShapes, type LoraSettings, loraScale } from "../src/models/lora.ts";
 import { scalesName } from "../src/models/parameter-shapes.ts";
 import { Transformer } from "../src/models/transformer.ts";
 import { toBfloat16 } from "../src/number-formats.ts";
 import { createObjective } from "../src/objectives/index.ts";
-import { Learner } from "../src/train/learner.ts";
+import { Random } from "../src/random.ts";
+import { Learner } from "../src/step/learner.ts";
 import { largestDifference, worstGradient } from "./helpers/compare.ts";
 import { engines } from "./helpers/engines.ts";
 import { logitsOf, sequenceBatch } from "./helpers/logits.ts";

@@ -8,10 +8,10 @@ import { integers } from "../src/engine/engine.ts";
 import { float64Engine } from "../src/engine/float64.ts";
 import { backwardProgram, forwardProgram, gradientName, type Section } from "../src/graph/section.ts";
 import { input } from "../src/graph/tensor.ts";
-import { ObjectiveEvaluator, type ResponseVectors, type StatisticName } from "../src/objectives/evaluation.ts";
 import { createObjective, type ObjectiveOptions } from "../src/objectives/index.ts";
-import type { Objective } from "../src/objectives/objective.ts";
-import { type Divergence, statisticsOfLogits } from "../src/tokens/statistics.ts";
+import type { Divergence, Objective } from "../src/objectives/objective.ts";
+import { statisticsOfLogits } from "../src/step/heads/vocabulary.ts";
+import { ObjectiveEvaluator, type ResponseVectors, type StatisticName } from "../src/step/objective-evaluator.ts";
 import { largestError } from "./helpers/compare.ts";
 
 interface OfficialCase {

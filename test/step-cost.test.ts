@@ -7,12 +7,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Engine, FloatValue } from "../src/engine/engine.ts";
-import { onnxRuntimeEngine } from "../src/engine/onnx-runtime.ts";
+import { onnxRuntimeEngine } from "../src/engine/native/onnx-runtime.ts";
 import type { Value } from "../src/graph/tensor.ts";
 import { createObjective } from "../src/objectives/index.ts";
-import { Optimizer } from "../src/train/optimizer.ts";
+import { Optimizer } from "../src/step/optimizer.ts";
+import { Trainer } from "../src/step/trainer.ts";
 import { ReferenceCache } from "../src/train/reference-cache.ts";
-import { Trainer } from "../src/train/trainer.ts";
 import { randomExamples, tinyConfiguration, tinyModel } from "./helpers/tiny.ts";
 
 const sizes = { hidden_size: 64, intermediate_size: 128, vocab_size: 512, max_position_embeddings: 128 };

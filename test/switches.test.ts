@@ -1,12 +1,12 @@
 /** Every combination of the switches that save time or memory against the plain run: they change how a step is computed, not what. */
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { onnxRuntimeEngine } from "../src/engine/onnx-runtime.ts";
+import { onnxRuntimeEngine } from "../src/engine/native/onnx-runtime.ts";
 import { createObjective, type ObjectiveOptions } from "../src/objectives/index.ts";
-import { Optimizer } from "../src/train/optimizer.ts";
+import { Optimizer } from "../src/step/optimizer.ts";
+import { Trainer, type TrainerOptions } from "../src/step/trainer.ts";
 import { fillCache, headAlone } from "../src/train/reference.ts";
 import { ReferenceCache } from "../src/train/reference-cache.ts";
-import { Trainer, type TrainerOptions } from "../src/train/trainer.ts";
 import { relativeError, worstGradient } from "./helpers/compare.ts";
 import { temporaryFolder } from "./helpers/runs.ts";
 import { example, pairObjectives, randomExamples, tinyConfiguration, tinyModel, weighted } from "./helpers/tiny.ts";

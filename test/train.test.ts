@@ -3,20 +3,20 @@ import { appendFile, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { packBatch } from "../src/data/batch.ts";
-import { readPairs } from "../src/data/pairs.ts";
+import { readPairs } from "../src/data/forms/pairs.ts";
 import { tokenizePairs } from "../src/data/tokenize.ts";
-import { loadTokenizer } from "../src/data/tokenizer.ts";
-import { onnxRuntimeEngine } from "../src/engine/onnx-runtime.ts";
+import { loadTokenizer } from "../src/data/tokens/tokenizer.ts";
+import { onnxRuntimeEngine } from "../src/engine/native/onnx-runtime.ts";
 import { UserError } from "../src/errors.ts";
-import { openModelFolder } from "../src/models/folder.ts";
 import { loadLanguageModel } from "../src/models/language-model.ts";
 import { createObjective } from "../src/objectives/index.ts";
 import { parseRecipe } from "../src/recipe/parse.ts";
-import { Learner } from "../src/train/learner.ts";
+import type { MetricsRecord } from "../src/runs/run-folder.ts";
+import { Learner } from "../src/step/learner.ts";
+import { Optimizer } from "../src/step/optimizer.ts";
+import { Trainer } from "../src/step/trainer.ts";
+import { openModelFolder } from "../src/storage/folder.ts";
 import { trainLoop } from "../src/train/loop.ts";
-import { Optimizer } from "../src/train/optimizer.ts";
-import type { MetricsRecord } from "../src/train/run-folder.ts";
-import { Trainer } from "../src/train/trainer.ts";
 import {
   hashes,
   pairRecords,

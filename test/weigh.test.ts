@@ -2,14 +2,14 @@
 import { readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
-import { onnxRuntimeEngine } from "../src/engine/onnx-runtime.ts";
+import { onnxRuntimeEngine } from "../src/engine/native/onnx-runtime.ts";
 import { UserError } from "../src/errors.ts";
 import type { PairEstimate } from "../src/importance/estimate.ts";
 import { openEstimates, readEstimates } from "../src/importance/estimates-file.ts";
 import { loadLanguageModel } from "../src/models/language-model.ts";
 import { createObjective } from "../src/objectives/index.ts";
 import { parseRecipe } from "../src/recipe/parse.ts";
-import { estimatesFile, type WeightedRecipe } from "../src/train/weights.ts";
+import { estimatesFile, type WeightedRecipe } from "../src/runs/token-weights.ts";
 import { contrastiveRecipe, type TrainedContrast } from "../src/weigh/contrastive-runs.ts";
 import { poles } from "../src/weigh/poles.ts";
 import { weigh } from "../src/weigh/weigh.ts";

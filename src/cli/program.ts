@@ -1,16 +1,16 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { UserError } from "../errors.ts";
-import { colorsFor } from "./colors.ts";
-import { demoCommand } from "./demo.ts";
-import { evaluateCommand } from "./evaluate.ts";
-import { exportCommand } from "./export.ts";
-import { generateCommand } from "./generate.ts";
-import { initCommand } from "./init.ts";
-import { pairsCommand } from "./pairs.ts";
-import { showWeightsCommand } from "./show-weights.ts";
-import { trainCommand } from "./train.ts";
-import { weighCommand } from "./weigh.ts";
+import { demoCommand } from "./commands/demo.ts";
+import { evaluateCommand } from "./commands/evaluate.ts";
+import { exportCommand } from "./commands/export.ts";
+import { generateCommand } from "./commands/generate.ts";
+import { initCommand } from "./commands/init.ts";
+import { pairsCommand } from "./commands/pairs.ts";
+import { showWeightsCommand } from "./commands/show-weights.ts";
+import { trainCommand } from "./commands/train.ts";
+import { weighCommand } from "./commands/weigh.ts";
+import { colorsFor } from "./terminal/colors.ts";
 
 const { version, description } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
   version: string;

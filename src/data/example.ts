@@ -1,4 +1,4 @@
-import type { RecordPlace } from "./read.ts";
+import type { RecordPlace } from "./files/read.ts";
 
 /** Token ids of a prompt and of the responses to it. Every response has at least one token, and so has the prompt. */
 export interface TokenizedExample {

@@ -1,4 +1,4 @@
-import { Random } from "./random.ts";
+import { Random } from "../random.ts";
 
 /** Where a run stands in its data: the next example to take is number `index` of `epoch`'s order. Both count from 0. */
 export interface DataPosition {

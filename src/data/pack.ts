@@ -1,5 +1,5 @@
-import { startToken } from "./boundaries.ts";
-import type { Tokenizer } from "./tokenizer.ts";
+import { startToken } from "./tokens/boundaries.ts";
+import type { Tokenizer } from "./tokens/tokenizer.ts";
 
 /**
  * Joins texts into one stream of tokens and divides it into windows.

@@ -2,10 +2,10 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, type TestContext, test } from "vitest";
-import { readPairs } from "./pairs.ts";
-import { readTexts } from "./text.ts";
+import { readPairs } from "./forms/pairs.ts";
+import { readTexts } from "./forms/text.ts";
 import { tokenizePairs } from "./tokenize.ts";
-import { loadTokenizer } from "./tokenizer.ts";
+import { loadTokenizer } from "./tokens/tokenizer.ts";
 
 /** The path of a file beside the repository, or the end of this test. */
 function sharedFile(context: TestContext, path: string): string {

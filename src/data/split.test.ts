@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { UserError } from "../errors.ts";
-import { Random } from "./random.ts";
+import { Random } from "../random.ts";
 import { countSharedPrompts, splitByPrompt } from "./split.ts";
 
 /** `count` pairs over `prompts` different prompts. */

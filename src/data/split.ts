@@ -1,8 +1,8 @@
 import { UserError } from "../errors.ts";
+import { hash32 } from "../hash.ts";
+import { checkSeed } from "../random.ts";
 import { counted } from "../words.ts";
-import { hash32 } from "./hash.ts";
-import type { PreferencePair } from "./pairs.ts";
-import { checkSeed } from "./random.ts";
+import type { PreferencePair } from "./forms/pairs.ts";
 
 /** What a split looks at; a `PreferencePair` has it. */
 export type PromptAndAnswers = Pick<PreferencePair, "prompt" | "chosen" | "rejected">;

@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { writeByteTokenizer } from "./byte-tokenizer.ts";
 import { tokenizeChosen, tokenizePairs, tokenizeTexts } from "./tokenize.ts";
-import { loadTokenizer, type Tokenizer } from "./tokenizer.ts";
+import { writeByteTokenizer } from "./tokens/byte-tokenizer.ts";
+import { loadTokenizer, type Tokenizer } from "./tokens/tokenizer.ts";
 
 const end = 256; // <|endoftext|>, BOS and EOS
 let folder: string;

@@ -1,13 +1,13 @@
 import { UserError } from "../errors.ts";
-import { encodePrompt, encodeResponse, encodeText } from "./boundaries.ts";
 import type { TokenizedExample } from "./example.ts";
+import type { RecordPlace } from "./files/read.ts";
+import type { PreferencePair } from "./forms/pairs.ts";
+import type { PlainText } from "./forms/text.ts";
 import { packWindows } from "./pack.ts";
-import type { PreferencePair } from "./pairs.ts";
-import type { RecordPlace } from "./read.ts";
-import { count, emptyReport, type TruncationReport } from "./report.ts";
-import type { PlainText } from "./text.ts";
-import type { Tokenizer } from "./tokenizer.ts";
+import { encodePrompt, encodeResponse, encodeText } from "./tokens/boundaries.ts";
+import type { Tokenizer } from "./tokens/tokenizer.ts";
 import { type LengthOptions, resolveLimits, truncate } from "./truncate.ts";
+import { count, emptyReport, type TruncationReport } from "./truncation-report.ts";
 
 export type { TokenizedExample } from "./example.ts";
 

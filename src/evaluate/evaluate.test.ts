@@ -5,12 +5,12 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { logitsOf, sequenceBatch } from "../../test/helpers/logits.ts";
 import { init, pairRecords, type Settings, timeless, trainTiny, writeJsonLines } from "../../test/helpers/runs.ts";
-import { writeByteTokenizer } from "../data/byte-tokenizer.ts";
+import { writeByteTokenizer } from "../data/tokens/byte-tokenizer.ts";
 import { float64Engine } from "../engine/float64.ts";
 import { UserError } from "../errors.ts";
 import { loadLanguageModel } from "../models/language-model.ts";
-import type { Metrics } from "../train/metrics.ts";
-import type { MetricsRecord } from "../train/run-folder.ts";
+import type { MetricsRecord } from "../runs/run-folder.ts";
+import type { Metrics } from "../step/metrics.ts";
 import { type EvaluateOptions, type EvaluationReporter, evaluate } from "./evaluate.ts";
 
 let folder: string;

@@ -1,9 +1,9 @@
 import { existsSync } from "node:fs";
 import type { TokenizedExample } from "../data/example.ts";
+import { type DataSettings, prepareExamples } from "../data/prepare.ts";
 import { UserError } from "../errors.ts";
 import { createObjective, type ObjectiveOptions } from "../objectives/index.ts";
 import { recipeSchema } from "../recipe/schema.ts";
-import { type DataSettings, prepareExamples } from "../train/examples.ts";
 import { isOverPairs, logProbabilities } from "./objective.ts";
 import type { Subject } from "./subject.ts";
 
@@ -52,7 +52,7 @@ export async function readHeldOut(
       : recordedSettings(holdsOutTheSame ? subject : source, subjects[0]!);
     const limits = { contextLength, vocabularySize: folder.configuration.vocabularySize };
     const settings = withChanges(recorded, options);
-    const prepared = await prepareExamples(settings, objective, tokenizer, limits, { heldOutOnly: true });
+    const prepared = await prepareExamples(settings, objective.responses, tokenizer, limits, { heldOutOnly: true });
     const examples = prepared.heldOut.slice(0, settings.evaluation.examples);
     if (common) checkSame(subjects[0]!, common, subject, examples);
     else {
@@ -92,7 +92,7 @@ function settingsForFiles(recipe: DataSettings | undefined, files: readonly stri
   return {
     seed: 0,
     data: { ...data, train: [...files], evaluation: [...files], heldOut: 0 },
-    evaluation: { atStart: true, examples: Number.POSITIVE_INFINITY, samples: 0 },
+    evaluation: { examples: Number.POSITIVE_INFINITY },
   };
 }
 

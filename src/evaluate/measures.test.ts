@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { dpo } from "../objectives/dpo.ts";
-import type { ScoredExample } from "../train/learner.ts";
+import type { ScoredExample } from "../step/learner.ts";
 import { measure } from "./measures.ts";
 
 /** An example with given log-probabilities of tokens, for both answers; the reference gives every token -1. */

@@ -1,6 +1,6 @@
 import type { Objective } from "../objectives/objective.ts";
-import type { ScoredExample } from "../train/learner.ts";
-import { addSides, logRatio, type Metrics, mean, summarize, total } from "../train/metrics.ts";
+import type { ScoredExample } from "../step/learner.ts";
+import { addSides, logRatio, type Metrics, mean, summarize, total } from "../step/metrics.ts";
 import { logProbabilities } from "./objective.ts";
 
 /** A figure of one answer of an example: 0 is the chosen, 1 the rejected one. */

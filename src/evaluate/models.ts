@@ -1,5 +1,5 @@
 import type { Engine } from "../engine/engine.ts";
-import type { LlamaConfiguration } from "../models/configuration.ts";
+import type { LlamaConfiguration } from "../families/configuration.ts";
 import { type LanguageModel, sharePrograms } from "../models/language-model.ts";
 
 /** A model that can be loaded. */

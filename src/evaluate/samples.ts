@@ -1,13 +1,13 @@
 import { packBatch } from "../data/batch.ts";
 import type { TokenizedExample } from "../data/example.ts";
-import type { Tokenizer } from "../data/tokenizer.ts";
+import type { Tokenizer } from "../data/tokens/tokenizer.ts";
 import type { Engine } from "../engine/engine.ts";
 import { defaultGenerateOptions, type Generation, generate } from "../generate/generate.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import { type Objective, sequenceSum } from "../objectives/objective.ts";
-import { Learner } from "../train/learner.ts";
+import { Learner } from "../step/learner.ts";
+import { type Metrics, mean, total } from "../step/metrics.ts";
 import { type LoopEvents, scoreExamples } from "../train/loop.ts";
-import { type Metrics, mean, total } from "../train/metrics.ts";
 import { distinctPrompts } from "../train/samples.ts";
 
 /** How answers are sampled to be measured. */

@@ -1,12 +1,12 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
+import { loadTokenizer, type Tokenizer } from "../data/tokens/tokenizer.ts";
 import { UserError } from "../errors.ts";
-import { isModelFolder, type ModelFolder, modelPath, openModelFolder } from "../models/folder.ts";
 import { readRecipe } from "../recipe/parse.ts";
 import type { Recipe } from "../recipe/schema.ts";
-import { checkpointModel, listCheckpoints } from "../train/checkpoint.ts";
-import { RunFolder } from "../train/run-folder.ts";
+import { checkpointModel, listCheckpoints } from "../runs/checkpoint.ts";
+import { RunFolder } from "../runs/run-folder.ts";
+import { isModelFolder, type ModelFolder, modelPath, openModelFolder } from "../storage/folder.ts";
 
 /** A model to evaluate; its weights are not loaded yet. */
 export interface Subject {

@@ -1,6 +1,6 @@
-import { Random } from "../data/random.ts";
-import type { Tokenizer } from "../data/tokenizer.ts";
+import type { Tokenizer } from "../data/tokens/tokenizer.ts";
 import type { FloatArray } from "../engine/engine.ts";
+import { Random } from "../random.ts";
 import { entropy, type SamplingOptions, sample } from "./sampler.ts";
 import { StoppableText } from "./stop-strings.ts";
 import { TextStream } from "./text-stream.ts";

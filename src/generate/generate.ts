@@ -1,4 +1,4 @@
-import type { Tokenizer } from "../data/tokenizer.ts";
+import type { Tokenizer } from "../data/tokens/tokenizer.ts";
 import type { Engine, FloatValue } from "../engine/engine.ts";
 import { Decoder } from "../models/decoder.ts";
 import type { LanguageModel } from "../models/language-model.ts";

@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
-import { encodePrompt } from "../data/boundaries.ts";
-import { BadRecord, textField } from "../data/convert.ts";
-import { type RecordPlace, readRecords } from "../data/read.ts";
-import type { Tokenizer } from "../data/tokenizer.ts";
+import { BadRecord, textField } from "../data/files/convert.ts";
+import { type RecordPlace, readRecords } from "../data/files/read.ts";
+import { encodePrompt } from "../data/tokens/boundaries.ts";
+import type { Tokenizer } from "../data/tokens/tokenizer.ts";
 import { UserError } from "../errors.ts";
 import { asUserError } from "../files.ts";
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Random } from "../data/random.ts";
+import { Random } from "../random.ts";
 import { entropy, greedy, type SamplingOptions, sample } from "./sampler.ts";
 
 const all: SamplingOptions = { temperature: 1, topK: 0, topP: 1 };

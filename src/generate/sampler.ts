@@ -1,5 +1,5 @@
-import type { Random } from "../data/random.ts";
 import type { FloatArray } from "../engine/engine.ts";
+import type { Random } from "../random.ts";
 
 /** How the next token is drawn. */
 export interface SamplingOptions {

@@ -1,4 +1,4 @@
-import type { Tokenizer } from "../data/tokenizer.ts";
+import type { Tokenizer } from "../data/tokens/tokenizer.ts";
 
 /**
  * Turns tokens into text as they come. A token's text can depend on the one before it (a space, half a character), so the last piece is

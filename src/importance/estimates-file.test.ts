@@ -2,7 +2,7 @@ import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/pro
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { type NamedTensor, openSafetensors, writeSafetensors } from "../models/safetensors.ts";
+import { type NamedTensor, openSafetensors, writeSafetensors } from "../storage/safetensors.ts";
 import type { PairEstimate } from "./estimate.ts";
 import { type EstimatesFile, exportEstimates, openEstimates, readEstimates } from "./estimates-file.ts";
 import { EstimatesWriter } from "./estimates-writer.ts";

@@ -1,7 +1,7 @@
 import { UserError } from "../errors.ts";
 import { writeFileAtomic } from "../files.ts";
-import { openSafetensors, readStored, type SafetensorsFile } from "../models/safetensors.ts";
 import { firstNonFinite, type TensorData } from "../number-formats.ts";
+import { openSafetensors, readStored, type SafetensorsFile } from "../storage/safetensors.ts";
 import type { PairEstimate } from "./estimate.ts";
 
 /** What estimates depend on, as fingerprints: both models, the tokenizer, the template, the data. */

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { largestError } from "../../test/helpers/compare.ts";
-import { Random } from "../data/random.ts";
+import { Random } from "../random.ts";
 import { createTransform, type Side, type TransformOptions } from "./transforms.ts";
 
 function weights(options: TransformOptions, ratios: readonly number[], side: Side = "chosen"): number[] {

@@ -1,4 +1,4 @@
-import type { Random } from "../data/random.ts";
+import type { Random } from "../random.ts";
 
 /** How log-ratios become weights; told apart by `name`. See `createTransform` for the formulas. */
 export type TransformOptions =

@@ -1,7 +1,7 @@
 import type { TokenizedExample } from "../data/example.ts";
 import { hashArrays, tokensOf } from "../data/fingerprint.ts";
-import { Random } from "../data/random.ts";
 import { UserError } from "../errors.ts";
+import { Random } from "../random.ts";
 import { counted } from "../words.ts";
 import type { PairEstimate } from "./estimate.ts";
 import { type EstimatesFile, readEstimates } from "./estimates-file.ts";

@@ -1,7 +1,7 @@
-import type { ModelFolder } from "../models/folder.ts";
 import { recipeSchema } from "../recipe/schema.ts";
-import type { TrainedModel } from "../train/memory.ts";
-import { adapterOf } from "../train/starting-point.ts";
+import type { TrainedModel } from "../runs/starting-point.ts";
+import { adapterOf } from "../runs/starting-point.ts";
+import type { ModelFolder } from "../storage/folder.ts";
 
 /** `lora` as a recipe proposes it; the defaults, written out to be changed. */
 export const proposedLora = { rank: 16, alpha: 32 } as const;

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { example } from "../../test/helpers/tiny.ts";
-import type { PreferencePair } from "../data/pairs.ts";
+import type { PreferencePair } from "../data/forms/pairs.ts";
 import { splitByPrompt } from "../data/split.ts";
-import type { Tokenizer } from "../data/tokenizer.ts";
+import type { Tokenizer } from "../data/tokens/tokenizer.ts";
 import { byteConfiguration, byteTokenizer } from "../generate/testing/byte-model.ts";
 import { createObjective } from "../objectives/index.ts";
 import { parseRecipe } from "../recipe/parse.ts";

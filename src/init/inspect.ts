@@ -1,20 +1,20 @@
 /** What is found in a model folder and in data files, through the readers and the tokenization that training uses. */
 import { createHash } from "node:crypto";
-import { columnValue, type SkippedRecord } from "../data/convert.ts";
 import type { TokenizedExample } from "../data/example.ts";
-import { type PreferencePair, readPairs } from "../data/pairs.ts";
-import { type RecordPlace, readRecords } from "../data/read.ts";
+import { columnValue, type SkippedRecord } from "../data/files/convert.ts";
+import { type RecordPlace, readRecords } from "../data/files/read.ts";
+import { type PreferencePair, readPairs } from "../data/forms/pairs.ts";
+import { type PlainText, readTexts } from "../data/forms/text.ts";
 import { promptKey } from "../data/split.ts";
-import { type PlainText, readTexts } from "../data/text.ts";
 import { type TokenizedData, tokenizeChosen, tokenizePairs, tokenizeTexts } from "../data/tokenize.ts";
-import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
+import { loadTokenizer, type Tokenizer } from "../data/tokens/tokenizer.ts";
 import { UserError } from "../errors.ts";
-import type { LlamaConfiguration } from "../models/configuration.ts";
-import { modelPath, openModelFolder } from "../models/folder.ts";
-import { elementCount } from "../models/safetensors-header.ts";
+import type { LlamaConfiguration } from "../families/configuration.ts";
 import type { Dtype } from "../number-formats.ts";
 import type { Objective } from "../objectives/objective.ts";
 import type { Recipe } from "../recipe/schema.ts";
+import { modelPath, openModelFolder } from "../storage/folder.ts";
+import { elementCount } from "../storage/safetensors-header.ts";
 import { type AdapterFindings, inspectAdapter } from "./adapter.ts";
 
 export interface ModelFindings {

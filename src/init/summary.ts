@@ -1,4 +1,4 @@
-import type { SkippedRecord } from "../data/convert.ts";
+import type { SkippedRecord } from "../data/files/convert.ts";
 import type { Dtype } from "../number-formats.ts";
 import { counted, grouped, mebibytes, millions, percent } from "../words.ts";
 import { type LengthBias, lengthBias, type Spread, spreadOf } from "./lengths.ts";

@@ -1,6 +1,6 @@
 import type { PackedBatch } from "../data/batch.ts";
-import { hash32 } from "../data/hash.ts";
 import type { Engine, FloatValue } from "../engine/engine.ts";
+import { hash32 } from "../hash.ts";
 
 /**
  * The masks of adapters' inputs in one training step. Each number follows from the seed, the step, the layer and its module, the pair in the

@@ -1,7 +1,7 @@
 import type { Section } from "../graph/section.ts";
 import type { Tensor, Value } from "../graph/tensor.ts";
-import type { WeightPlan } from "./section-weights.ts";
-import type { Weights } from "./weights.ts";
+import type { Weights } from "./parameters.ts";
+import type { WeightPlan } from "./section-parameters.ts";
 
 /** The sections that have weights. */
 export type WeightedSection = "attentionInput" | "attentionOutput" | "finalNorm";

@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import { expect, test } from "vitest";
 import { engines } from "../../test/helpers/engines.ts";
-import { Random } from "../data/random.ts";
 import type { FloatValue } from "../engine/engine.ts";
+import { createConfiguration } from "../families/configuration.ts";
 import { byteConfiguration } from "../generate/testing/byte-model.ts";
-import { createConfiguration } from "./configuration.ts";
+import { Random } from "../random.ts";
 import { initializeLanguageModel } from "./initialize.ts";
 
 const [{ engine: exact }, { engine: native }] = engines;

@@ -1,10 +1,10 @@
 import { setImmediate } from "node:timers/promises";
-import { Random } from "../data/random.ts";
 import type { Engine, FloatValue } from "../engine/engine.ts";
-import type { LlamaConfiguration } from "./configuration.ts";
+import type { LlamaConfiguration } from "../families/configuration.ts";
+import { Random } from "../random.ts";
 import { type LanguageModel, transformerFor } from "./language-model.ts";
 import { parameterShapes } from "./parameter-shapes.ts";
-import { plainWeights } from "./section-weights.ts";
+import { plainWeights } from "./section-parameters.ts";
 
 /** Numbers drawn at once: about 10 ms, so that the process hears Ctrl-C. */
 const pieceSize = 2 ** 16;

@@ -1,15 +1,15 @@
-import { Random } from "../data/random.ts";
 import type { Engine, FloatValue } from "../engine/engine.ts";
-import type { LlamaConfiguration } from "./configuration.ts";
-import { type ModelFolder, openModelFolder } from "./folder.ts";
-import { type FrozenFormat, type FrozenWeights, loadFrozenWeights } from "./frozen-weights.ts";
-import { llama } from "./llama.ts";
+import type { LlamaConfiguration } from "../families/configuration.ts";
+import { llama } from "../families/llama.ts";
+import { Random } from "../random.ts";
+import { type ModelFolder, openModelFolder } from "../storage/folder.ts";
+import { readWeight } from "../storage/read-parameter.ts";
+import { type FrozenFormat, type FrozenWeights, loadFrozenWeights } from "./frozen-parameters.ts";
 import { adapterShapes, type LoraSettings } from "./lora.ts";
 import { parameterShapes } from "./parameter-shapes.ts";
-import { readWeight } from "./read-weight.ts";
-import { plainWeights, type WeightPlan } from "./section-weights.ts";
+import type { Parameters, Weights } from "./parameters.ts";
+import { plainWeights, type WeightPlan } from "./section-parameters.ts";
 import { Transformer } from "./transformer.ts";
-import type { Parameters, Weights } from "./weights.ts";
 
 /** A transformer with weights. */
 export interface LanguageModel {

@@ -1,5 +1,5 @@
 import { UserError } from "../errors.ts";
-import type { LlamaConfiguration } from "./configuration.ts";
+import type { LlamaConfiguration } from "../families/configuration.ts";
 import { parameterShapes } from "./parameter-shapes.ts";
 
 /** A low-rank adapter (Hu et al. 2022): a linear layer `y = x Wᵀ` becomes `y = x Wᵀ + scale (x Aᵀ) Bᵀ`, W frozen. */

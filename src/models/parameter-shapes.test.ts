@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { createConfiguration, type LlamaConfiguration } from "./configuration.ts";
+import { createConfiguration, type LlamaConfiguration } from "../families/configuration.ts";
+import type { TensorEntry } from "../storage/safetensors-header.ts";
 import { checkParameters, parameterShapes } from "./parameter-shapes.ts";
-import type { TensorEntry } from "./safetensors-header.ts";
 
 const untied = createConfiguration({
   width: 8,

@@ -1,7 +1,7 @@
 import { UserError } from "../errors.ts";
+import type { LlamaConfiguration } from "../families/configuration.ts";
 import { isFloatDtype } from "../number-formats.ts";
-import type { LlamaConfiguration } from "./configuration.ts";
-import type { TensorEntry } from "./safetensors-header.ts";
+import type { TensorEntry } from "../storage/safetensors-header.ts";
 
 /**
  * Every parameter of a model: its name in Hugging Face's files and its shape, embedding first, then layer by layer.

@@ -1,5 +1,5 @@
 import type { Engine, FloatValue } from "../engine/engine.ts";
-import type { Rope } from "./rope-configuration.ts";
+import type { Rope } from "../families/rope-configuration.ts";
 
 /**
  * The rotary angle per position of each column of a head (Su et al. 2021): [headWidth], the second half repeating the first, as the

@@ -5,8 +5,8 @@ import { backwardProgram, forwardProgram, gradientName } from "../graph/section.
 import type { AdapterDropout } from "./adapter-dropout.ts";
 import { type Architecture, sectionParameters, type WeightedSection } from "./architecture.ts";
 import { BatchTables } from "./batch-tables.ts";
+import type { Parameters, Weights } from "./parameters.ts";
 import { attend, attendBackward } from "./row-attention.ts";
-import type { Parameters, Weights } from "./weights.ts";
 
 type Values = Record<string, FloatValue>;
 type SectionName = keyof Architecture["sections"];

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { ObjectiveEvaluator, type ResponseVectors } from "../step/objective-evaluator.ts";
 import { dpo } from "./dpo.ts";
-import { ObjectiveEvaluator, type ResponseVectors } from "./evaluation.ts";
 
 const vectors = (policyLogp: number[], referenceLogp: number[]): ResponseVectors => ({
   policyLogp: Float64Array.from(policyLogp),

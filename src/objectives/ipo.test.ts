@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { ObjectiveEvaluator } from "./evaluation.ts";
+import { ObjectiveEvaluator } from "../step/objective-evaluator.ts";
 import { ipo } from "./ipo.ts";
 
 const evaluate = (beta: number, chosen: number[], rejected: number[]) =>

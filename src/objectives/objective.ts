@@ -1,7 +1,9 @@
 import { multiply, subtract } from "../graph/ops/elementwise.ts";
 import { sum } from "../graph/ops/reduce.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import type { Divergence } from "../tokens/statistics.ts";
+
+/** The direction of a per-token divergence: KL(reference ‖ policy) or KL(policy ‖ reference). */
+export type Divergence = "klReferencePolicy" | "klPolicyReference";
 
 /**
  * Per-token statistics of one response of each example, [examples, length] and zero behind a response's end, so that sums over the length

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { ObjectiveEvaluator } from "./evaluation.ts";
+import { ObjectiveEvaluator } from "../step/objective-evaluator.ts";
 import { createObjective } from "./index.ts";
 import { sft } from "./sft.ts";
 

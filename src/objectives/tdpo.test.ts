@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { ObjectiveEvaluator, type ResponseVectors } from "../step/objective-evaluator.ts";
 import { dpo } from "./dpo.ts";
-import { ObjectiveEvaluator, type ResponseVectors } from "./evaluation.ts";
 import type { Objective } from "./objective.ts";
 import { tdpo1, tdpo2 } from "./tdpo.ts";
 

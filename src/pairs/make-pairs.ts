@@ -1,4 +1,4 @@
-import type { Tokenizer } from "../data/tokenizer.ts";
+import type { Tokenizer } from "../data/tokens/tokenizer.ts";
 import type { Engine } from "../engine/engine.ts";
 import { type GenerateOptions, type Generation, generate } from "../generate/generate.ts";
 import type { LanguageModel } from "../models/language-model.ts";

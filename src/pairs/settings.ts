@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { basename } from "node:path";
 import type { GenerateOptions } from "../generate/generate.ts";
-import type { ModelFolder } from "../models/folder.ts";
+import type { ModelFolder } from "../storage/folder.ts";
 import type { JournalSettings } from "./journal.ts";
 
 /** What answers and scores depend on: the model, told by its files' sizes and times, the prompts, the options of sampling, the scorer. */

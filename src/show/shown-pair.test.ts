@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { loadTokenizer } from "../data/tokenizer.ts";
+import { loadTokenizer } from "../data/tokens/tokenizer.ts";
 import { type ShownToken, shownPair, weightsOf } from "./shown-pair.ts";
 
 const tokenizer = await loadTokenizer(fileURLToPath(new URL("../../demo/model", import.meta.url)));

@@ -1,4 +1,4 @@
-import type { Tokenizer } from "../data/tokenizer.ts";
+import type { Tokenizer } from "../data/tokens/tokenizer.ts";
 import { tokenPieces } from "../generate/text-stream.ts";
 import type { PairEstimate, ResponseEstimate } from "../importance/estimate.ts";
 

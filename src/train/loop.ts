@@ -4,13 +4,13 @@ import { examplesFrom } from "../data/order.ts";
 import { UserError } from "../errors.ts";
 import type { Objective } from "../objectives/objective.ts";
 import type { Recipe } from "../recipe/schema.ts";
-import type { Progress } from "./checkpoint.ts";
-import { FallingWatch } from "./falling.ts";
-import type { Learner, ScoredExample } from "./learner.ts";
-import { type Metrics, summarize } from "./metrics.ts";
-import type { MetricsRecord } from "./run-folder.ts";
-import type { HeldOutSampler, SamplesRecord } from "./samples.ts";
-import { type MicrobatchLimits, microbatches, type StepResult, type Trainer } from "./trainer.ts";
+import type { Progress } from "../runs/checkpoint.ts";
+import type { MetricsRecord, SamplesRecord } from "../runs/run-folder.ts";
+import { FallingWatch } from "../step/falling.ts";
+import type { Learner, ScoredExample } from "../step/learner.ts";
+import { type Metrics, summarize } from "../step/metrics.ts";
+import { type MicrobatchLimits, microbatches, type StepResult, type Trainer } from "../step/trainer.ts";
+import type { HeldOutSampler } from "./samples.ts";
 
 /** What the loop tells the world. */
 export interface LoopEvents {

@@ -6,7 +6,7 @@ import { example, randomExamples, tinyConfiguration } from "../../test/helpers/t
 import type { TokenizedExample } from "../data/example.ts";
 import { createObjective } from "../objectives/index.ts";
 import { parseRecipe } from "../recipe/parse.ts";
-import type { TrainedModel } from "./memory.ts";
+import type { TrainedModel } from "../runs/starting-point.ts";
 import { planMemory } from "./memory-plan.ts";
 
 const configuration = tinyConfiguration({

@@ -4,9 +4,10 @@ import type { TokenizedExample } from "../data/example.ts";
 import { parameterShapes } from "../models/parameter-shapes.ts";
 import type { Objective } from "../objectives/objective.ts";
 import type { Recipe } from "../recipe/schema.ts";
+import type { TrainedModel } from "../runs/starting-point.ts";
+import { defaultChunkRows } from "../step/learner.ts";
 import { counted, grouped } from "../words.ts";
-import { defaultChunkRows } from "./learner.ts";
-import { estimateMemory, savings, type TrainedModel } from "./memory.ts";
+import { estimateMemory, savings } from "./memory.ts";
 
 /** The recipe with what `memory` asks for switched on, and what is to be said of it. */
 export interface MemoryPlan {

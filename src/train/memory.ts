@@ -1,7 +1,8 @@
-import { blockSize } from "../engine/workspace.ts";
-import type { LlamaConfiguration } from "../models/configuration.ts";
+import { blockSize } from "../engine/native/workspace.ts";
+import type { LlamaConfiguration } from "../families/configuration.ts";
 import type { Objective } from "../objectives/objective.ts";
-import { defaultChunkRows } from "./learner.ts";
+import type { TrainedModel } from "../runs/starting-point.ts";
+import { defaultChunkRows } from "../step/learner.ts";
 
 /** Bytes that training will hold at its peak, estimated part by part. */
 export interface MemoryEstimate {
@@ -30,13 +31,6 @@ const fewRows = 64;
 const headArrays = 3;
 /** Arrays [heads, length, length] that the backward pass of attention holds at once. */
 const attentionArrays = 4;
-
-/** What trains, by what its memory depends on. */
-export interface TrainedModel {
-  readonly configuration: LlamaConfiguration;
-  /** An adapter: how many numbers it has, and what the frozen model takes besides what is mapped from its file. */
-  readonly adapter?: { readonly parameters: number; readonly frozenBytes: number } | undefined;
-}
 
 /** What the memory depends on besides the model. */
 export interface MemorySettings {

@@ -21,9 +21,9 @@ import {
 } from "../../test/helpers/tiny.ts";
 import { packBatch } from "../data/batch.ts";
 import type { TokenizedExample } from "../data/example.ts";
-import { Random } from "../data/random.ts";
 import { createObjective } from "../objectives/index.ts";
-import { Learner } from "./learner.ts";
+import { Random } from "../random.ts";
+import { Learner } from "../step/learner.ts";
 import { fillCache, headAlone } from "./reference.ts";
 import { ReferenceCache, type ReferenceCacheOptions, referenceCacheBytes } from "./reference-cache.ts";
 

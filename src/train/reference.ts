@@ -4,15 +4,15 @@ import { epochOrder } from "../data/order.ts";
 import type { Engine } from "../engine/engine.ts";
 import { untilAborted } from "../engine/interruptible.ts";
 import { UserError } from "../errors.ts";
-import type { LlamaConfiguration } from "../models/configuration.ts";
-import { type ModelFolder, modelPath, openModelFolder } from "../models/folder.ts";
+import type { LlamaConfiguration } from "../families/configuration.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import type { Objective } from "../objectives/objective.ts";
 import type { Recipe } from "../recipe/schema.ts";
+import type { ReferenceModel } from "../step/reference-states.ts";
+import { type MicrobatchLimits, microbatches } from "../step/trainer.ts";
+import { type ModelFolder, modelPath, openModelFolder } from "../storage/folder.ts";
 import { type LoopEvents, runLength } from "./loop.ts";
 import { ReferenceCache, referenceCacheBytes } from "./reference-cache.ts";
-import type { ReferenceModel } from "./reference-states.ts";
-import { type MicrobatchLimits, microbatches } from "./trainer.ts";
 
 /** Bytes of a cache that are worth a line to the user. */
 const smallestNoted = 10e6;

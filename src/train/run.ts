@@ -1,25 +1,25 @@
 import { availableParallelism } from "node:os";
+import { prepareExamples } from "../data/prepare.ts";
 import { type InterruptibleEngine, interruptible } from "../engine/interruptible.ts";
-import { onnxRuntimeEngine } from "../engine/onnx-runtime.ts";
+import { onnxRuntimeEngine } from "../engine/native/onnx-runtime.ts";
 import { UserError } from "../errors.ts";
 import { beforeTraining, loadLanguageModel } from "../models/language-model.ts";
-import { checkReplaceable, readCompanions } from "../models/save-folder.ts";
 import { createObjective } from "../objectives/index.ts";
 import { placeInRecipe } from "../recipe/parse.ts";
 import type { Recipe } from "../recipe/schema.ts";
-import { checkpointModel, type Progress, restoreOptimizer, saveCheckpoint, saveModel } from "./checkpoint.ts";
-import { prepareExamples } from "./examples.ts";
-import { FrozenModels, frozenFolders } from "./frozen-models.ts";
+import { checkpointModel, type Progress, restoreOptimizer, saveCheckpoint, saveModel } from "../runs/checkpoint.ts";
+import { FrozenModels, frozenFolders } from "../runs/frozen-models.ts";
+import { fingerprintOf, newestCheckpoint, progressOfSame } from "../runs/resume.ts";
+import { RunFolder } from "../runs/run-folder.ts";
+import { startingPoint, withTokenizerFolder } from "../runs/starting-point.ts";
+import { isEstimated, isWeighted, weighRun } from "../runs/token-weights.ts";
+import { Optimizer } from "../step/optimizer.ts";
+import { Trainer } from "../step/trainer.ts";
+import { checkReplaceable, readCompanions } from "../storage/save-folder.ts";
 import { type LoopEvents, runLength, trainLoop } from "./loop.ts";
 import { planMemory } from "./memory-plan.ts";
-import { Optimizer } from "./optimizer.ts";
 import { openReference, prepareReference } from "./reference.ts";
-import { fingerprintOf, newestCheckpoint, progressOfSame } from "./resume.ts";
-import { RunFolder } from "./run-folder.ts";
 import { HeldOutSampler } from "./samples.ts";
-import { startingPoint, withTokenizerFolder } from "./starting-point.ts";
-import { Trainer } from "./trainer.ts";
-import { isEstimated, isWeighted, weighRun } from "./weights.ts";
 
 export interface TrainOptions {
   /** Continue from the newest checkpoint of the run in `recipe.output`. */
@@ -89,7 +89,7 @@ async function run(
 
   const objective = createObjective(asked.objective);
   const start = await startingPoint(asked, tokenizer);
-  const prepared = await prepareExamples(asked, objective, start.tokenizer, start.configuration);
+  const prepared = await prepareExamples(asked, objective.responses, start.tokenizer, start.configuration);
   for (const note of prepared.notes) reporter.note(note);
   for (const warning of [...start.warnings, ...prepared.warnings]) reporter.warn(warning);
   const weights = isWeighted(asked);

@@ -10,9 +10,9 @@ import {
   trainTiny,
   writeJsonLines,
 } from "../../test/helpers/runs.ts";
+import type { SamplesRecord } from "../runs/run-folder.ts";
+import { RunFolder } from "../runs/run-folder.ts";
 import { train as resume } from "./run.ts";
-import { RunFolder } from "./run-folder.ts";
-import type { SamplesRecord } from "./samples.ts";
 
 let folder: string;
 

@@ -1,19 +1,10 @@
 import type { TokenizedExample } from "../data/example.ts";
-import type { Tokenizer } from "../data/tokenizer.ts";
+import type { Tokenizer } from "../data/tokens/tokenizer.ts";
 import type { Engine } from "../engine/engine.ts";
 import { untilAborted } from "../engine/interruptible.ts";
 import { defaultGenerateOptions, generate } from "../generate/generate.ts";
 import type { LanguageModel } from "../models/language-model.ts";
-
-/** Answers to a held-out prompt at one evaluation: a line of samples.jsonl. */
-export interface SamplesRecord {
-  /** Optimizer steps done. */
-  readonly step: number;
-  readonly prompt: string;
-  readonly policy: readonly string[];
-  /** Missing where there is no reference. */
-  readonly reference?: readonly string[];
-}
+import type { SamplesRecord } from "../runs/run-folder.ts";
 
 /** A handful shows what a policy has become; `tokenwise evaluate` measures it on more. */
 const promptsShown = 8;

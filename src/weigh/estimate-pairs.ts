@@ -4,8 +4,8 @@ import type { Engine } from "../engine/engine.ts";
 import { logProbabilities } from "../evaluate/objective.ts";
 import type { PairEstimate, ResponseEstimate } from "../importance/estimate.ts";
 import type { LanguageModel } from "../models/language-model.ts";
-import { Learner } from "../train/learner.ts";
-import { type MicrobatchLimits, microbatches } from "../train/trainer.ts";
+import { Learner } from "../step/learner.ts";
+import { type MicrobatchLimits, microbatches } from "../step/trainer.ts";
 
 /** A contrastive model with the pairs as it sees them: their prompts may be its own, their responses are those of training. */
 export interface Contrast {

@@ -5,7 +5,7 @@ import { hashArrays, tokensOf } from "../data/fingerprint.ts";
 import { UserError } from "../errors.ts";
 import { type EstimatesIdentity, openEstimates } from "../importance/estimates-file.ts";
 import { EstimatesWriter } from "../importance/estimates-writer.ts";
-import { modelFingerprint, tokenizerFingerprint } from "../importance/fingerprint.ts";
+import { modelFingerprint, tokenizerFingerprint } from "../storage/fingerprint.ts";
 import { type Pole, type PoleModel, poles } from "./poles.ts";
 
 /**

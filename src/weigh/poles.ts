@@ -1,14 +1,14 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { encodePrompt } from "../data/boundaries.ts";
 import type { TokenizedExample } from "../data/example.ts";
-import type { Tokenizer } from "../data/tokenizer.ts";
+import { encodePrompt } from "../data/tokens/boundaries.ts";
+import type { Tokenizer } from "../data/tokens/tokenizer.ts";
 import { UserError } from "../errors.ts";
-import { tokenizerFingerprint } from "../importance/fingerprint.ts";
 import { fillTemplate, promptTemplates } from "../importance/prompt-templates.ts";
-import { fileNames, type ModelFolder, modelPath, openModelFolder } from "../models/folder.ts";
-import type { StartingPoint } from "../train/starting-point.ts";
-import { contrastiveFolder, type WeightedRecipe } from "../train/weights.ts";
+import type { StartingPoint } from "../runs/starting-point.ts";
+import { contrastiveFolder, type WeightedRecipe } from "../runs/token-weights.ts";
+import { tokenizerFingerprint } from "../storage/fingerprint.ts";
+import { fileNames, type ModelFolder, modelPath, openModelFolder } from "../storage/folder.ts";
 
 /** π⁺ prefers what the pairs prefer, π⁻ the opposite. */
 export type Pole = "positive" | "negative";

@@ -1,14 +1,14 @@
 import { availableParallelism } from "node:os";
+import { prepareExamples } from "../data/prepare.ts";
 import { interruptible } from "../engine/interruptible.ts";
-import { onnxRuntimeEngine } from "../engine/onnx-runtime.ts";
+import { onnxRuntimeEngine } from "../engine/native/onnx-runtime.ts";
 import { UserError } from "../errors.ts";
 import { loadLanguageModel } from "../models/language-model.ts";
 import { createObjective } from "../objectives/index.ts";
 import { placeInRecipe } from "../recipe/parse.ts";
-import { prepareExamples } from "../train/examples.ts";
+import { startingPoint, withTokenizerFolder } from "../runs/starting-point.ts";
+import { estimatesFile, type WeightedRecipe } from "../runs/token-weights.ts";
 import type { Reporter } from "../train/run.ts";
-import { startingPoint, withTokenizerFolder } from "../train/starting-point.ts";
-import { estimatesFile, type WeightedRecipe } from "../train/weights.ts";
 import { isTrainedContrast, trainContrastive } from "./contrastive-runs.ts";
 import { type Contrast, estimatePairs } from "./estimate-pairs.ts";
 import { continueEstimates, identityOf, isEstimateOf } from "./identity.ts";
@@ -57,7 +57,7 @@ async function weighStages(
   }
   const start = await startingPoint(recipe, tokenizerGiven);
   const objective = createObjective(recipe.objective);
-  const prepared = await prepareExamples(recipe, objective, start.tokenizer, start.configuration);
+  const prepared = await prepareExamples(recipe, objective.responses, start.tokenizer, start.configuration);
   for (const warning of prepared.warnings) reporter.warn(warning);
   const examples = [...prepared.train, ...prepared.heldOut];
   if (isTrainedContrast(recipe)) {

@@ -1,4 +1,4 @@
-import type { Parameters } from "../../src/models/weights.ts";
+import type { Parameters } from "../../src/models/parameters.ts";
 
 /** `‖actual - expected‖ / ‖expected‖`; NaN where a number is not finite or lengths differ. */
 export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>): number {

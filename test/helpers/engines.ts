@@ -1,5 +1,5 @@
 import { float64Engine } from "../../src/engine/float64.ts";
-import { onnxRuntimeEngine } from "../../src/engine/onnx-runtime.ts";
+import { onnxRuntimeEngine } from "../../src/engine/native/onnx-runtime.ts";
 
 /** Both engines, each made once for a test file, and how closely two ways to compute the same must agree on it. */
 export const engines = [

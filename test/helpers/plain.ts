@@ -4,15 +4,15 @@ import type { TokenizedExample } from "../../src/data/example.ts";
 import { type Engine, type FloatValue, integers } from "../../src/engine/engine.ts";
 import { backwardProgram, forwardProgram, gradientName } from "../../src/graph/section.ts";
 import type { LanguageModel } from "../../src/models/language-model.ts";
-import type { Parameters } from "../../src/models/weights.ts";
+import type { Parameters } from "../../src/models/parameters.ts";
+import type { Objective } from "../../src/objectives/objective.ts";
+import { tokenStatistics } from "../../src/step/heads/vocabulary.ts";
 import {
   type ExampleOutcome,
   ObjectiveEvaluator,
   type ResponseVectors,
   type StatisticName,
-} from "../../src/objectives/evaluation.ts";
-import type { Objective } from "../../src/objectives/objective.ts";
-import { tokenStatistics } from "../../src/tokens/statistics.ts";
+} from "../../src/step/objective-evaluator.ts";
 import { zeroGradients } from "./tiny.ts";
 
 export interface Models {

@@ -1,15 +1,15 @@
 /** Tiny models and examples that follow from a seed. */
 import type { TokenizedExample } from "../../src/data/example.ts";
-import { Random } from "../../src/data/random.ts";
 import type { Engine, FloatValue } from "../../src/engine/engine.ts";
 import { zeros } from "../../src/engine/rows.ts";
-import { type LlamaConfiguration, parseConfiguration } from "../../src/models/configuration.ts";
+import { type LlamaConfiguration, parseConfiguration } from "../../src/families/configuration.ts";
+import { llama } from "../../src/families/llama.ts";
 import type { LanguageModel } from "../../src/models/language-model.ts";
-import { llama } from "../../src/models/llama.ts";
 import { parameterShapes } from "../../src/models/parameter-shapes.ts";
+import type { Parameters } from "../../src/models/parameters.ts";
 import { Transformer } from "../../src/models/transformer.ts";
-import type { Parameters } from "../../src/models/weights.ts";
 import type { ObjectiveOptions } from "../../src/objectives/index.ts";
+import { Random } from "../../src/random.ts";
 
 const sizes = {
   model_type: "llama",

@@ -2,14 +2,14 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { writeByteTokenizer } from "../../data/byte-tokenizer.ts";
-import { loadTokenizer, type Tokenizer } from "../../data/tokenizer.ts";
+import { writeByteTokenizer } from "../../data/tokens/byte-tokenizer.ts";
+import { loadTokenizer, type Tokenizer } from "../../data/tokens/tokenizer.ts";
 import type { Engine } from "../../engine/engine.ts";
 import { float64Engine } from "../../engine/float64.ts";
-import { createConfiguration } from "../../models/configuration.ts";
+import { createConfiguration } from "../../families/configuration.ts";
 import { initializeLanguageModel } from "../../models/initialize.ts";
 import type { LanguageModel } from "../../models/language-model.ts";
-import { saveModelFolder } from "../../models/save-folder.ts";
+import { saveModelFolder } from "../../storage/save-folder.ts";
 
 export const endToken = 256;
 

@@ -1,0 +1,75 @@
+import { resolve } from "node:path";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { UserError } from "../../errors.ts";
+import { writeFileAtomic } from "../../files.ts";
+import { type ProposeOptions, proposeRecipe } from "../../init/propose.ts";
+import { objectiveSettings } from "../../init/recipe-text.ts";
+import { summarizeProposal } from "../../init/summary.ts";
+import { type CountedProgress, countedProgress } from "../terminal/counted-progress.ts";
+import { checkOutputFile } from "../terminal/output-file.ts";
+
+interface Options extends Pick<ProposeOptions, "objective" | "columns"> {
+  output: string;
+  overwrite: boolean;
+}
+
+/** `tokenwise init`. */
+export function initCommand(): Command {
+  return new Command("init")
+    .description("look at a model and at data, and write a recipe that fits them")
+    .argument("<model>", "model folder, or the folder of a run")
+    .argument("<data...>", "files of pairs or of texts (.jsonl, .jsonl.gz, .json, .json.gz, .parquet)")
+    .option("-o, --output <file>", "the recipe", "recipe.yaml")
+    .addOption(
+      new Option("--objective <name>", "tdpo2 for pairs and sft for texts, unless given").choices(
+        Object.keys(objectiveSettings),
+      ),
+    )
+    .option("--columns <name=column...>", "other names for prompt, chosen, rejected, text in the data", column)
+    .option("--overwrite", "replace the recipe if there is one", false)
+    .addHelpText(
+      "after",
+      `
+Reads the data as training does, and tokenizes up to 5,000 records of it. Nothing is trained.
+
+Example:
+  tokenwise init demo/model demo/pairs.jsonl --output recipe.yaml`,
+    )
+    .action(run);
+}
+
+async function run(model: string, data: string[], { output, overwrite, ...options }: Options): Promise<void> {
+  await checkOutput(output, data, overwrite);
+  let progress: CountedProgress | undefined;
+  const proposal = await proposeRecipe({
+    ...options,
+    model,
+    data,
+    onProgress(done, total) {
+      progress ??= countedProgress("tokenizing", total);
+      progress.update(done);
+    },
+  }).finally(() => progress?.clear());
+  await writeFileAtomic(output, proposal.text);
+  console.log(summarizeProposal(proposal));
+  console.log(`recipe: ${output}, to read and to change. Then:`);
+  for (const option of [" --dry-run", ""]) console.log(`  npx tokenwise train ${shellWord(output)}${option}`);
+}
+
+async function checkOutput(output: string, data: readonly string[], overwrite: boolean): Promise<void> {
+  if (data.some((file) => resolve(file) === resolve(output)))
+    throw new UserError("is the data itself", { file: output, hint: "choose another --output" });
+  await checkOutputFile(output, { option: "--output", problem: "cannot write the recipe", overwrite });
+}
+
+/** Adds `name=column` to the names of the columns. */
+function column(text: string, previous: Record<string, string> = {}): Record<string, string> {
+  const [, name, value] = /^(prompt|chosen|rejected|text)=(.+)$/s.exec(text) ?? [];
+  if (name && value) return { ...previous, [name]: value };
+  throw new InvalidArgumentError("It must be name=column, where name is prompt, chosen, rejected or text.");
+}
+
+/** A file name as a shell takes it. */
+function shellWord(text: string): string {
+  return /^[\w./:@%+,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}

@@ -1,0 +1,209 @@
+import { UserError } from "../errors.ts";
+import { counted } from "../words.ts";
+import type { TokenizedExample } from "./example.ts";
+import { type PairOptions, type PreferencePair, readPairs } from "./forms/pairs.ts";
+import { type PlainText, readTexts } from "./forms/text.ts";
+import { epochOrder } from "./order.ts";
+import { countSharedPrompts, splitByPrompt } from "./split.ts";
+import { type TokenizedData, tokenizeChosen, tokenizePairs, tokenizeTexts } from "./tokenize.ts";
+import { isContinuation } from "./tokens/boundaries.ts";
+import { userCacheFolder } from "./tokens/cache-folder.ts";
+import { RememberedTokens, type TextRequest } from "./tokens/remembered-tokens.ts";
+import { TokenCache } from "./tokens/token-cache.ts";
+import type { Tokenizer } from "./tokens/tokenizer.ts";
+
+/** The examples of a run, and what became of the data on the way, in sentences for the user. */
+export interface RunExamples {
+  readonly train: readonly TokenizedExample[];
+  readonly heldOut: readonly TokenizedExample[];
+  readonly notes: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+/** Gathers sentences for the user. */
+interface Remarks {
+  readonly notes: string[];
+  readonly warnings: string[];
+}
+
+/** Bad records that are listed one by one. */
+const listedRecords = 10;
+
+interface ModelLimits {
+  readonly contextLength: number;
+  readonly vocabularySize: number;
+}
+
+/** The settings of a recipe that determine the examples. */
+export interface DataSettings {
+  readonly data: {
+    readonly train: string | readonly string[];
+    readonly evaluation?: string | readonly string[] | undefined;
+    readonly heldOut: number;
+    readonly format: "pairs" | "text";
+    readonly columns: NonNullable<PairOptions["columns"]> & { readonly text?: string | undefined };
+    readonly onBadPair: "error" | "skip";
+    readonly maxLength?: number | undefined;
+    readonly maxPromptLength?: number | undefined;
+    readonly truncation: "keep_end" | "keep_start";
+    readonly pack: boolean;
+  };
+  readonly seed: number;
+  readonly evaluation: { readonly examples: number };
+}
+
+/**
+ * Reads, splits and tokenizes the data that a recipe names.
+ *
+ * @param responses 2 for both answers of each pair, 1 for the chosen one alone
+ * @param options.heldOutOnly leave the training side empty, and unread where it can be
+ * @throws UserError for bad files, bad pairs (unless they are skipped), impossible limits, or a tokenizer that is not the model's.
+ */
+export async function prepareExamples(
+  recipe: DataSettings,
+  responses: 1 | 2,
+  tokenizer: Tokenizer,
+  model: ModelLimits,
+  { heldOutOnly = false }: { heldOutOnly?: boolean } = {},
+): Promise<RunExamples> {
+  const remarks: Remarks = { notes: [], warnings: [] };
+  const { format, pack, maxLength, maxPromptLength, truncation } = recipe.data;
+  const options = {
+    maxLength,
+    maxPromptLength,
+    truncation,
+    contextLength: model.contextLength,
+    modelVocabularySize: model.vocabularySize,
+  };
+  const tokens = new RememberedTokens(tokenizer, tokenCache(recipe, remarks, heldOutOnly));
+  const { tokenizer: remembering } = tokens;
+  let examples: RunExamples;
+  if (format === "text") {
+    const { train, heldOut } = await readSplitTexts(recipe, remarks, heldOutOnly, (texts) =>
+      tokens.expect([texts.map(({ text }) => ({ text, continues: false }))]),
+    );
+    const tokenize = (texts: readonly PlainText[]) => tokenizeTexts(texts, remembering, { ...options, pack });
+    examples = tokenized(recipe, heldOutOnly ? [] : train, heldOut, tokenize, remarks);
+  } else {
+    const isPair = responses === 2;
+    const { train, heldOut } = await readSplitPairs(recipe, remarks, heldOutOnly, (pairs) =>
+      tokens.expect(columnsOf(pairs, isPair ? ["chosen", "rejected"] : ["chosen"])),
+    );
+    const tokenizeAll = isPair ? tokenizePairs : tokenizeChosen;
+    const tokenize = (pairs: readonly PreferencePair[]) => tokenizeAll(pairs, remembering, options);
+    examples = tokenized(recipe, heldOutOnly ? [] : train, heldOut, tokenize, remarks);
+  }
+  await tokens.keep();
+  return examples;
+}
+
+/** Where tokens of these data are kept, if anywhere. */
+function tokenCache({ data }: DataSettings, { notes }: Remarks, heldOutOnly: boolean): TokenCache | undefined {
+  // What is held out of the training files is a small part of their texts, and not worth looking for all of them.
+  const folder = heldOutOnly && !data.evaluation ? undefined : userCacheFolder();
+  return folder && new TokenCache(folder, (message) => notes.push(message));
+}
+
+/** What the tokenizer will be asked for, column by column. */
+function columnsOf(pairs: readonly PreferencePair[], answers: readonly ("chosen" | "rejected")[]): TextRequest[][] {
+  return [
+    pairs.map(({ prompt }) => ({ text: prompt, continues: false })),
+    ...answers.map((answer) => pairs.map((pair) => ({ text: pair[answer], continues: isContinuation(pair.prompt) }))),
+  ];
+}
+
+/** @param expect told of all pairs of some files at once, before any is tokenized */
+async function readSplitPairs(
+  { data, seed }: DataSettings,
+  remarks: Remarks,
+  heldOutOnly: boolean,
+  expect: (pairs: readonly PreferencePair[]) => Promise<void>,
+) {
+  const read = async (files: string | readonly string[]): Promise<PreferencePair[]> => {
+    const { pairs, skipped, multiTurnAnswers } = await readPairs(files, {
+      columns: data.columns,
+      onBadPair: data.onBadPair,
+    });
+    warnSkipped(remarks, skipped);
+    if (multiTurnAnswers > 0)
+      remarks.notes.push(
+        `${multiTurnAnswers} pairs part ways before the last turn, so that an answer holds further turns`,
+      );
+    await expect(pairs);
+    return pairs;
+  };
+  if (data.evaluation && heldOutOnly) return { train: [], heldOut: await read(data.evaluation) };
+  const pairs = await read(data.train);
+  if (!data.evaluation) return splitByPrompt(pairs, { heldOut: data.heldOut, seed });
+  const heldOut = await read(data.evaluation);
+  const shared = countSharedPrompts(pairs, heldOut);
+  if (shared > 0)
+    remarks.warnings.push(
+      `${shared} of ${heldOut.length} evaluation pairs have a prompt that the training pairs have too`,
+    );
+  return { train: pairs, heldOut };
+}
+
+async function readSplitTexts(
+  { data, seed }: DataSettings,
+  remarks: Remarks,
+  heldOutOnly: boolean,
+  expect: (texts: readonly PlainText[]) => Promise<void>,
+): Promise<{ train: PlainText[]; heldOut: PlainText[] }> {
+  const read = async (files: string | readonly string[]) => {
+    const { texts, skipped } = await readTexts(files, { column: data.columns.text, onBadPair: data.onBadPair });
+    warnSkipped(remarks, skipped);
+    await expect(texts);
+    return texts;
+  };
+  if (data.evaluation && heldOutOnly) return { train: [], heldOut: await read(data.evaluation) };
+  const texts = await read(data.train);
+  if (data.evaluation) return { train: texts, heldOut: await read(data.evaluation) };
+  const isShare = data.heldOut > 0 && data.heldOut < 1;
+  const count = isShare ? Math.max(1, Math.round(data.heldOut * texts.length)) : data.heldOut;
+  if (count >= texts.length)
+    throw new UserError(`holding out ${count} of ${texts.length} texts leaves none to train on`, {
+      field: "data.heldOut",
+    });
+  const chosen = new Set(epochOrder(texts.length, seed, 0).subarray(0, count));
+  return {
+    train: texts.filter((_, index) => !chosen.has(index)),
+    heldOut: texts.filter((_, index) => chosen.has(index)),
+  };
+}
+
+function warnSkipped({ warnings }: Remarks, skipped: readonly { file: string; line: number; reason: string }[]): void {
+  if (skipped.length === 0) return;
+  const list = skipped.slice(0, listedRecords).map(({ file, line, reason }) => `  ${file}:${line}: ${reason}`);
+  if (skipped.length > listedRecords) list.push(`  … and ${skipped.length - listedRecords} more`);
+  warnings.push([`skipped ${counted(skipped.length, "bad record")}:`, ...list].join("\n"));
+}
+
+function tokenized<Item>(
+  { evaluation }: DataSettings,
+  train: readonly Item[],
+  heldOut: readonly Item[],
+  tokenize: (items: readonly Item[]) => TokenizedData,
+  { notes, warnings }: Remarks,
+): RunExamples {
+  const [trained, evaluated] = [train, heldOut].map(tokenize) as [TokenizedData, TokenizedData];
+  for (const [side, { report }] of Object.entries({ training: trained, "held-out": evaluated })) {
+    if (report.examples === 0) continue;
+    const longest = `longest prompt ${report.longestPrompt}, longest response ${report.longestResponse} tokens`;
+    notes.push(`${counted(report.examples, `${side} example`)}; ${longest}`);
+    if (report.tokensCut > 0) {
+      notes.push(
+        `cut to fit (${side}): ${report.promptsCut} prompts, ${report.responsesCut} responses, ${report.tokensCut} tokens in all`,
+      );
+    }
+    if (report.identicalAfterTokenizing > 0) {
+      warnings.push(
+        `${report.identicalAfterTokenizing} ${side} pairs have two answers of the same tokens: they teach nothing`,
+      );
+    }
+  }
+  const heldOutCount = evaluated.examples.length;
+  if (heldOutCount > evaluation.examples)
+    notes.push(`evaluation takes the first ${evaluation.examples} of the ${heldOutCount} held-out examples`);
+  return { train: trained.examples, heldOut: evaluated.examples, notes, warnings };
+}

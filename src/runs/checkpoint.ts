@@ -1,0 +1,123 @@
+import { readdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import type { DataPosition } from "../data/order.ts";
+import { UserError } from "../errors.ts";
+import { isFolder, replaceFolderAtomic } from "../files.ts";
+import { readJson } from "../storage/json.ts";
+import type { LanguageModel } from "../models/language-model.ts";
+import { openSafetensors, readTensor, writeSafetensors } from "../storage/safetensors.ts";
+import { saveAdapterFolder } from "../storage/save-adapter-folder.ts";
+import { type FolderFiles, saveModelFolder } from "../storage/save-folder.ts";
+import type { Optimizer } from "../step/optimizer.ts";
+
+/** Where a run stands, besides weights and optimizer state. All chance in a run is a function of the seed and this. */
+export interface Progress {
+  /** Optimizer steps done. */
+  readonly step: number;
+  /** Examples seen. */
+  readonly examples: number;
+  /** The next example. */
+  readonly position: DataPosition;
+  /** Hash of the training examples: their tokens, their weights and their order. */
+  readonly data: string;
+  /** Fingerprint of the models that do not train: the reference, and the base of an adapter. */
+  readonly frozen?: string | undefined;
+}
+
+/** A checkpoint is a folder: `model/` in Hugging Face's layout, `optimizer.safetensors`, and `progress.json`. */
+const names = { model: "model", optimizer: "optimizer.safetensors", progress: "progress.json" };
+
+const progressSchema = z.object({
+  step: z.int().nonnegative(),
+  examples: z.int().nonnegative(),
+  position: z.object({ epoch: z.int().nonnegative(), index: z.int().nonnegative() }),
+  data: z.string(),
+  frozen: z.string().optional(),
+});
+
+/**
+ * Writes a checkpoint whole or not at all, then removes all but the newest `keep`, and what a process that was killed left of others.
+ * Returns its folder.
+ */
+export async function saveCheckpoint(
+  folder: string,
+  run: { policy: LanguageModel; optimizer: Optimizer; progress: Progress; tokenizerFrom: FolderFiles; keep: number },
+): Promise<string> {
+  const path = join(folder, `step-${String(run.progress.step).padStart(8, "0")}`);
+  await replaceFolderAtomic(path, async (temporary) => {
+    await saveModel(join(temporary, names.model), run.policy, run.tokenizerFrom, "float32");
+    const tensors = Array.from(run.optimizer.state, ([name, { shape, data }]) => ({
+      name,
+      shape,
+      data: data as Float32Array,
+    }));
+    await writeSafetensors(join(temporary, names.optimizer), tensors);
+    await writeFile(join(temporary, names.progress), `${JSON.stringify(run.progress, undefined, 2)}\n`);
+  });
+  const kept = (await listCheckpoints(folder)).slice(-run.keep);
+  for (const name of await readdir(folder)) {
+    const old = join(folder, name);
+    if (/^step-\d+(\.|$)/.test(name) && !kept.includes(old)) await rm(old, { recursive: true });
+  }
+  return path;
+}
+
+/** Saves a policy as a model folder, or its adapter as the folder of one. */
+export async function saveModel(
+  path: string,
+  { configuration, trainable, adapter }: LanguageModel,
+  tokenizerFrom: FolderFiles,
+  dtype: "float32" | "bfloat16",
+): Promise<void> {
+  if (adapter) {
+    const matrices = new Map(
+      Array.from(trainable, ([name, { shape, data }]) => [name, { shape, data: data as Float32Array }]),
+    );
+    await saveAdapterFolder(path, { ...adapter, adapter: matrices, tokenizerFrom, dtype });
+    return;
+  }
+  const arrays = new Map(Array.from(trainable, ([name, { data }]) => [name, data as Float32Array]));
+  await saveModelFolder(path, { configuration, parameters: arrays, tokenizerFrom, dtype });
+}
+
+/** The checkpoints of a run, oldest first. */
+export async function listCheckpoints(folder: string): Promise<string[]> {
+  if (!(await isFolder(folder))) return [];
+  const found = (await readdir(folder)).filter((name) => /^step-\d+$/.test(name));
+  return found.sort((a, b) => Number(a.slice(5)) - Number(b.slice(5))).map((name) => join(folder, name));
+}
+
+/** The folder of the policy in a checkpoint. */
+export function checkpointModel(checkpoint: string): string {
+  return join(checkpoint, names.model);
+}
+
+/** Reads where a checkpoint's run stood. */
+export async function readProgress(checkpoint: string): Promise<Progress> {
+  const file = join(checkpoint, names.progress);
+  const parsed = progressSchema.safeParse(await readJson(file));
+  if (!parsed.success) throw new UserError("is not the progress of a run", { file });
+  return parsed.data;
+}
+
+/**
+ * Puts a checkpoint's state into an optimizer.
+ *
+ * @throws UserError when the state belongs to another optimizer or another model.
+ */
+export async function restoreOptimizer(checkpoint: string, optimizer: Optimizer, step: number): Promise<void> {
+  const file = await openSafetensors(join(checkpoint, names.optimizer));
+  for (const [name, { shape, data }] of optimizer.state) {
+    const stored = file.tensors.get(name);
+    if (!stored || String(stored.shape) !== String(shape)) {
+      throw new UserError(stored ? `has shape [${stored.shape}], expected [${shape}]` : "is missing", {
+        file: file.file,
+        field: name,
+        hint: "resume with the optimizer and the model that the run began with",
+      });
+    }
+    await readTensor(file, name, data as Float32Array);
+  }
+  optimizer.step = step;
+}

@@ -1,0 +1,171 @@
+import { describe, expect, test } from "vitest";
+import { largestError, relativeError } from "../../../test/helpers/compare.ts";
+import { engines } from "../../../test/helpers/engines.ts";
+import { type FloatValue, integers } from "../../engine/engine.ts";
+import { defineProgram } from "../../graph/program.ts";
+import { backwardProgram, forwardProgram, gradientName } from "../../graph/section.ts";
+import { input } from "../../graph/tensor.ts";
+import type { Divergence } from "../../objectives/objective.ts";
+import { Random } from "../../random.ts";
+import { statisticsOfLogits, tokenStatistics } from "./vocabulary.ts";
+
+const divergences: Divergence[] = ["klReferencePolicy", "klPolicyReference"];
+const sizes = { vocabularySize: 11, policyWidth: 4, referenceWidth: 6 };
+const rows = 5;
+
+type Engine = (typeof engines)[number]["engine"];
+
+function randomValue(engine: Engine, shape: number[], name: string, deviation: number): FloatValue {
+  const random = Random.from(1, name);
+  const value = engine.allocate(shape);
+  value.data.forEach((_, index) => {
+    value.data[index] = Math.fround(deviation * random.normal());
+  });
+  return value;
+}
+
+function randomInputs(engine: Engine, deviation: number) {
+  return {
+    hidden: randomValue(engine, [rows, sizes.policyWidth], "hidden", deviation),
+    head: randomValue(engine, [sizes.vocabularySize, sizes.policyWidth], "head", deviation),
+    referenceHidden: randomValue(engine, [rows, sizes.referenceWidth], "reference hidden", deviation),
+    referenceHead: randomValue(engine, [sizes.vocabularySize, sizes.referenceWidth], "reference head", deviation),
+    labels: integers([3, 0, 10, 3, 7]),
+  };
+}
+
+/** log π(v) of each row by definition: logit - max - log Σ exp(logit - max). */
+function logProbabilities(hidden: FloatValue, head: FloatValue): number[][] {
+  const width = hidden.shape[1]!;
+  return Array.from({ length: rows }, (_, row) => {
+    const logits = Array.from({ length: sizes.vocabularySize }, (_, token) =>
+      Array.from({ length: width }, (_, k) => hidden.data[row * width + k]! * head.data[token * width + k]!).reduce(
+        (a, b) => a + b,
+      ),
+    );
+    const largest = Math.max(...logits);
+    const logSum = Math.log(logits.reduce((sum, logit) => sum + Math.exp(logit - largest), 0));
+    return logits.map((logit) => logit - largest - logSum);
+  });
+}
+
+const relativeEntropy = (p: number[], q: number[]) =>
+  p.reduce((sum, logP, token) => sum + Math.exp(logP) * (logP - q[token]!), 0);
+
+describe.each(engines)("in $precision", ({ engine, tolerance }) => {
+  const section = tokenStatistics(sizes, { reference: true, divergences });
+
+  // Deviation 1 gives ordinary logits, 25 logits of ±800 and more.
+  test.each([1, 25])("statistics by definition, weights of deviation %d", async (deviation) => {
+    const inputs = randomInputs(engine, deviation);
+    const actual = await engine.compile(forwardProgram(section, { save: false })).run(inputs);
+    const policy = logProbabilities(inputs.hidden, inputs.head);
+    const reference = logProbabilities(inputs.referenceHidden, inputs.referenceHead);
+    if (deviation > 1) expect(Math.min(...policy.flat())).toBeLessThan(-1600);
+    const labels = [...inputs.labels.data];
+    const expected = {
+      policyLogp: labels.map((label, row) => policy[row]![label]!),
+      referenceLogp: labels.map((label, row) => reference[row]![label]!),
+      klReferencePolicy: policy.map((row, index) => relativeEntropy(reference[index]!, row)),
+      klPolicyReference: policy.map((row, index) => relativeEntropy(row, reference[index]!)),
+    };
+    expect(Object.keys(actual)).toEqual(Object.keys(expected));
+    for (const [name, values] of Object.entries(expected)) {
+      expect(largestError(actual[name]!.data, values), name).toBeLessThan(tolerance);
+    }
+    expect(Math.min(...expected.klPolicyReference, ...expected.klReferencePolicy)).toBeGreaterThan(0);
+  });
+
+  test.each([1, 25])("the gradient equals its closed form, weights of deviation %d", async (deviation) => {
+    const inputs = randomInputs(engine, deviation);
+    const values = await engine.compile(forwardProgram(section, { save: true })).run(inputs);
+    const weights = { policyLogp: 0.7, referenceLogp: 1, klReferencePolicy: -0.4, klPolicyReference: 0.3 };
+    const cotangents = Object.entries(weights).map(([name, weight]) => {
+      const value = engine.allocate([rows]);
+      return [gradientName(name), { ...value, data: value.data.fill(weight) }];
+    });
+    const total = engine.allocate(inputs.head.shape);
+    total.data.fill(0);
+    const result = await engine
+      .compile(backwardProgram(section))
+      .run({ ...inputs, ...values, ...Object.fromEntries(cotangents), [gradientName("head")]: total });
+    // For the logits: d log π(y) = 1[v = y] - π, d KL(ref || π) = π - ref, d KL(π || ref) = π (log π - log ref - KL(π || ref)).
+    const policy = logProbabilities(inputs.hidden, inputs.head);
+    const reference = logProbabilities(inputs.referenceHidden, inputs.referenceHead);
+    const ofLogits = policy.map((row, index) => {
+      const kl = relativeEntropy(row, reference[index]!);
+      return row.map((logP, token) => {
+        const [p, q] = [Math.exp(logP), Math.exp(reference[index]![token]!)];
+        const label = Number(token === inputs.labels.data[index]);
+        return 0.7 * (label - p) - 0.4 * (p - q) + 0.3 * p * (logP - reference[index]![token]! - kl);
+      });
+    });
+    const { policyWidth: width } = sizes;
+    const ofHidden = ofLogits.flatMap((row) =>
+      Array.from({ length: width }, (_, k) =>
+        row.reduce((sum, value, token) => sum + value * inputs.head.data[token * width + k]!, 0),
+      ),
+    );
+    const ofHead = Array.from({ length: sizes.vocabularySize * width }, (_, index) =>
+      ofLogits.reduce(
+        (sum, row, position) =>
+          sum + row[Math.floor(index / width)]! * inputs.hidden.data[position * width + (index % width)]!,
+        0,
+      ),
+    );
+    // Log-probabilities around -1600 are 1e-4 apart in float32.
+    const limit = deviation === 1 ? tolerance : 10 * tolerance;
+    expect(relativeError(result[gradientName("hidden")]!.data, ofHidden)).toBeLessThan(limit);
+    expect(relativeError(result[gradientName("head")]!.data, ofHead)).toBeLessThan(limit);
+  });
+
+  test("equal models diverge by exactly nothing", async () => {
+    const { hidden, head, labels } = randomInputs(engine, 1);
+    const same = tokenStatistics({ ...sizes, referenceWidth: sizes.policyWidth }, { reference: true, divergences });
+    const inputs = { hidden, head, labels, referenceHidden: hidden, referenceHead: head };
+    const values = await engine.compile(forwardProgram(same, { save: false })).run(inputs);
+    for (const divergence of divergences) expect([...values[divergence]!.data]).toEqual(Array(rows).fill(0));
+    expect(values.policyLogp!.data).toEqual(values.referenceLogp!.data);
+  });
+});
+
+test("only what is needed is computed", () => {
+  const outputs = (needs: Parameters<typeof tokenStatistics>[1]) => {
+    const { outputs: named, saved } = tokenStatistics(sizes, needs);
+    return [Object.keys(named), Object.keys(saved)];
+  };
+  expect(outputs({ reference: false })).toEqual([["policyLogp"], ["policy"]]);
+  expect(outputs({ reference: true })).toEqual([["policyLogp", "referenceLogp"], ["policy"]]);
+  expect(outputs({ reference: true, divergences: ["klPolicyReference"] })).toEqual([
+    ["policyLogp", "referenceLogp", "klPolicyReference"],
+    ["policy", "reference"],
+  ]);
+});
+
+test("the divergence of close models survives float32", async () => {
+  const [rowCount, vocabularySize] = [32, 8000];
+  const policyLogits = input(["rows", vocabularySize]);
+  const referenceLogits = input(["rows", vocabularySize]);
+  const labels = input(["rows"], "int");
+  const { outputs } = statisticsOfLogits(labels, policyLogits, referenceLogits, divergences);
+  const program = defineProgram("close", { policyLogits, referenceLogits, labels }, outputs);
+  const random = Random.from(1, "close");
+  const policy = Float32Array.from({ length: rowCount * vocabularySize }, () => 0.6 * random.normal());
+  const reference = policy.map((logit) => logit + 0.015 * random.normal());
+  const [exact, single] = await Promise.all(
+    engines.map(({ engine }) => {
+      const value = (data: Float32Array) => ({
+        shape: [rowCount, vocabularySize],
+        data: engine.precision === "float64" ? Float64Array.from(data) : data,
+      });
+      const inputs = { policyLogits: value(policy), referenceLogits: value(reference) };
+      return engine.compile(program).run({ ...inputs, labels: integers(new Array(rowCount).fill(0)) });
+    }),
+  );
+  for (const divergence of divergences) {
+    // About 1e-4 nats each; summed as p (log p - log q) alone they would be off by 1e-3 and more.
+    exact![divergence]!.data.forEach((kl, row) => {
+      expect(Math.abs(single![divergence]!.data[row]! / kl - 1)).toBeLessThan(5e-5);
+    });
+  }
+});

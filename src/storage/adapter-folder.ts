@@ -1,0 +1,135 @@
+import { readdir } from "node:fs/promises";
+import { isAbsolute, join } from "node:path";
+import { UserError } from "../errors.ts";
+import { asUserError } from "../files.ts";
+import { adaptableModules, adapterShapes, type LoraSettings } from "../models/lora.ts";
+import { isFloatDtype } from "../number-formats.ts";
+import { type AdapterConfiguration, mergeHint, readAdapterConfiguration } from "./adapter-configuration.ts";
+import type { ModelFolder } from "./folder.ts";
+import { fileNames, isModelFolder, modelPath } from "./model-path.ts";
+import { openPlainFolder } from "./plain-folder.ts";
+import { openSafetensors, readTensor, type SafetensorsFile } from "./safetensors.ts";
+
+/**
+ * Opens the folder of an adapter as PEFT writes it, together with its base.
+ *
+ * @param names of the files in the folder
+ * @param givenBase the base's folder, or that of a run, where it is not to be the one that the adapter names
+ * @throws UserError if something is missing, unsupported, or does not fit together.
+ */
+export async function openAdapterFolder(
+  path: string,
+  names: readonly string[],
+  givenBase: string | undefined,
+): Promise<ModelFolder> {
+  const file = join(path, fileNames.adapterConfiguration);
+  const adapter = await readAdapterConfiguration(file);
+  const opened = await openAdapterWeights(path, names);
+  const base = await openBase(givenBase ?? findBase(path, file, adapter));
+  checkPlaces(opened, base);
+  const { rank, alpha, dropout, rslora } = adapter;
+  const lora = { rank, alpha, dropout, rslora, targetModules: modulesOf(adapter, opened, base, file) };
+  checkShapes(opened, lora, base);
+  const own = Array.from(opened.tensors, ([name, entry]) => [name, { ...entry, file: opened.file }] as const);
+  return {
+    path,
+    configuration: base.configuration,
+    weights: new Map([...base.weights, ...own]),
+    tokenizerFolder: names.includes(fileNames.tokenizer) ? path : base.path,
+    lora,
+    base,
+    read: (name, into) => (opened.tensors.has(name) ? readTensor(opened, name, into) : base.read(name, into)),
+  };
+}
+
+async function openAdapterWeights(path: string, names: readonly string[]): Promise<SafetensorsFile> {
+  if (names.includes(fileNames.adapterWeights)) return openSafetensors(join(path, fileNames.adapterWeights));
+  if (names.includes("adapter_model.bin")) {
+    const hint = "convert it: load it in PEFT, and save_pretrained(folder, safe_serialization=True)";
+    throw new UserError("its weights are a pickle of PyTorch, which can run code and is not read", {
+      file: path,
+      hint,
+    });
+  }
+  throw new UserError(`is an adapter without weights: it holds no ${fileNames.adapterWeights}`, { file: path });
+}
+
+/** The folder of the base that an adapter names: relative to the working directory, or else to the adapter. */
+function findBase(path: string, file: string, { base }: AdapterConfiguration): string {
+  const field = "base_model_name_or_path";
+  if (base === undefined) {
+    throw new UserError("does not say which model the adapter is for", { file, field, hint: "name its folder here" });
+  }
+  const candidates = [base, ...(isAbsolute(base) ? [] : [join(path, base)])];
+  const folder = candidates.map(modelPath).find(isModelFolder);
+  if (folder !== undefined) return folder;
+  const hint = "download or find the model, and write its folder here or give it with --base where a command has that";
+  throw new UserError(`the model that the adapter is for, "${base}", is no folder with a model`, { file, field, hint });
+}
+
+async function openBase(given: string): Promise<ModelFolder> {
+  const path = modelPath(given);
+  const names = await readdir(path).catch((error) => {
+    throw asUserError(error, path, "cannot read the base");
+  });
+  const isAdapter = names.includes(fileNames.adapterConfiguration);
+  if (names.includes(fileNames.configuration) && !isAdapter) return openPlainFolder(path, names);
+  const problem = isAdapter ? "is an adapter itself" : "is no model folder: it holds no config.json";
+  const hint = isAdapter ? "make it a whole model with `tokenwise export`, and name that as the base" : undefined;
+  throw new UserError(`as the base of an adapter: ${problem}`, { file: path, ...(hint && { hint }) });
+}
+
+const baseHint = "is this the model that the adapter was trained on?";
+
+/** Checks that each tensor is for a layer of the base. */
+function checkPlaces({ file, tensors }: SafetensorsFile, { path, configuration }: ModelFolder): void {
+  const places = adapterShapes(configuration, { rank: 1, targetModules: adaptableModules(configuration) });
+  const surplus = [...tensors.keys()].find((name) => !places.has(name));
+  if (surplus === undefined) return;
+  if (/^base_model\.model\.model\.layers\.\d+\..+\.lora_[AB]\.weight$/.test(surplus)) {
+    const problem = `is for a layer that the base, ${path}, does not have`;
+    throw new UserError(problem, { file, field: surplus, hint: baseHint });
+  }
+  const problem = "has no place: tokenwise has adapters on the linear layers of blocks, and on nothing else";
+  throw new UserError(problem, { file, field: surplus, hint: mergeHint });
+}
+
+/** The modules that the tensors are for, and those that the configuration lists besides, whose tensors are missing. */
+function modulesOf(
+  { targetModules, excludesModules }: AdapterConfiguration,
+  { file, tensors }: SafetensorsFile,
+  { configuration }: ModelFolder,
+  configurationFile: string,
+): string[] {
+  if (tensors.size === 0) throw new UserError("holds no matrices of an adapter", { file });
+  const available = adaptableModules(configuration);
+  const stored = new Set(Array.from(tensors.keys(), (name) => /(\w+)\.lora_[AB]\.weight$/.exec(name)![1]!));
+  if (!targetModules) return available.filter((module) => stored.has(module));
+  const listed = targetModules.map((name) => name.split(".").at(-1)!);
+  const unlisted = available.find((module) => stored.has(module) && !listed.includes(module));
+  if (unlisted !== undefined) {
+    const problem = `does not list ${unlisted}, for which ${fileNames.adapterWeights} has matrices`;
+    const hint = "the two files belong to different adapters";
+    throw new UserError(problem, { file: configurationFile, field: "target_modules", hint });
+  }
+  return available.filter((module) => stored.has(module) || (listed.includes(module) && !excludesModules));
+}
+
+/** Checks that the tensors are the matrices that the settings describe, all of them. */
+function checkShapes({ file, tensors }: SafetensorsFile, lora: LoraSettings, base: ModelFolder): void {
+  const shapes = [...adapterShapes(base.configuration, lora)];
+  for (const [name, shape] of shapes) {
+    const entry = tensors.get(name);
+    if (!entry || (isFloatDtype(entry.dtype) && String(entry.shape) === String(shape))) continue;
+    const described = `floats [${shape.join(", ")}] for the base, ${base.path}, and rank ${lora.rank}`;
+    const problem = `must be ${described}, found ${entry.dtype} [${entry.shape.join(", ")}]`;
+    const rank = entry.shape[name.includes(".lora_A.") ? 0 : 1];
+    const hint = rank === lora.rank ? baseHint : `${fileNames.adapterConfiguration} must have the adapter's rank as r`;
+    throw new UserError(problem, { file, field: name, hint });
+  }
+  const missing = shapes.map(([name]) => name).filter((name) => !tensors.has(name));
+  if (missing.length === 0) return;
+  const more = missing.length > 1 ? `, and so are ${missing.length - 1} more` : "";
+  const hint = `an adapter needs both matrices of a module in every block; ${baseHint}`;
+  throw new UserError(`is missing${more}`, { file, field: missing[0]!, hint });
+}

@@ -1,0 +1,67 @@
+import { readdir } from "node:fs/promises";
+import { UserError } from "../errors.ts";
+import type { LlamaConfiguration } from "../families/configuration.ts";
+import { asUserError, isFolder } from "../files.ts";
+import type { LoraSettings } from "../models/lora.ts";
+import { openAdapterFolder } from "./adapter-folder.ts";
+import { fileNames } from "./model-path.ts";
+import { holdsWeights, openPlainFolder } from "./plain-folder.ts";
+import type { TensorEntry } from "./safetensors-header.ts";
+
+export { fileNames, isModelFolder, modelPath } from "./model-path.ts";
+
+/** Where a parameter lies: `bytes` bytes from `offset` on in `file`, which need not be aligned. */
+export interface StoredWeight extends TensorEntry {
+  file: string;
+}
+
+/**
+ * A model in Hugging Face's layout that was checked: its weights are exactly the parameters it needs. An adapter has the configuration and
+ * the weights of its base, and its own matrices besides.
+ */
+export interface ModelFolder {
+  path: string;
+  configuration: LlamaConfiguration;
+  /** By name; the matrices of an adapter by those of `adapterShapes`, after the base's. */
+  weights: ReadonlyMap<string, StoredWeight>;
+  /** Where the tokenizer lies: here, or with the base of an adapter that comes without. */
+  tokenizerFolder: string;
+  /** What to do with the adapter's matrices; undefined for a whole model. */
+  lora?: LoraSettings;
+  /** The model that the adapter is for, which is no adapter itself; undefined for a whole model. */
+  base?: ModelFolder;
+  /** Reads a weight as float32, row-major, into `into` if given. Throws UserError for NaN and infinity. */
+  read(name: string, into?: Float32Array): Promise<Float32Array>;
+}
+
+/**
+ * Opens the folder of a model, or of an adapter with its base: reads configurations and the headers of weights, not the weights, and
+ * runs none of its code.
+ *
+ * @param options.base a model folder, or the folder of a run, to take as the base of an adapter instead of the one that it names
+ * @throws UserError if something is missing, unsupported, or does not fit together.
+ */
+export async function openModelFolder(
+  path: string,
+  { base }: { base?: string | undefined } = {},
+): Promise<ModelFolder> {
+  if (!(await isFolder(path))) {
+    throw new UserError("no such model folder", { file: path, hint: "a model of the Hub must be downloaded first" });
+  }
+  const names = await readdir(path).catch((error) => {
+    throw asUserError(error, path, "cannot read");
+  });
+  const isWhole = names.includes(fileNames.configuration);
+  if (names.includes(fileNames.adapterConfiguration)) {
+    if (!isWhole || !holdsWeights(names)) return openAdapterFolder(path, names, base);
+    const hint = "move one of them to a folder of its own";
+    throw new UserError("holds both a whole model and an adapter", { file: path, hint });
+  }
+  if (!isWhole) {
+    throw new UserError("is not a model folder: it holds no config.json and no adapter_config.json", { file: path });
+  }
+  if (base !== undefined) {
+    throw new UserError("is a whole model, not an adapter", { file: path, hint: "name no base" });
+  }
+  return openPlainFolder(path, names);
+}

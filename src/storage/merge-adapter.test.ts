@@ -1,0 +1,77 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+import { largestError } from "../../test/helpers/compare.ts";
+import { logitsOf, sequenceBatch } from "../../test/helpers/logits.ts";
+import { temporaryFolder } from "../../test/helpers/runs.ts";
+import { float64Engine } from "../engine/float64.ts";
+import { loadLanguageModel } from "../models/language-model.ts";
+import { adapterNames } from "../models/lora.ts";
+import { parameterShapes } from "../models/parameter-shapes.ts";
+import { openModelFolder } from "./folder.ts";
+import { mergeAdapter } from "./merge-adapter.ts";
+import { saveModelFolder } from "./save-folder.ts";
+import {
+  adapterFor,
+  numbersFor,
+  tinyConfiguration,
+  tinyLora,
+  writeTinyAdapter,
+  writeTinyModel,
+} from "./testing/tiny-adapter.ts";
+
+test.each([
+  [false, 3],
+  [true, 6 / Math.SQRT2],
+])("W + scale B A where there is an adapter, with rslora %j by %d", async (rslora, scale) => {
+  const root = await temporaryFolder();
+  const base = await writeTinyModel(join(root, "base"));
+  const lora = { ...tinyLora, rslora };
+  const merged = mergeAdapter(await openModelFolder(await writeTinyAdapter(join(root, "adapter"), base, lora)));
+  const shapes = parameterShapes(tinyConfiguration);
+  expect([...merged.keys()]).toEqual([...shapes.keys()]);
+  const [weights, adapter] = [numbersFor(shapes), adapterFor(lora)];
+  let changed = 0;
+  for (const [name, make] of merged) {
+    const { a, b } = adapterNames(name);
+    const expected = weights.get(name)!;
+    if (adapter.has(a)) {
+      changed++;
+      const [A, B] = [adapter.get(a)!.data, adapter.get(b)!.data];
+      const [outputs, inputs] = shapes.get(name)! as [number, number];
+      for (let row = 0; row < outputs; row++) {
+        for (let column = 0; column < inputs; column++) {
+          const product = B[row * 2]! * A[column]! + B[row * 2 + 1]! * A[inputs + column]!;
+          expected[row * inputs + column]! += scale * product;
+        }
+      }
+    }
+    expect(await make()).toEqual(expected);
+  }
+  expect(changed).toBe(4);
+});
+
+test("a whole model has nothing to merge", async () => {
+  const base = await writeTinyModel(join(await temporaryFolder(), "base"));
+  const folder = await openModelFolder(base);
+  expect(() => mergeAdapter(folder)).toThrow(`${base}: is a whole model: there is no adapter to merge`);
+});
+
+test("a merged model computes what PyTorch does with the adapter beside it", async () => {
+  const golden = fileURLToPath(new URL("../../test/golden/architectures/llama", import.meta.url));
+  const { tokens, adapterLogits } = JSON.parse(await readFile(join(golden, "golden.json"), "utf8")) as {
+    tokens: number[][];
+    adapterLogits: number[][][];
+  };
+  const folder = await openModelFolder(join(golden, "adapter"), { base: golden });
+  const merged = join(await temporaryFolder(), "merged");
+  await saveModelFolder(merged, { configuration: folder.configuration, parameters: mergeAdapter(folder) });
+  const engine = float64Engine();
+  const model = await loadLanguageModel(engine, merged);
+  for (const [index, sequence] of tokens.entries()) {
+    const logits = await logitsOf(engine, model, sequenceBatch(sequence));
+    // The merged weights are rounded to float32, the golden logits to seven digits.
+    expect(largestError(logits.flat(), adapterLogits[index]!.flat())).toBeLessThan(1e-5);
+  }
+});

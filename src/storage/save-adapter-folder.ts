@@ -1,0 +1,39 @@
+import { writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { replaceFolderAtomic } from "../files.ts";
+import type { LoraSettings } from "../models/lora.ts";
+import { formatAdapterConfiguration } from "./adapter-configuration.ts";
+import { fileNames } from "./model-path.ts";
+import { writeSafetensors } from "./safetensors.ts";
+import { checkFinite, checkReplaceable, copyTokenizer, type FolderFiles } from "./save-folder.ts";
+
+/** What to save of an adapter, and how. */
+export interface SavedAdapter {
+  lora: LoraSettings;
+  /** The folder of the model that the adapter is for; the adapter names it by its absolute path. */
+  base: string;
+  /** By the names of `adapterShapes`, with its shapes. */
+  adapter: ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: Float32Array }>;
+  /** The tokenizer's files, or the folder to copy them from; without it, the adapter is used with that of its base. */
+  tokenizerFrom?: string | FolderFiles;
+  /** How numbers are stored; float32 if absent, which loads bit for bit as it was. */
+  dtype?: "float32" | "bfloat16";
+}
+
+/**
+ * Saves an adapter as PEFT does, whole or not at all. A model or adapter that is already there is replaced.
+ *
+ * @throws UserError if a number is NaN or infinite, if the folder holds files that replacing it would lose, or where the
+ *   file system refuses.
+ */
+export async function saveAdapterFolder(path: string, saved: SavedAdapter): Promise<void> {
+  const { lora, base, adapter, tokenizerFrom, dtype = "float32" } = saved;
+  const tensors = Array.from(adapter, ([name, { shape, data }]) => ({ name, shape, data }));
+  for (const { name, data } of tensors) checkFinite(data, { file: path, field: name });
+  await checkReplaceable(path);
+  await replaceFolderAtomic(path, async (folder) => {
+    if (tokenizerFrom !== undefined) await copyTokenizer(tokenizerFrom, folder);
+    await writeFile(join(folder, fileNames.adapterConfiguration), formatAdapterConfiguration(lora, resolve(base)));
+    await writeSafetensors(join(folder, fileNames.adapterWeights), tensors, { bfloat16: dtype === "bfloat16" });
+  });
+}

@@ -6,8 +6,8 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { loadTokenizer, type Tokenizer } from "../data/tokens/tokenizer.ts";
+import { createEngine } from "../engine/create.ts";
 import type { Engine } from "../engine/engine.ts";
-import { onnxRuntimeEngine } from "../engine/native/onnx-runtime.ts";
 import { type EvaluationReporter, evaluate } from "../evaluate/evaluate.ts";
 import { tokenDivergences } from "../evaluate/samples.ts";
 import { defaultGenerateOptions, type Generation, generate } from "../generate/generate.ts";
@@ -122,7 +122,7 @@ async function freshReviews(
   { signal, evaluation }: DemoOptions,
   threads: number,
 ): Promise<{ count: number; sentiment: Difference; examples: DemoExamples } | undefined> {
-  const engine = onnxRuntimeEngine({ threads });
+  const engine = await createEngine({ threads });
   try {
     const openings = await readPrompts(openingsFile);
     const folder = await openModelFolder(folders[0]);

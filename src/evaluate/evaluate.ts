@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
+import { createEngine } from "../engine/create.ts";
 import type { Engine } from "../engine/engine.ts";
-import { interruptible, untilAborted } from "../engine/interruptible.ts";
-import { onnxRuntimeEngine } from "../engine/native/onnx-runtime.ts";
+import { untilAborted } from "../engine/interruptible.ts";
 import { UserError } from "../errors.ts";
 import { loadLanguageModel } from "../models/language-model.ts";
 import { createObjective, type ObjectiveOptions } from "../objectives/index.ts";
@@ -87,7 +87,7 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation[] |
   if (new Set(tasks.flatMap(({ reference }) => reference?.key ?? [])).size > 1)
     reporter.warn("the models have different references: their rewards and divergences measure from different points");
 
-  const engine = interruptible(onnxRuntimeEngine({ threads }));
+  const engine = await createEngine({ threads });
   try {
     const loader = new ModelLoader(engine);
     const evaluations: Evaluation[] = [];

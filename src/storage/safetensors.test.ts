@@ -68,7 +68,7 @@ describe("reading", () => {
     await expect(readTensor(opened, "a", whole)).rejects.toThrow(RangeError);
   });
 
-  test.each([{ bfloat16: false }, { bfloat16: true }])("reads in pieces: %o", async (options) => {
+  test.each([{}, { dtype: "bfloat16" as const }])("reads in pieces: %o", async (options) => {
     const data = Float32Array.from({ length: 2_500_001 }, (_, index) => index % 251);
     await writeSafetensors(file, [{ name: "a", shape: [data.length], data }], options);
     const read = await readTensor(await openSafetensors(file), "a");
@@ -177,11 +177,15 @@ describe("writing", () => {
     const tensors = [
       { name: "a", shape: [2], data: new Float32Array([1, 1 + 2 ** -8]) },
       { name: "b", shape: [1], data: new Int32Array([9]) },
+      { name: "c", shape: [1], data: new Float64Array([1 + 2 ** -30]) },
     ];
-    await writeSafetensors(file, tensors, { bfloat16: true });
+    await writeSafetensors(file, tensors, { dtype: "float32" });
+    expect(await readStored(await openSafetensors(file), "c")).toEqual(new Float32Array([1]));
+    await writeSafetensors(file, tensors, { dtype: "bfloat16" });
     const opened = await openSafetensors(file);
     expect(await readStored(opened, "a")).toEqual(new Uint16Array([0x3f80, 0x3f80]));
     expect(await readStored(opened, "b")).toEqual(new Int32Array([9]));
+    expect(await readStored(opened, "c")).toEqual(new Uint16Array([0x3f80]));
   });
 
   test("stores a tensor that comes in pieces, which must be as long as its shape says", async () => {

@@ -107,18 +107,18 @@ export async function readStored(
  * dtype; otherwise the order is kept.
  *
  * @param options.metadata free-form text; without it what Hugging Face writes, `{ format: "pt" }`
- * @param options.bfloat16 store Float32Arrays as BF16, rounded to nearest even; otherwise each array keeps its format
+ * @param options.dtype how arrays of floats are stored, rounded to nearest even; without it each array keeps its format
  * @throws UserError where the file system refuses.
  */
 export async function writeSafetensors(
   file: string,
   tensors: Iterable<NamedTensor | StreamedTensor>,
-  options: { metadata?: Record<string, string>; bfloat16?: boolean } = {},
+  options: { metadata?: Record<string, string>; dtype?: "float32" | "bfloat16" } = {},
 ): Promise<void> {
-  const { metadata = { format: "pt" }, bfloat16 = false } = options;
+  const { metadata = { format: "pt" }, dtype: floats } = options;
   const entries = Array.from(tensors, (tensor) => {
     const { name, shape } = tensor;
-    const { dtype, pieces } = "data" in tensor ? storedForm(tensor.data, bfloat16) : tensor;
+    const { dtype, pieces } = "data" in tensor ? storedForm(tensor.data, floats) : tensor;
     return { name, shape, dtype, pieces, bytes: header.elementCount(shape) * formats.dtypeBytes(dtype) };
   }).sort((a, b) => formats.dtypeBytes(b.dtype) - formats.dtypeBytes(a.dtype));
   if (new Set(entries.map(({ name }) => name)).size < entries.length) throw new Error("two tensors have one name");
@@ -172,9 +172,10 @@ async function writeFully(handle: FileHandle, bytes: Uint8Array): Promise<void> 
 /** How an array's numbers are stored, and their bytes; a piece is good until the next is asked for. */
 function storedForm(
   data: formats.TensorData,
-  bfloat16: boolean,
+  floats: "float32" | "bfloat16" | undefined,
 ): { dtype: formats.Dtype; pieces: Iterable<Uint8Array> } {
-  if (bfloat16 && data instanceof Float32Array) return { dtype: "BF16", pieces: roundedPieces(data) };
+  if (floats && data instanceof Float64Array) return storedForm(Float32Array.from(data), floats);
+  if (floats === "bfloat16" && data instanceof Float32Array) return { dtype: "BF16", pieces: roundedPieces(data) };
   return { dtype: formats.dtypeOf(data), pieces: [formats.bytesOf(data)] };
 }
 

@@ -34,6 +34,6 @@ export async function saveAdapterFolder(path: string, saved: SavedAdapter): Prom
   await replaceFolderAtomic(path, async (folder) => {
     if (tokenizerFrom !== undefined) await copyTokenizer(tokenizerFrom, folder);
     await writeFile(join(folder, fileNames.adapterConfiguration), formatAdapterConfiguration(lora, resolve(base)));
-    await writeSafetensors(join(folder, fileNames.adapterWeights), tensors, { bfloat16: dtype === "bfloat16" });
+    await writeSafetensors(join(folder, fileNames.adapterWeights), tensors, { dtype });
   });
 }

@@ -171,8 +171,7 @@ async function writeWeights(
   dtype: "float32" | "bfloat16",
   shardBytes: number,
 ): Promise<void> {
-  const bfloat16 = dtype === "bfloat16";
-  const sizeOf = ({ shape }: Tensor) => elementCount(shape) * (bfloat16 ? 2 : 4);
+  const sizeOf = ({ shape }: Tensor) => elementCount(shape) * (dtype === "bfloat16" ? 2 : 4);
   const shards: Tensor[][] = [[]];
   let filled = 0;
   for (const tensor of tensors) {
@@ -183,12 +182,12 @@ async function writeWeights(
     shards.at(-1)!.push(tensor);
     filled += sizeOf(tensor);
   }
-  if (shards.length === 1) return writeSafetensors(join(folder, fileNames.weights), tensors, { bfloat16 });
+  if (shards.length === 1) return writeSafetensors(join(folder, fileNames.weights), tensors, { dtype });
   const places: [string, string][] = [];
   for (const [index, shard] of shards.entries()) {
     const [number, total] = [index + 1, shards.length].map((value) => String(value).padStart(5, "0"));
     const file = `model-${number}-of-${total}.safetensors`;
-    await writeSafetensors(join(folder, file), shard, { bfloat16 });
+    await writeSafetensors(join(folder, file), shard, { dtype });
     places.push(...shard.map(({ name }): [string, string] => [name, file]));
   }
   const size = tensors.reduce((sum, tensor) => sum + sizeOf(tensor), 0);

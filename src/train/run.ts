@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
 import { prepareExamples } from "../data/prepare.ts";
-import { type InterruptibleEngine, interruptible } from "../engine/interruptible.ts";
-import { onnxRuntimeEngine } from "../engine/native/onnx-runtime.ts";
+import { type Backend, createEngine } from "../engine/create.ts";
+import type { InterruptibleEngine } from "../engine/interruptible.ts";
 import { UserError } from "../errors.ts";
 import { beforeTraining, loadLanguageModel } from "../models/language-model.ts";
 import { createObjective } from "../objectives/index.ts";
@@ -29,6 +29,8 @@ export interface TrainOptions {
   /** Check recipe, model and data, say what would be done, and stop. */
   dryRun?: boolean;
   signal?: AbortSignal;
+  /** What computes. Default: ONNX Runtime. */
+  backend?: Backend;
   reporter?: Reporter;
 }
 
@@ -56,8 +58,9 @@ const silent: Reporter = { progress() {}, warn() {}, note() {}, record() {} };
  */
 export async function train(recipe: Recipe, options: TrainOptions = {}): Promise<TrainResult> {
   const engines: InterruptibleEngine[] = [];
-  const makeEngine = () => {
-    const engine = interruptible(onnxRuntimeEngine({ threads: recipe.threads ?? availableParallelism() }));
+  const makeEngine = async () => {
+    const threads = recipe.threads ?? availableParallelism();
+    const engine = await createEngine({ backend: options.backend, threads });
     engines.push(engine);
     return engine;
   };
@@ -73,7 +76,7 @@ export async function train(recipe: Recipe, options: TrainOptions = {}): Promise
 async function run(
   asked: Recipe,
   options: TrainOptions,
-  { tokenizer, makeEngine }: { tokenizer: string | undefined; makeEngine: () => InterruptibleEngine },
+  { tokenizer, makeEngine }: { tokenizer: string | undefined; makeEngine: () => Promise<InterruptibleEngine> },
 ): Promise<TrainResult> {
   const {
     resume = false,
@@ -112,7 +115,7 @@ async function run(
 
   const tokenizerFrom = await readCompanions(start.tokenizerFolder);
   const frozen = await FrozenModels.of(frozenFolders(start, compared));
-  const engine = makeEngine();
+  const engine = await makeEngine();
   const policy = checkpoint ? await start.resume(engine, checkpointModel(checkpoint)) : await start.load(engine);
   const optimizer = new Optimizer(engine, recipe.optimizer, policy.trainable);
   let progress: Progress = {

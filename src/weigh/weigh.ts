@@ -1,7 +1,6 @@
 import { availableParallelism } from "node:os";
 import { prepareExamples } from "../data/prepare.ts";
-import { interruptible } from "../engine/interruptible.ts";
-import { onnxRuntimeEngine } from "../engine/native/onnx-runtime.ts";
+import { createEngine } from "../engine/create.ts";
 import { UserError } from "../errors.ts";
 import { loadLanguageModel } from "../models/language-model.ts";
 import { createObjective } from "../objectives/index.ts";
@@ -85,7 +84,7 @@ async function weighStages(
 
   reporter.note(`estimating the tokens of ${examples.length} pairs`);
   const writer = await continueEstimates(file, identity, examples.length, reporter.note);
-  const engine = interruptible(onnxRuntimeEngine({ threads: recipe.threads ?? availableParallelism() }));
+  const engine = await createEngine({ threads: recipe.threads ?? availableParallelism() });
   try {
     const load = { frozen: true, base: isTrainedContrast(recipe) ? recipe.lora?.base : undefined };
     const positive = await loadLanguageModel(engine, models.positive.folder, load);

@@ -2,8 +2,8 @@
 import { availableParallelism } from "node:os";
 import { type Command, Option } from "commander";
 import { loadTokenizer, type Tokenizer } from "../../data/tokens/tokenizer.ts";
+import { createEngine } from "../../engine/create.ts";
 import type { Engine } from "../../engine/engine.ts";
-import { onnxRuntimeEngine } from "../../engine/native/onnx-runtime.ts";
 import { defaultGenerateOptions, type GenerateOptions } from "../../generate/generate.ts";
 import { encodePrompts, type Prompt } from "../../generate/prompts.ts";
 import { type LanguageModel, loadLanguageModel } from "../../models/language-model.ts";
@@ -68,7 +68,7 @@ export async function withModel<Result>(
   threads: number,
   work: (engine: Engine, model: LanguageModel) => Promise<Result>,
 ): Promise<Result> {
-  const engine = onnxRuntimeEngine({ threads });
+  const engine = await createEngine({ threads });
   try {
     return await work(engine, await loadLanguageModel(engine, folder));
   } finally {

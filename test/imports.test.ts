@@ -1,61 +1,24 @@
-import { readdirSync, readFileSync } from "node:fs";
-import { dirname, join, relative, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
+import { renewed } from "../scripts/architecture.ts";
+import { floorOf, importsOf, roomOf, source, sourceFiles } from "../scripts/rooms.ts";
 
-const source = fileURLToPath(new URL("../src", import.meta.url));
-
-/**
- * The rooms of the house from the ground up. A file may import from its own room and from what stands before it. Rooms
- * in one line share a floor and may import from each other.
- */
-const floors: readonly (readonly string[])[] = [
-  ["one-line.ts"],
-  ["errors.ts"],
-  ["files.ts", "number-formats.ts", "words.ts", "random.ts", "hash.ts"],
-  ["graph"],
-  ["engine"],
-  ["data"],
-  ["models", "families", "storage"],
-  ["objectives"],
-  ["step"],
-  ["importance"],
-  ["recipe"],
-  ["generate"],
-  ["runs"],
-  ["train"],
-  ["pairs"],
-  ["evaluate"],
-  ["weigh"],
-  ["show"],
-  ["init"],
-  ["demo"],
-  ["index.ts"],
-  ["cli"],
-];
-
-const files = readdirSync(source, { recursive: true, encoding: "utf8" }).filter(
-  (file) => file.endsWith(".ts") && !file.endsWith(".test.ts"),
-);
-
-function roomOf(file: string): number {
-  const [room] = file.split(/[\\/]/);
-  const floor = floors.findIndex((rooms) => rooms.includes(room!));
-  if (floor < 0) throw new Error(`${file}: src/${room} has no place in the order`);
-  return floor;
-}
-
-test.each(files)("%s imports downwards only", (file) => {
-  const imports = [...readFileSync(join(source, file), "utf8").matchAll(/from "(\.[^"]+)"/g)];
-  const upwards = imports
-    .map(([, path]) => relative(source, resolve(source, dirname(file), path!)))
-    .filter((target) => !target.startsWith("..") && roomOf(target) > roomOf(file));
-  expect(upwards).toEqual([]);
+test.each(sourceFiles)("%s imports downwards only", (file) => {
+  expect(importsOf(file).filter((target) => floorOf(target) > floorOf(file))).toEqual([]);
 });
 
 test("only the engine knows ONNX Runtime, and only the graph the ONNX format", () => {
-  const knows = (name: RegExp) =>
-    files.filter((file) => name.test(readFileSync(join(source, file), "utf8"))).map(roomOf);
-  expect(new Set(knows(/from "(koffi|onnxruntime)/))).toEqual(new Set([roomOf("engine/")]));
-  expect(new Set(knows(/from "onnx-buf"/))).toEqual(new Set([roomOf("graph/")]));
+  const knows = (name: RegExp) => {
+    const found = sourceFiles.filter((file) => name.test(readFileSync(join(source, file), "utf8")));
+    return [...new Set(found.map(roomOf))];
+  };
+  expect(knows(/from "(koffi|onnxruntime)/)).toEqual(["engine"]);
+  expect(knows(/from "onnx-buf"/)).toEqual(["graph"]);
+});
+
+test("the page on the architecture shows the code as it is", () => {
+  const page = readFileSync(new URL("../docs/architecture.md", import.meta.url), "utf8");
+  // `npx tsx scripts/architecture.ts` renews it.
+  expect(renewed(page)).toBe(page);
 });

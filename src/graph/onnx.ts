@@ -87,6 +87,23 @@ export class OnnxWriter {
     return this.node("Cast", [x], { to: DataType.FLOAT });
   }
 
+  /** Whether each element of a float tensor is not 0. */
+  toBoolean(x: string): string {
+    return this.node("Cast", [x], { to: DataType.BOOL });
+  }
+
+  /** A float tensor of whole numbers as integers, for indices. */
+  toInteger(x: string): string {
+    return this.node("Cast", [x], { to: DataType.INT64 });
+  }
+
+  /** The indices that sort the last axis in ascending order, ties in their order. */
+  order(x: string): string {
+    const length = this.node("Shape", [x], { start: -1 });
+    const [, indices] = this.#add("TopK", [x, length], { axis: -1, largest: 0, sorted: 1 }, 2);
+    return indices!;
+  }
+
   /** A float constant without axes. */
   scalar(value: number): string {
     return this.#constant(`f${value}`, () => ({ dataType: DataType.FLOAT, floatData: [value] }));

@@ -1,4 +1,5 @@
 import { broadcastShapes, broadcastStrides, walk } from "../broadcast.ts";
+import type { OnnxWriter } from "../onnx.ts";
 import { apply, elementCount, type Op, type Shape, sameShape, type Tensor, type Value } from "../tensor.ts";
 import { addPlaced, isPlaced } from "./indexing.ts";
 import { sum } from "./reduce.ts";
@@ -7,7 +8,7 @@ import { reshape } from "./shape.ts";
 type NoAttributes = Record<string, never>;
 
 /** An op on one float tensor, element by element. */
-function unary(
+export function unary(
   name: string,
   onnx: string,
   evaluate: (x: number) => number,
@@ -22,20 +23,27 @@ function unary(
   return (x) => apply(op, [x], x.shape, {});
 }
 
-/** An op on two float tensors, element by element, with broadcasting. */
-function binary(
+/**
+ * An op on two float tensors, element by element, with broadcasting.
+ *
+ * @param onnx the name of ONNX's op, or a function that writes nodes
+ * @param gradient undefined where none flows
+ */
+export function binary(
   name: string,
-  onnx: string,
+  onnx: string | ((writer: OnnxWriter, inputs: readonly string[]) => string),
   evaluate: (a: number, b: number) => number,
-  gradient: (a: Tensor, b: Tensor, y: Tensor, dy: Tensor) => [() => Tensor, () => Tensor],
+  gradient: (a: Tensor, b: Tensor, y: Tensor, dy: Tensor) => [() => Tensor, () => Tensor] | undefined,
 ): (a: Tensor, b: Tensor) => Tensor {
   const op: Op<NoAttributes> = {
     name,
     evaluate: ([a, b]) => evaluateBinary(a!, b!, evaluate),
-    onnx: (writer, inputs) => writer.node(onnx, inputs),
+    onnx: (writer, inputs) => (typeof onnx === "string" ? writer.node(onnx, inputs) : onnx(writer, inputs)),
     gradient: ({ inputs: [a, b], y, dy, wanted }) => {
-      const [da, db] = gradient(a!, b!, y, dy);
-      return [wanted[0] ? unbroadcast(da(), a!.shape) : undefined, wanted[1] ? unbroadcast(db(), b!.shape) : undefined];
+      const rules = gradient(a!, b!, y, dy);
+      return [a!, b!].map((tensor, index) =>
+        rules && wanted[index] ? unbroadcast(rules[index]!(), tensor.shape) : undefined,
+      );
     },
   };
   return (a, b) => apply(op, [a, b], broadcastShapes(a.shape, b.shape), {});

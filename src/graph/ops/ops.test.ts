@@ -7,27 +7,31 @@ import { input, type Tensor, type Value } from "../tensor.ts";
 import { opCases } from "../testing/cases.ts";
 import { type Differentiated, derivatives, type OpCase, wholeProgram } from "../testing/op-case.ts";
 import { largestError, randomValues } from "../testing/values.ts";
+import * as comparison from "./comparison.ts";
 import * as elementwise from "./elementwise.ts";
 import * as indexing from "./indexing.ts";
 import * as matmul from "./matmul.ts";
 import * as reduce from "./reduce.ts";
 import * as shape from "./shape.ts";
 import * as softmax from "./softmax.ts";
+import * as sorting from "./sorting.ts";
 
 describe("the table of cases", () => {
   test("covers every constructor under ops/", () => {
     const modules = {
+      "comparison.ts": comparison,
       "elementwise.ts": elementwise,
       "indexing.ts": indexing,
       "matmul.ts": matmul,
       "reduce.ts": reduce,
       "shape.ts": shape,
       "softmax.ts": softmax,
+      "sorting.ts": sorting,
     };
     const files = readdirSync(new URL(".", import.meta.url)).filter((file) => !file.endsWith(".test.ts"));
     // What weights are stored in has no gradient, and tests of its own.
     expect([...Object.keys(modules), "storage.ts"].sort()).toEqual(files.sort());
-    const notConstructors = ["evaluateBinary", "isPlaced"];
+    const notConstructors = ["binary", "evaluateBinary", "isPlaced", "unary"];
     const exported = Object.values(modules).flatMap(Object.keys);
     const covered = new Set(opCases.flatMap(({ covers }) => covers));
     expect([...covered, ...notConstructors].sort()).toEqual(exported.sort());
@@ -42,13 +46,19 @@ describe("the table of cases", () => {
       "divide",
       "exp",
       "expandLike",
+      "less",
       "log",
       "logSoftmax",
       "matmul",
+      "maximum",
+      "minimum",
       "multiply",
       "negate",
+      "order",
+      "permute",
       "pick",
       "place",
+      "relu",
       "reshape",
       "rotateHalf",
       "rotateHalfBack",
@@ -60,6 +70,7 @@ describe("the table of cases", () => {
       "subtract",
       "sum",
       "transpose",
+      "where",
     ]);
   });
 
@@ -125,13 +136,39 @@ function evaluate(tensor: Tensor, inputs: Record<string, Tensor>, values: Record
   return interpret(defineProgram("test", inputs, { tensor }), values).tensor!.data;
 }
 
+describe("where an operand is at a kink", () => {
+  const [x, dy] = [input([3]), input([3])];
+  const values = {
+    x: { shape: [3], data: Float64Array.of(-1, 0, 1) },
+    dy: { shape: [3], data: Float64Array.of(1, 1, 1) },
+  };
+  const { constant } = elementwise;
+  test.each([
+    ["relu", comparison.relu(x), [0, 0, 1]],
+    ["maximum", comparison.maximum(x, constant(0)), [0, 0.5, 1]],
+    ["minimum", comparison.minimum(constant(0), x), [1, 0.5, 0]],
+    ["clamp", comparison.clamp(x, 0, 1), [0, 1, 1]],
+  ])("%s has its usual subgradient", (_, y, expected) => {
+    expect(Array.from(evaluate(gradients([[y, dy]], [x])[0]!, { x, dy }, values))).toEqual(expected);
+  });
+
+  test("where keeps an infinite derivative that is not taken out of the gradient", () => {
+    const y = comparison.where(comparison.less(constant(0), x), elementwise.sqrt(x), elementwise.scale(x, 0));
+    const guarded = comparison.where(comparison.less(constant(0), x), x, elementwise.scale(x, 0));
+    expect(Array.from(evaluate(gradients([[guarded, dy]], [x])[0]!, { x, dy }, values))).toEqual([0, 0, 1]);
+    expect(Array.from(evaluate(y, { x }, values))).toEqual([-0, 0, 1]);
+  });
+});
+
 // The interpreter and ONNX Runtime agree on the ops; what the constructors make of them is checked by hand.
 describe("values", () => {
   const row = input([1, 4]);
   const matrix = input([2, 3]);
   const labels = input([2], "int");
   const picks = input([2]);
+  const mixed = input([1, 4]);
   const values = {
+    mixed: { shape: [1, 4], data: Float64Array.of(12, -8, 3, -4) },
     row: { shape: [1, 4], data: Float64Array.of(1, 2, 3, 4) },
     matrix: { shape: [2, 3], data: Float64Array.of(1, 2, 3, 4, 5, 6) },
     labels: { shape: [2], data: Int32Array.of(2, 0) },
@@ -160,6 +197,16 @@ describe("values", () => {
     ["scale", scale(matrix, -2), [-2, -4, -6, -8, -10, -12]],
     ["scale by zero", scale(matrix, 0), [0, 0, 0, 0, 0, 0]],
     ["square", elementwise.square(matrix), [1, 4, 9, 16, 25, 36]],
+    ["less", comparison.less(matrix, elementwise.constant(3)), [1, 1, 0, 0, 0, 0]],
+    ["relu", comparison.relu(elementwise.subtract(row, elementwise.constant(2))), [0, 0, 1, 2]],
+    ["maximum", comparison.maximum(row, elementwise.constant(3)), [3, 3, 3, 4]],
+    ["minimum", comparison.minimum(row, elementwise.constant(3)), [1, 2, 3, 3]],
+    ["clamp", comparison.clamp(matrix, 2, 4), [2, 2, 3, 4, 4, 4]],
+    ["order", sorting.order(mixed), [1, 3, 2, 0]],
+    ["rank", sorting.rank(mixed), [3, 0, 2, 1]],
+    ["rank of equal elements", sorting.rank(scale(mixed, 0)), [0, 1, 2, 3]],
+    ["permute", sorting.permute(row, sorting.order(mixed)), [2, 4, 3, 1]],
+    ["sort", sorting.sort(mixed), [-8, -4, 3, 12]],
     ["silu", elementwise.silu(scale(row, 0)), [0, 0, 0, 0]],
     ["subtract", elementwise.subtract(row, elementwise.constant(1)), [0, 1, 2, 3]],
     ["divide", elementwise.divide(row, elementwise.constant(2)), [0.5, 1, 1.5, 2]],
@@ -176,7 +223,7 @@ describe("values", () => {
     ["accumulate anything", matmul.accumulate(ones, scale(product, 2)), [29, 65, 65, 155]],
     ["linear with a bias", matmul.linear(matrix, matrix, reduce.sum(matrix, [1])), [20, 47, 38, 92]],
   ])("%s", (_, tensor, expected) => {
-    expect(Array.from(evaluate(tensor, { row, matrix, labels, picks }, values))).toEqual(expected);
+    expect(Array.from(evaluate(tensor, { row, matrix, labels, picks, mixed }, values))).toEqual(expected);
   });
 });
 
@@ -202,6 +249,12 @@ describe("what does not fit is refused when the graph is built", () => {
     ["a reshape of another count", () => shape.reshape(matrix, [4, 2]), "reshape [2, 3] to [4, 2]"],
     ["an odd width to rotate", () => shape.rotateHalf(matrix), "the last length of [2, 3] must be even"],
     ["a symbolic width to rotate", () => shape.rotateHalf(input(["n"])), "the last length of [n] must be even"],
+    [
+      "choices of other shapes",
+      () => comparison.where(matrix, matrix, input([3])),
+      "where: [2, 3], [2, 3], [3] differ in shape",
+    ],
+    ["indices of another shape", () => sorting.permute(matrix, input([3])), "permute: [3] indices for [2, 3]"],
     ["a mean over a symbolic length", () => reduce.mean(input([2, "n"])), "mean needs a last axis of known length"],
     ["labels for other rows", () => indexing.pick(matrix, input([3], "int")), "pick: [3] labels for [2, 3]"],
     ["labels of a vector", () => indexing.pick(input([3]), input([3], "int")), "pick: [3] labels for [3]"],

@@ -27,6 +27,7 @@ export const floors: readonly (readonly Room[])[] = [
     room("words.ts", "counts, shares and sizes in words"),
     room("random.ts", "seeded random numbers"),
     room("hash.ts", "a fast hash for names and seeds"),
+    room("report.ts", "what long work tells: notes, warnings, progress, metrics"),
   ],
   [room("graph", "the gradient compiler: ops with their gradients, programs, ONNX models")],
   [room("engine", "runs programs: ONNX Runtime (native/), the float64 interpreter")],

@@ -5,8 +5,8 @@ import { beforeEach, expect, test, vi } from "vitest";
 import type * as onnxRuntime from "../src/engine/native/onnx-runtime.ts";
 import { evaluate } from "../src/evaluate/evaluate.ts";
 import { parseRecipe } from "../src/recipe/parse.ts";
+import type { Reporter } from "../src/report.ts";
 import { estimatesFile, type WeightedRecipe } from "../src/runs/token-weights.ts";
-import type { Reporter } from "../src/train/run.ts";
 import { weigh } from "../src/weigh/weigh.ts";
 import {
   hashes,
@@ -76,8 +76,8 @@ test.each<[string, Settings]>([
   let beforeSteps = 0;
   const reporter: Reporter = {
     ...recordingReporter().reporter,
-    progress({ phase }) {
-      if (phase === "reference") beforeSteps = programs.begun;
+    progress({ activity }) {
+      if (activity === "reference") beforeSteps = programs.begun;
     },
     record({ split, step }) {
       if (split === "evaluation" && step === 0) beforeSteps = programs.begun;

@@ -9,7 +9,7 @@ import { UserError } from "../src/errors.ts";
 import { evaluate } from "../src/evaluate/evaluate.ts";
 import { loadLanguageModel } from "../src/models/language-model.ts";
 import { parseRecipe } from "../src/recipe/parse.ts";
-import type { MetricsRecord } from "../src/runs/run-folder.ts";
+import type { MetricsRecord } from "../src/report.ts";
 import type { WeightedRecipe } from "../src/runs/token-weights.ts";
 import { openModelFolder } from "../src/storage/folder.ts";
 import { mergeAdapter } from "../src/storage/merge-adapter.ts";
@@ -103,8 +103,8 @@ describe("training", () => {
           signal: controller.signal,
           reporter: {
             ...{ note() {}, warn() {}, record() {} },
-            progress: ({ phase }) => {
-              if (phase === "train" && ++steps === 4) controller.abort();
+            progress: ({ activity }) => {
+              if (activity === "train" && ++steps === 4) controller.abort();
             },
           },
         },
@@ -239,8 +239,8 @@ describe("training", () => {
     ["the model that a whole one began with", { lora: null }],
   ])("ends and is saved although %s was deleted meanwhile", async (_, changes) => {
     const { reporter } = recordingReporter();
-    const progress = ({ phase, done }: { phase: string; done: number }) => {
-      if (phase === "train" && done === 2) rmSync(base, { recursive: true });
+    const progress = ({ activity, done }: { activity: string; done: number }) => {
+      if (activity === "train" && done === 2) rmSync(base, { recursive: true });
     };
     const { result } = await trainAdapter(changes, { reporter: { ...reporter, progress } });
     expect(result).toMatchObject({ status: "finished", step: 6 });

@@ -3,7 +3,9 @@ import { appendFile, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { packBatch } from "../src/data/batch.ts";
+import type { TokenizedExample } from "../src/data/example.ts";
 import { readPairs } from "../src/data/forms/pairs.ts";
+import type { ExampleSource } from "../src/data/source.ts";
 import { tokenizePairs } from "../src/data/tokenize.ts";
 import { loadTokenizer } from "../src/data/tokens/tokenizer.ts";
 import { onnxRuntimeEngine } from "../src/engine/native/onnx-runtime.ts";
@@ -11,7 +13,7 @@ import { UserError } from "../src/errors.ts";
 import { loadLanguageModel } from "../src/models/language-model.ts";
 import { createObjective } from "../src/objectives/index.ts";
 import { parseRecipe } from "../src/recipe/parse.ts";
-import type { MetricsRecord } from "../src/runs/run-folder.ts";
+import type { MetricsRecord } from "../src/report.ts";
 import { Learner } from "../src/step/learner.ts";
 import { Optimizer } from "../src/step/optimizer.ts";
 import { Trainer } from "../src/step/trainer.ts";
@@ -39,6 +41,18 @@ beforeEach(async () => {
   folder = await temporaryFolder();
   data = { train: await writeJsonLines(join(folder, "pairs.jsonl"), pairRecords(12)) };
 });
+
+/** Examples in memory, one after another without end, in no files and no order of a seed. */
+function cycling(examples: readonly TokenizedExample[]): ExampleSource {
+  let taken = 0;
+  return {
+    epochLength: examples.length,
+    async next(count) {
+      const batch = Array.from({ length: count }, () => examples[taken++ % examples.length]!);
+      return { examples: batch, position: { epoch: 0, index: taken } };
+    },
+  };
+}
 
 /** A run of supervised training that the others start from. */
 async function firstStage(): Promise<string> {
@@ -391,13 +405,13 @@ describe("resuming", () => {
   }
 
   /** Aborts when the run has reached something. */
-  function abortAt(reached: (state: { phase: string; done: number; total: number }, steps: number) => boolean) {
+  function abortAt(reached: (state: { activity: string; done: number; total: number }, steps: number) => boolean) {
     const controller = new AbortController();
     let steps = 0;
     const reporter = {
       ...recordingReporter().reporter,
-      progress: (state: { phase: "train" | "evaluation"; done: number; total: number }) => {
-        if (state.phase === "train") steps = state.done;
+      progress: (state: { activity: string; done: number; total: number }) => {
+        if (state.activity === "train") steps = state.done;
         if (reached(state, steps)) controller.abort();
       },
     };
@@ -405,19 +419,19 @@ describe("resuming", () => {
   }
 
   test.each([
-    ["after a step", {}, abortAt(({ phase, done }) => phase === "train" && done === 5), 5],
+    ["after a step", {}, abortAt(({ activity, done }) => activity === "train" && done === 5), 5],
     ["in the evaluation at the start", { microbatch: { examples: 1 } }, abortAt((_, steps) => steps === 0), 0],
     [
       "in an evaluation on the way",
       { microbatch: { examples: 1 } },
-      abortAt(({ phase }, steps) => phase === "evaluation" && steps === 4),
+      abortAt(({ activity }, steps) => activity === "evaluation" && steps === 4),
       4,
     ],
-    ["at the end of an evaluation", {}, abortAt(({ phase }, steps) => phase === "evaluation" && steps === 4), 4],
+    ["at the end of an evaluation", {}, abortAt(({ activity }, steps) => activity === "evaluation" && steps === 4), 4],
     [
       "in the last evaluation",
       { microbatch: { examples: 1 } },
-      abortAt(({ phase }, steps) => phase === "evaluation" && steps === 7),
+      abortAt(({ activity }, steps) => activity === "evaluation" && steps === 7),
       7,
     ],
   ])("a run stopped %s ends as if it had not been", async (_, changes, interruption, step) => {
@@ -593,7 +607,8 @@ test("many steps take no more memory than a few", async () => {
   ]);
   const used: { step: number; allocated: number; resident: number }[] = [];
   await trainLoop({
-    ...{ recipe, objective, trainer, train: randomExamples(1, lengths), heldOut: [], totalExamples: 880 },
+    ...{ recipe, objective, trainer, source: cycling(randomExamples(1, lengths)), heldOut: [] },
+    ...{ totalExamples: 880, totalSteps: 220 },
     start: { step: 0, examples: 0, position: { epoch: 0, index: 0 }, data: "" },
     evaluated: false,
     signal: new AbortController().signal,

@@ -16,8 +16,9 @@ import { tokenPieces } from "../generate/text-stream.ts";
 import { type LanguageModel, loadLanguageModel } from "../models/language-model.ts";
 import { vaderScorer } from "../pairs/lexicon-scorers.ts";
 import { readRecipe } from "../recipe/parse.ts";
+import type { Reporter } from "../report.ts";
 import { openModelFolder } from "../storage/folder.ts";
-import { type Reporter, train } from "../train/run.ts";
+import { train } from "../train/run.ts";
 import { type Difference, pairedDifference } from "./difference.ts";
 import { missedTargets } from "./targets.ts";
 

@@ -9,7 +9,7 @@ import { writeByteTokenizer } from "../data/tokens/byte-tokenizer.ts";
 import { float64Engine } from "../engine/float64.ts";
 import { UserError } from "../errors.ts";
 import { loadLanguageModel } from "../models/language-model.ts";
-import type { MetricsRecord } from "../runs/run-folder.ts";
+import type { MetricsRecord } from "../report.ts";
 import type { Metrics } from "../step/metrics.ts";
 import { type EvaluateOptions, type EvaluationReporter, evaluate } from "./evaluate.ts";
 

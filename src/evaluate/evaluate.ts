@@ -6,6 +6,7 @@ import { UserError } from "../errors.ts";
 import { loadLanguageModel } from "../models/language-model.ts";
 import { createObjective, type ObjectiveOptions } from "../objectives/index.ts";
 import type { Objective } from "../objectives/objective.ts";
+import { type Reporter, silentReporter } from "../report.ts";
 import { isWeighted, weighRun } from "../runs/token-weights.ts";
 import { Learner } from "../step/learner.ts";
 import type { Metrics } from "../step/metrics.ts";
@@ -34,12 +35,7 @@ export interface EvaluateOptions extends HeldOutOptions, Partial<SampleOptions> 
 }
 
 /** Where an evaluation's messages go. */
-export interface EvaluationReporter {
-  note(message: string): void;
-  warn(message: string): void;
-  /** @param state.activity what is done to which model; the count begins again with each */
-  progress(state: { activity: string; done: number; total: number }): void;
-}
+export type EvaluationReporter = Omit<Reporter, "record">;
 
 /** The figures of one model. */
 export interface Evaluation {
@@ -62,7 +58,6 @@ interface Task {
   readonly reference: Reference | undefined;
 }
 
-const silent: EvaluationReporter = { progress() {}, warn() {}, note() {} };
 const defaultMicrobatch = { tokens: 1280 };
 
 /**
@@ -77,7 +72,7 @@ const defaultMicrobatch = { tokens: 1280 };
 export async function evaluate(options: EvaluateOptions & { readonly signal?: undefined }): Promise<Evaluation[]>;
 export async function evaluate(options: EvaluateOptions): Promise<Evaluation[] | undefined>;
 export async function evaluate(options: EvaluateOptions): Promise<Evaluation[] | undefined> {
-  const { reporter = silent, threads = availableParallelism() } = options;
+  const { reporter = silentReporter, threads = availableParallelism() } = options;
   const subjects: Subject[] = [];
   for (const name of options.models) subjects.push(await openSubject(name));
   for (const { note } of subjects) if (note) reporter.note(note);
@@ -113,7 +108,7 @@ async function evaluateTask(
 ): Promise<Evaluation | undefined> {
   const { subject, objective } = task;
   const { name, folder, tokenizer, recipe } = subject;
-  const { reporter = silent, signal } = options;
+  const { reporter = silentReporter, signal } = options;
   if (signal?.aborted) return undefined;
   const progress = (activity: string) => ({
     progress: ({ done, total }: { done: number; total: number }) =>

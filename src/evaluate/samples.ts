@@ -84,7 +84,7 @@ export async function measureSamples(
   };
   const sampling = progress("sampling from");
   const onProgress = (done: number) =>
-    sampling.progress({ phase: "evaluation", done, total: prompts.length * samples });
+    sampling.progress({ activity: "evaluation", done, total: prompts.length * samples });
   for await (const batch of generate(engine, policy, tokenizer, prompts, { ...wanted, onProgress })) {
     answers.push(...batch);
   }

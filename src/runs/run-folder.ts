@@ -7,14 +7,7 @@ import { asUserError, checkWritable, isFolder, writeFileAtomic } from "../files.
 import { modelPath, openModelFolder } from "../storage/folder.ts";
 import { parseRecipe } from "../recipe/parse.ts";
 import type { Recipe } from "../recipe/schema.ts";
-
-/** One line of metrics.jsonl. */
-export interface MetricsRecord {
-  readonly split: "train" | "evaluation";
-  /** Optimizer steps done. */
-  readonly step: number;
-  readonly [metric: string]: number | string;
-}
+import type { MetricsRecord } from "../report.ts";
 
 /** Answers to a held-out prompt at one evaluation: a line of samples.jsonl. */
 export interface SamplesRecord {

@@ -1,11 +1,12 @@
 import { exampleLength, packBatch } from "../data/batch.ts";
 import type { TokenizedExample } from "../data/example.ts";
-import { examplesFrom } from "../data/order.ts";
+import type { ExampleSource } from "../data/source.ts";
 import { UserError } from "../errors.ts";
 import type { Objective } from "../objectives/objective.ts";
 import type { Recipe } from "../recipe/schema.ts";
+import type { MetricsRecord, Reporter } from "../report.ts";
 import type { Progress } from "../runs/checkpoint.ts";
-import type { MetricsRecord, SamplesRecord } from "../runs/run-folder.ts";
+import type { SamplesRecord } from "../runs/run-folder.ts";
 import { FallingWatch } from "../step/falling.ts";
 import type { Learner, ScoredExample } from "../step/learner.ts";
 import { type Metrics, summarize } from "../step/metrics.ts";
@@ -13,18 +14,9 @@ import { type MicrobatchLimits, microbatches, type StepResult, type Trainer } fr
 import type { HeldOutSampler } from "./samples.ts";
 
 /** What the loop tells the world. */
-export interface LoopEvents {
-  /** Called after every step and evaluation part; cheap. */
-  progress(state: {
-    phase: "train" | "evaluation" | "reference";
-    done: number;
-    total: number;
-    loss?: number;
-    secondsLeft?: number;
-  }): void;
+export interface LoopEvents extends Pick<Reporter, "progress" | "warn"> {
   record(record: MetricsRecord): Promise<void>;
   samples(records: readonly SamplesRecord[]): Promise<void>;
-  warn(message: string): void;
   /** @param keepOlder do not remove older checkpoints in turn */
   checkpoint(progress: Progress, options?: { keepOlder: boolean }): Promise<void>;
 }
@@ -33,11 +25,13 @@ export interface LoopOptions {
   recipe: Recipe;
   objective: Objective;
   trainer: Trainer;
-  train: readonly TokenizedExample[];
+  /** Training examples, from `start` on. */
+  source: ExampleSource;
   heldOut: readonly TokenizedExample[];
   /** Samples answers at each evaluation. */
   sampler?: HeldOutSampler | undefined;
   totalExamples: number;
+  totalSteps: number;
   start: Progress;
   /** Whether the evaluation at `start` is on record already. */
   evaluated: boolean;
@@ -59,10 +53,8 @@ export function runLength(
 
 /** Trains from `start` to the end, evaluating, logging and writing checkpoints on the way. Returns where it stopped, and why. */
 export async function trainLoop(options: LoopOptions): Promise<{ progress: Progress; finished: boolean }> {
-  const { recipe, objective, trainer, train, heldOut, sampler, totalExamples, events, signal } = options;
-  const { totalSteps } = runLength(recipe, train.length);
+  const { recipe, objective, trainer, source, heldOut, sampler, totalExamples, totalSteps, events, signal } = options;
   const watched = heldOut.slice(0, recipe.evaluation.examples);
-  const stream = examplesFrom(train.length, recipe.seed, options.start.position);
   const log = new TrainingLog(recipe, objective);
   const falling = new FallingWatch();
   const clock = { training: 0, steps: 0, checkpoint: performance.now() };
@@ -71,7 +63,7 @@ export async function trainLoop(options: LoopOptions): Promise<{ progress: Progr
 
   const trained = () => progress.examples >= totalExamples;
   const record = (split: MetricsRecord["split"], metrics: Metrics) =>
-    events.record({ split, step: progress.step, epoch: epochOf(progress, train.length), ...metrics });
+    events.record({ split, step: progress.step, epoch: epochOf(progress, source.epochLength), ...metrics });
   /** Every step is in one record: none is open while a checkpoint is written, so that a resumed run has nothing to add to it. */
   const closeRecord = async () => {
     const metrics = log.take();
@@ -86,7 +78,7 @@ export async function trainLoop(options: LoopOptions): Promise<{ progress: Progr
   const evaluate = async () => {
     await closeRecord();
     const metrics = await evaluateExamples(trainer, objective, watched, recipe, events, signal);
-    const sampled = (done: number, total: number) => events.progress({ phase: "evaluation", done, total });
+    const sampled = (done: number, total: number) => events.progress({ activity: "evaluation", done, total });
     const samples = metrics && (await sampler?.sample(progress.step, signal, sampled));
     if (!metrics || (sampler && !samples)) return false;
     if (samples) await events.samples(samples);
@@ -103,13 +95,8 @@ export async function trainLoop(options: LoopOptions): Promise<{ progress: Progr
     if (progress.step > options.start.step && isCheckpointDue(recipe, progress.step, clock.checkpoint)) {
       await checkpoint();
     }
-    const batch: TokenizedExample[] = [];
-    let position = progress.position;
-    while (batch.length < Math.min(recipe.batchSize, totalExamples - progress.examples)) {
-      const { example, next } = stream.next().value;
-      batch.push(train[example]!);
-      position = next;
-    }
+    const wanted = Math.min(recipe.batchSize, totalExamples - progress.examples);
+    const { examples: batch, position } = await source.next(wanted);
     const began = performance.now();
     const result = await trainer.step(batch, signal);
     const seconds = (performance.now() - began) / 1000;
@@ -133,10 +120,9 @@ export async function trainLoop(options: LoopOptions): Promise<{ progress: Progr
     log.add(batch, result, seconds);
     if (trained() || log.isDue(progress.step)) await closeRecord();
     events.progress({
-      phase: "train",
+      activity: "train",
       done: progress.step,
       total: totalSteps,
-      loss: result.loss,
       secondsLeft: (clock.training / clock.steps) * (totalSteps - progress.step),
     });
   }
@@ -173,7 +159,7 @@ export async function scoreExamples(
   for (const part of microbatches(examples, limits)) {
     if (signal?.aborted) return undefined;
     scored.push(...(await learner.evaluate(packBatch(part))));
-    events.progress({ phase: "evaluation", done: scored.length, total: examples.length });
+    events.progress({ activity: "evaluation", done: scored.length, total: examples.length });
   }
   return scored;
 }

@@ -228,8 +228,8 @@ test("filled ahead, the run is the same, from another reference and after an int
     for (const when of ["reference", "train"]) {
       const controller = new AbortController();
       const heard = recordingReporter();
-      const progress = ({ phase, done }: { phase: string; done: number }) => {
-        if (phase === when && done >= 2) controller.abort();
+      const progress = ({ activity, done }: { activity: string; done: number }) => {
+        if (activity === when && done >= 2) controller.abort();
       };
       const interrupted = { overwrite: true, signal: controller.signal, reporter: { ...heard.reporter, progress } };
       expect((await trainTiny(folder, { ...ahead, microbatch: { tokens: 64 } }, interrupted)).result.status).toBe(

@@ -8,21 +8,29 @@ import type { LlamaConfiguration } from "../families/configuration.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import type { Objective } from "../objectives/objective.ts";
 import type { Recipe } from "../recipe/schema.ts";
+import type { Reporter } from "../report.ts";
 import type { ReferenceModel } from "../step/reference-states.ts";
 import { type MicrobatchLimits, microbatches } from "../step/trainer.ts";
 import { type ModelFolder, modelPath, openModelFolder } from "../storage/folder.ts";
-import { type LoopEvents, runLength } from "./loop.ts";
+import { runLength } from "./loop.ts";
 import { ReferenceCache, referenceCacheBytes } from "./reference-cache.ts";
 
 /** Bytes of a cache that are worth a line to the user. */
 const smallestNoted = 10e6;
 
-/** What the policy is compared with: the starting model, another one, or nothing. */
+/** What the policy is compared with: the model that the run begins with, another one, or nothing. */
+export type ReferenceSource = "start" | ModelFolder | undefined;
+
+/**
+ * Opens the reference that a recipe names.
+ *
+ * @throws UserError if the objective needs one and the recipe has none, or if it has another vocabulary.
+ */
 export async function openReference(
   { reference }: Recipe,
   objective: Objective,
   { vocabularySize }: LlamaConfiguration,
-): Promise<ModelFolder | "start" | undefined> {
+): Promise<ReferenceSource> {
   if (objective.reference === "loss" && reference === "none")
     throw new UserError(`${objective.name} needs a reference`, { field: "reference" });
   if (objective.reference === "none" || reference === "none") return undefined;
@@ -53,7 +61,7 @@ export interface ReferenceOptions {
   /** Where the cache lies. */
   readonly file: string;
   readonly signal: AbortSignal;
-  readonly events: Pick<LoopEvents, "progress" | "warn"> & { note(message: string): void };
+  readonly events: Reporter;
 }
 
 /**
@@ -75,7 +83,7 @@ export async function prepareReference(recipe: Recipe, options: ReferenceOptions
   const missing = [...seen.keys()].filter((example) => !cache.has(example));
   const fill = async () => {
     for await (const done of fillCache(engine, source, cache, missing, recipe.microbatch)) {
-      options.events.progress({ phase: "reference", done, total: missing.length });
+      options.events.progress({ activity: "reference", done, total: missing.length });
       if (signal.aborted) break;
     }
   };

@@ -1,25 +1,15 @@
 import { availableParallelism } from "node:os";
-import { prepareExamples } from "../data/prepare.ts";
+import { shuffledExamples } from "../data/source.ts";
 import { type Backend, createEngine } from "../engine/create.ts";
 import type { InterruptibleEngine } from "../engine/interruptible.ts";
-import { UserError } from "../errors.ts";
-import { beforeTraining, loadLanguageModel } from "../models/language-model.ts";
-import { createObjective } from "../objectives/index.ts";
 import { placeInRecipe } from "../recipe/parse.ts";
 import type { Recipe } from "../recipe/schema.ts";
-import { checkpointModel, type Progress, restoreOptimizer, saveCheckpoint, saveModel } from "../runs/checkpoint.ts";
-import { FrozenModels, frozenFolders } from "../runs/frozen-models.ts";
-import { fingerprintOf, newestCheckpoint, progressOfSame } from "../runs/resume.ts";
-import { RunFolder } from "../runs/run-folder.ts";
-import { startingPoint, withTokenizerFolder } from "../runs/starting-point.ts";
-import { isEstimated, isWeighted, weighRun } from "../runs/token-weights.ts";
-import { Optimizer } from "../step/optimizer.ts";
-import { Trainer } from "../step/trainer.ts";
-import { checkReplaceable, readCompanions } from "../storage/save-folder.ts";
-import { type LoopEvents, runLength, trainLoop } from "./loop.ts";
-import { planMemory } from "./memory-plan.ts";
-import { openReference, prepareReference } from "./reference.ts";
-import { HeldOutSampler } from "./samples.ts";
+import { type Reporter, silentReporter } from "../report.ts";
+import { readProgress, saveCheckpoint, saveModel } from "../runs/checkpoint.ts";
+import { withTokenizerFolder } from "../runs/starting-point.ts";
+import { type LoopEvents, trainLoop } from "./loop.ts";
+import { type OpenRun, openRun } from "./open.ts";
+import { planRun, type RunPlan } from "./plan.ts";
 
 export interface TrainOptions {
   /** Continue from the newest checkpoint of the run in `recipe.output`. */
@@ -34,12 +24,6 @@ export interface TrainOptions {
   reporter?: Reporter;
 }
 
-/** Where a run's messages go. */
-export interface Reporter extends Pick<LoopEvents, "progress" | "warn"> {
-  note(message: string): void;
-  record: (record: Parameters<LoopEvents["record"]>[0]) => void;
-}
-
 export interface TrainResult {
   readonly status: "finished" | "stopped" | "checked";
   readonly step: number;
@@ -49,188 +33,92 @@ export interface TrainResult {
   readonly checkpoint?: string;
 }
 
-const silent: Reporter = { progress() {}, warn() {}, note() {}, record() {} };
-
 /**
- * Runs a recipe: reads the data, trains, and saves the model into the run's folder.
+ * Runs a recipe: plans it, opens it, trains, and saves the model into the run's folder.
  *
  * @throws UserError for anything wrong with the recipe, the model or the data, before anything is written.
  */
 export async function train(recipe: Recipe, options: TrainOptions = {}): Promise<TrainResult> {
-  const engines: InterruptibleEngine[] = [];
-  const makeEngine = async () => {
-    const threads = recipe.threads ?? availableParallelism();
-    const engine = await createEngine({ backend: options.backend, threads });
-    engines.push(engine);
-    return engine;
-  };
+  const { resume = false, overwrite = false, dryRun = false, reporter = silentReporter } = options;
+  const { signal = new AbortController().signal } = options;
   try {
-    return await withTokenizerFolder(recipe, (tokenizer) => run(recipe, options, { tokenizer, makeEngine }));
+    return await withTokenizerFolder(recipe, async (tokenizer) => {
+      const plan = await planRun(recipe, tokenizer, { resume, overwrite, dryRun, reporter });
+      if (dryRun) return { status: "checked", step: 0 };
+      const threads = recipe.threads ?? availableParallelism();
+      const engine = await createEngine({ backend: options.backend, threads });
+      try {
+        return await carryOut(plan, engine, { signal, reporter });
+      } finally {
+        engine.dispose();
+      }
+    });
   } catch (error) {
     throw placeInRecipe(recipe, error);
-  } finally {
-    for (const engine of engines) engine.dispose();
   }
 }
 
-async function run(
-  asked: Recipe,
-  options: TrainOptions,
-  { tokenizer, makeEngine }: { tokenizer: string | undefined; makeEngine: () => Promise<InterruptibleEngine> },
+async function carryOut(
+  plan: RunPlan,
+  engine: InterruptibleEngine,
+  { signal, reporter }: { signal: AbortSignal; reporter: Reporter },
 ): Promise<TrainResult> {
-  const {
-    resume = false,
-    overwrite = false,
-    dryRun = false,
-    signal = new AbortController().signal,
-    reporter = silent,
-  } = options;
-  const folder = await checkOutput(asked, { resume, overwrite });
-  const checkpoint = resume ? await newestCheckpoint(folder) : undefined;
-  // A folder that the model cannot replace in the end.
-  await checkReplaceable(folder.model);
-
-  const objective = createObjective(asked.objective);
-  const start = await startingPoint(asked, tokenizer);
-  const prepared = await prepareExamples(asked, objective.responses, start.tokenizer, start.configuration);
-  for (const note of prepared.notes) reporter.note(note);
-  for (const warning of [...start.warnings, ...prepared.warnings]) reporter.warn(warning);
-  const weights = isWeighted(asked);
-  // Before a run begins, estimates that are missing or of other inputs are made.
-  const unweighed = weights && dryRun && asked.weights.from !== "file";
-  if (unweighed && !isEstimated(asked)) reporter.note("the importance weights are not estimated yet");
-  const { train: examples, heldOut } =
-    weights && !unweighed ? await weighRun(asked, start.tokenizerFolder, prepared) : prepared;
-  const { recipe, note, warning, chunkRows } = planMemory(asked, objective, start, examples);
-  if (note) reporter.note(note);
-  if (warning) reporter.warn(warning);
-  const { totalExamples, totalSteps } = runLength(recipe, examples.length);
-  if (totalExamples < 1) {
-    const problem = `${recipe.epochs} epochs of ${examples.length} examples are not one example`;
-    throw new UserError(problem, { field: "epochs" });
-  }
-  const compared = await openReference(recipe, objective, start.configuration);
-  reporter.note(`${objective.name}: ${totalSteps} steps of ${recipe.batchSize} examples`);
-  if (dryRun) return { status: "checked", step: 0 };
-
-  const tokenizerFrom = await readCompanions(start.tokenizerFolder);
-  const frozen = await FrozenModels.of(frozenFolders(start, compared));
-  const engine = await makeEngine();
-  const policy = checkpoint ? await start.resume(engine, checkpointModel(checkpoint)) : await start.load(engine);
-  const optimizer = new Optimizer(engine, recipe.optimizer, policy.trainable);
-  let progress: Progress = {
-    ...{ step: 0, examples: 0, position: { epoch: 0, index: 0 }, data: fingerprintOf(examples) },
-    ...(frozen.fingerprint !== undefined && { frozen: frozen.fingerprint }),
-  };
-  if (checkpoint) {
-    progress = await progressOfSame(checkpoint, progress);
-    await restoreOptimizer(checkpoint, optimizer, progress.step);
-    reporter.note(`resumed at step ${progress.step}`);
-  }
-  // A reference that cannot be read shows before anything is written or removed.
-  const other =
-    compared && compared !== "start"
-      ? await loadLanguageModel(engine, compared, { like: policy, frozen: true })
-      : undefined;
-
-  let saved = checkpoint;
-  if (signal.aborted) return { status: "stopped", step: progress.step, ...(saved && { checkpoint: saved }) };
-  if (overwrite && !resume) await folder.remove();
-  await folder.writeRecipe(asked);
-  const { evaluated } = await folder.rewindMetrics(progress.step);
-  const referenceFolder = compared === "start" ? start.folder : compared;
-  const reference =
-    compared &&
-    (await prepareReference(recipe, {
-      engine,
-      policy,
-      policyIsReference: compared === "start" && !checkpoint && !policy.adapter,
-      fingerprint: referenceFolder && frozen.fingerprintOf(referenceFolder),
-      load: async () => {
-        if (other) return other;
-        if (policy.adapter) return beforeTraining(engine, policy, start.folder!);
-        return start.load(engine, { like: policy, frozen: true });
-      },
-      train: examples,
-      heldOut,
-      file: folder.referenceCache,
-      signal,
-      events: reporter,
-    }));
-  const trainer = new Trainer({
-    engine,
-    policy,
-    reference: reference?.model,
-    objective,
-    optimizer,
-    schedule: { learningRate: recipe.learningRate, warmupSteps: recipe.warmupSteps, decay: recipe.schedule },
-    totalSteps,
-    maxGradientNorm: recipe.maxGradientNorm,
-    microbatch: recipe.microbatch,
-    activationCheckpointing: recipe.activationCheckpointing,
-    chunkRows,
-    weights,
-    seed: recipe.seed,
-  });
-  trainer.learner.referenceCache = reference?.cache;
-  const { samples } = recipe.evaluation;
-  const models = { policy, reference: reference?.model };
-  const sampler =
-    samples > 0
-      ? new HeldOutSampler(engine, models, start.tokenizer, heldOut, { samples, seed: recipe.seed })
-      : undefined;
+  const { recipe, folder, objective, train, heldOut, totalExamples, totalSteps } = plan;
+  const run = await openRun(plan, engine, { signal, reporter });
+  if (!run) return stoppedAt(plan.checkpoint);
+  const saved = { checkpoint: plan.checkpoint };
   let end: Awaited<ReturnType<typeof trainLoop>> | undefined;
   try {
     end = await trainLoop({
-      ...{
-        recipe,
-        objective,
-        trainer,
-        train: examples,
-        heldOut,
-        sampler,
-        totalExamples,
-        signal,
-        start: progress,
-        evaluated,
-      },
-      events: {
-        ...reporter,
-        samples: (records) => folder.appendSamples(records),
-        record: async (record) => {
-          await frozen.checkUnchanged();
-          await folder.appendMetrics(record);
-          reporter.record(record);
-        },
-        checkpoint: async (reached, { keepOlder } = { keepOlder: false }) => {
-          await frozen.checkUnchanged();
-          const keep = keepOlder ? Number.POSITIVE_INFINITY : recipe.checkpoints.keep;
-          const state = { policy, optimizer, progress: reached, tokenizerFrom, keep };
-          saved = await saveCheckpoint(folder.checkpoints, state);
-        },
-      },
+      recipe,
+      objective,
+      trainer: run.trainer,
+      source: shuffledExamples(train, recipe.seed, run.progress.position),
+      heldOut,
+      sampler: run.sampler,
+      totalExamples,
+      totalSteps,
+      signal,
+      start: run.progress,
+      evaluated: run.evaluated,
+      events: eventsOf(plan, run, saved, reporter),
     });
   } finally {
-    await reference?.cache?.close({ keep: !end?.finished });
+    await run.reference?.cache?.close({ keep: !end?.finished });
   }
-  const result = { step: end.progress.step, ...(saved && { checkpoint: saved }) };
+  const result = { step: end.progress.step, ...(saved.checkpoint && { checkpoint: saved.checkpoint }) };
   if (!end.finished) return { status: "stopped", ...result };
-  await saveModel(folder.model, policy, tokenizerFrom, recipe.dtype);
+  await saveModel(folder.model, run.policy, run.companions, recipe.dtype);
   return { status: "finished", ...result, model: folder.model };
 }
 
-/**
- * Checks that a run can be put into its recipe's `output`: new, in place of an earlier one, or as the continuation of one.
- *
- * @throws UserError otherwise.
- */
-export async function checkOutput(
-  recipe: Recipe,
-  { resume, overwrite }: { resume: boolean; overwrite: boolean },
-): Promise<RunFolder> {
-  const folder = new RunFolder(recipe.output);
-  if (resume) await folder.checkSame(recipe);
-  else if (overwrite) await folder.checkOverwritable(recipe);
-  else await folder.checkNew();
-  return folder;
+/** The result of a run that was stopped before it began to train. */
+async function stoppedAt(checkpoint: string | undefined): Promise<TrainResult> {
+  if (!checkpoint) return { status: "stopped", step: 0 };
+  return { status: "stopped", step: (await readProgress(checkpoint)).step, checkpoint };
+}
+
+/** What the loop's events write into the run's folder. */
+function eventsOf(
+  { recipe, folder }: RunPlan,
+  { policy, trainer, frozen, companions }: OpenRun,
+  saved: { checkpoint: string | undefined },
+  reporter: Reporter,
+): LoopEvents {
+  return {
+    progress: (state) => reporter.progress(state),
+    warn: (message) => reporter.warn(message),
+    samples: (records) => folder.appendSamples(records),
+    async record(record) {
+      await frozen.checkUnchanged();
+      await folder.appendMetrics(record);
+      reporter.record(record);
+    },
+    async checkpoint(progress, { keepOlder } = { keepOlder: false }) {
+      await frozen.checkUnchanged();
+      const keep = keepOlder ? Number.POSITIVE_INFINITY : recipe.checkpoints.keep;
+      const state = { policy, optimizer: trainer.optimizer, progress, tokenizerFrom: companions, keep };
+      saved.checkpoint = await saveCheckpoint(folder.checkpoints, state);
+    },
+  };
 }

@@ -4,13 +4,14 @@ import type { TokenizedExample } from "../data/example.ts";
 import { hashArrays, tokensOf } from "../data/fingerprint.ts";
 import { UserError } from "../errors.ts";
 import type { Recipe } from "../recipe/schema.ts";
+import type { Reporter } from "../report.ts";
 import { listCheckpoints } from "../runs/checkpoint.ts";
 import { RunFolder } from "../runs/run-folder.ts";
 import type { StartingPoint } from "../runs/starting-point.ts";
 import { contrastiveFolder, type WeightedRecipe } from "../runs/token-weights.ts";
 import { modelFingerprint, tokenizerFingerprint } from "../storage/fingerprint.ts";
 import { modelPath, openModelFolder } from "../storage/folder.ts";
-import { type Reporter, type TrainResult, train } from "../train/run.ts";
+import { type TrainResult, train } from "../train/run.ts";
 import type { Pole } from "./poles.ts";
 import { firstDifference, type StageInputs, StageRecord } from "./stage-record.ts";
 

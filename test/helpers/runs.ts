@@ -8,8 +8,8 @@ import { onTestFinished } from "vitest";
 import { stringify } from "yaml";
 import { parseRecipe } from "../../src/recipe/parse.ts";
 import type { Recipe } from "../../src/recipe/schema.ts";
-import type { MetricsRecord } from "../../src/runs/run-folder.ts";
-import { type Reporter, type TrainOptions, train } from "../../src/train/run.ts";
+import type { MetricsRecord, Reporter } from "../../src/report.ts";
+import { type TrainOptions, train } from "../../src/train/run.ts";
 
 /** A temporary folder that is removed after the test (or, outside of tests, by its caller). */
 export async function temporaryFolder(): Promise<string> {

@@ -1,7 +1,8 @@
 import { Command } from "commander";
 import { readRecipe } from "../../recipe/parse.ts";
 import { isWeighted } from "../../runs/token-weights.ts";
-import { checkOutput, type TrainResult, train } from "../../train/run.ts";
+import { checkOutput } from "../../train/plan.ts";
+import { type TrainResult, train } from "../../train/run.ts";
 import { interrupted, untilInterrupted } from "../terminal/interruption.ts";
 import { progressReporter } from "../terminal/progress.ts";
 import { withoutRepeats } from "../terminal/without-repeats.ts";

@@ -27,10 +27,10 @@ describe("without a terminal", () => {
     reporter.note("12 training examples");
     for (let step = 1; step <= 9; step++) {
       reporter.record(record(step));
-      reporter.progress({ phase: "train", done: step, total: 9, secondsLeft: 9 - step });
+      reporter.progress({ activity: "train", done: step, total: 9, secondsLeft: 9 - step });
       vi.advanceTimersByTime(700);
     }
-    reporter.progress({ phase: "evaluation", done: 2, total: 4 });
+    reporter.progress({ activity: "evaluation", done: 2, total: 4 });
     reporter.record(record(9, "evaluation"));
     reporter.warn("look out");
     expect(text().split("\n")).toEqual([
@@ -49,7 +49,7 @@ describe("without a terminal", () => {
     const { out, text } = stream({ isTTY: false });
     const reporter = progressReporter(out);
     reporter.record(record(1));
-    reporter.progress({ phase: "train", done: 1, total: 1 });
+    reporter.progress({ activity: "train", done: 1, total: 1 });
     expect(text()).toBe("step 1: loss 1.0000\n");
   });
 });
@@ -81,14 +81,14 @@ describe("in a terminal", () => {
     const { out, text } = stream({ isTTY: true, columns: 60 });
     const reporter = progressReporter(out);
     reporter.record({ ...record(5), "rewards/accuracies": 0.75, "rewards/margins": 1, "logps/chosen": -12 });
-    reporter.progress({ phase: "train", done: 5, total: 10, secondsLeft: 75 });
+    reporter.progress({ activity: "train", done: 5, total: 10, secondsLeft: 75 });
     const line = text().split("\r\u001b[K").at(-1)!;
     expect(line).toMatch(/^train \[=========={1} {10}\] 5\/10 1:15 left {2}loss 0\.2000/);
     expect(line).toHaveLength(59);
     expect(text()).not.toContain("\n");
     reporter.note("a note");
     expect(text().endsWith("\r\u001b[Ka note\n")).toBe(true);
-    reporter.progress({ phase: "train", done: 10, total: 10 });
+    reporter.progress({ activity: "train", done: 10, total: 10 });
     expect(text().endsWith("\r\u001b[K")).toBe(true);
   });
 

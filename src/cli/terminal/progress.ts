@@ -1,5 +1,4 @@
-import type { MetricsRecord } from "../../runs/run-folder.ts";
-import type { Reporter } from "../../train/run.ts";
+import type { MetricsRecord, Reporter } from "../../report.ts";
 import { colorsFor } from "./colors.ts";
 
 /** Seconds between plain lines, where there is no terminal to redraw a line in. */
@@ -58,13 +57,13 @@ export function progressReporter(out: NodeJS.WriteStream = process.stderr): Repo
       lastPlain = now;
       line(`step ${record.step}: ${recent}`);
     },
-    progress({ phase, done, total, secondsLeft }) {
+    progress({ activity, done, total, secondsLeft }) {
       if (!live) {
-        if (phase === "train" && done >= total && unseen) line(`step ${done}: ${recent}`);
+        if (activity === "train" && done >= total && unseen) line(`step ${done}: ${recent}`);
         return;
       }
       const left = secondsLeft === undefined ? "" : ` ${formatSeconds(secondsLeft)} left`;
-      const text = `${phase} ${bar(done / total)} ${done}/${total}${left}  ${phase === "train" ? recent : ""}`;
+      const text = `${activity} ${bar(done / total)} ${done}/${total}${left}  ${activity === "train" ? recent : ""}`;
       clear();
       out.write(text.slice(0, Math.max(20, (out.columns || 80) - 1)));
       if (done >= total) clear();

@@ -1,4 +1,4 @@
-import type { Reporter } from "../../train/run.ts";
+import type { Reporter } from "../../report.ts";
 
 /** A reporter that says each note and warning once: the stages of one command read the same data. */
 export function withoutRepeats(reporter: Reporter): Reporter {

@@ -1,0 +1,149 @@
+import type { InterruptibleEngine } from "../engine/interruptible.ts";
+import { beforeTraining, type LanguageModel, loadLanguageModel } from "../models/language-model.ts";
+import type { Reporter } from "../report.ts";
+import { checkpointModel, type Progress, restoreOptimizer } from "../runs/checkpoint.ts";
+import { FrozenModels, frozenFolders } from "../runs/frozen-models.ts";
+import { fingerprintOf, progressOfSame } from "../runs/resume.ts";
+import { isWeighted } from "../runs/token-weights.ts";
+import { Optimizer } from "../step/optimizer.ts";
+import { Trainer } from "../step/trainer.ts";
+import { type FolderFiles, readCompanions } from "../storage/save-folder.ts";
+import type { RunPlan } from "./plan.ts";
+import { type PreparedReference, prepareReference } from "./reference.ts";
+import { HeldOutSampler } from "./samples.ts";
+
+/** A run whose models are loaded and whose folder is ready: all that the loop needs. */
+export interface OpenRun {
+  readonly policy: LanguageModel;
+  readonly trainer: Trainer;
+  readonly sampler: HeldOutSampler | undefined;
+  readonly reference: PreparedReference | undefined;
+  /** The models that do not train, watched for changes of their files. */
+  readonly frozen: FrozenModels;
+  /** The files that a saved model takes over from the one it began as. */
+  readonly companions: FolderFiles;
+  /** Where the run stands. */
+  readonly progress: Progress;
+  /** Whether the evaluation at that place is on record already. */
+  readonly evaluated: boolean;
+}
+
+export interface OpenOptions {
+  readonly signal: AbortSignal;
+  readonly reporter: Reporter;
+}
+
+/**
+ * Loads the models of a run, restores its checkpoint, and prepares its folder.
+ *
+ * @returns undefined, with nothing written, when `signal` is aborted before the folder is touched
+ * @throws UserError for models or checkpoints that cannot be read, before anything is written or removed.
+ */
+export async function openRun(
+  plan: RunPlan,
+  engine: InterruptibleEngine,
+  { signal, reporter }: OpenOptions,
+): Promise<OpenRun | undefined> {
+  const { recipe, start, checkpoint, folder } = plan;
+  const companions = await readCompanions(start.tokenizerFolder);
+  const frozen = await FrozenModels.of(frozenFolders(start, plan.reference));
+  const policy = checkpoint ? await start.resume(engine, checkpointModel(checkpoint)) : await start.load(engine);
+  const optimizer = new Optimizer(engine, recipe.optimizer, policy.trainable);
+  const progress = await restore(plan, optimizer, frozen);
+  if (checkpoint) reporter.note(`resumed at step ${progress.step}`);
+  // A reference that cannot be read shows before anything is written or removed.
+  const other = await loadOther(plan, engine, policy);
+  if (signal.aborted) return undefined;
+  if (plan.replaces) await folder.remove();
+  await folder.writeRecipe(plan.asked);
+  const { evaluated } = await folder.rewindMetrics(progress.step);
+  const reference = await prepared(plan, engine, { policy, other, frozen, signal, reporter });
+  const trainer = makeTrainer(plan, engine, { policy, optimizer, reference });
+  const sampler = makeSampler(plan, engine, { policy, reference: reference?.model });
+  return { policy, trainer, sampler, reference, frozen, companions, progress, evaluated };
+}
+
+/** Where the run stands: at its beginning, or at its checkpoint, whose state goes into the optimizer. */
+async function restore({ train, checkpoint }: RunPlan, optimizer: Optimizer, frozen: FrozenModels): Promise<Progress> {
+  const { fingerprint } = frozen;
+  const beginning: Progress = {
+    step: 0,
+    examples: 0,
+    position: { epoch: 0, index: 0 },
+    data: fingerprintOf(train),
+    ...(fingerprint !== undefined && { frozen: fingerprint }),
+  };
+  if (!checkpoint) return beginning;
+  const progress = await progressOfSame(checkpoint, beginning);
+  await restoreOptimizer(checkpoint, optimizer, progress.step);
+  return progress;
+}
+
+/** The reference, where it is another model than the one that the run begins with. */
+async function loadOther({ reference }: RunPlan, engine: InterruptibleEngine, policy: LanguageModel) {
+  if (!reference || reference === "start") return undefined;
+  return loadLanguageModel(engine, reference, { like: policy, frozen: true });
+}
+
+/** The reference of the run with its cache; undefined where there is none. */
+async function prepared(
+  plan: RunPlan,
+  engine: InterruptibleEngine,
+  loaded: { policy: LanguageModel; other: LanguageModel | undefined; frozen: FrozenModels } & OpenOptions,
+): Promise<PreparedReference | undefined> {
+  const { recipe, start, train, heldOut, folder, checkpoint } = plan;
+  const { policy, other, frozen, signal, reporter } = loaded;
+  if (!plan.reference) return undefined;
+  const source = plan.reference === "start" ? start.folder : plan.reference;
+  const load = async () => {
+    if (other) return other;
+    if (policy.adapter) return beforeTraining(engine, policy, start.folder!);
+    return start.load(engine, { like: policy, frozen: true });
+  };
+  return prepareReference(recipe, {
+    engine,
+    policy,
+    policyIsReference: plan.reference === "start" && !checkpoint && !policy.adapter,
+    fingerprint: source && frozen.fingerprintOf(source),
+    load,
+    train,
+    heldOut,
+    file: folder.referenceCache,
+    signal,
+    events: reporter,
+  });
+}
+
+function makeTrainer(
+  { asked, recipe, objective, totalSteps, chunkRows }: RunPlan,
+  engine: InterruptibleEngine,
+  models: { policy: LanguageModel; optimizer: Optimizer; reference: PreparedReference | undefined },
+): Trainer {
+  const { policy, optimizer, reference } = models;
+  const trainer = new Trainer({
+    engine,
+    policy,
+    reference: reference?.model,
+    objective,
+    optimizer,
+    schedule: { learningRate: recipe.learningRate, warmupSteps: recipe.warmupSteps, decay: recipe.schedule },
+    totalSteps,
+    maxGradientNorm: recipe.maxGradientNorm,
+    microbatch: recipe.microbatch,
+    activationCheckpointing: recipe.activationCheckpointing,
+    chunkRows,
+    weights: isWeighted(asked),
+    seed: recipe.seed,
+  });
+  trainer.learner.referenceCache = reference?.cache;
+  return trainer;
+}
+
+function makeSampler(
+  { recipe: { evaluation, seed }, start, heldOut }: RunPlan,
+  engine: InterruptibleEngine,
+  models: ConstructorParameters<typeof HeldOutSampler>[1],
+): HeldOutSampler | undefined {
+  const { samples } = evaluation;
+  return samples > 0 ? new HeldOutSampler(engine, models, start.tokenizer, heldOut, { samples, seed }) : undefined;
+}

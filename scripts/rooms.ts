@@ -23,6 +23,7 @@ export const floors: readonly (readonly Room[])[] = [
   [room("errors.ts", "UserError: what is wrong with the input, where, and what to do")],
   [
     room("files.ts", "atomic files and folders"),
+    room("json.ts", "JSON files that come from anywhere"),
     room("number-formats.ts", "float16, bfloat16 and other formats of stored numbers"),
     room("words.ts", "counts, shares and sizes in words"),
     room("random.ts", "seeded random numbers"),

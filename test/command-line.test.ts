@@ -311,7 +311,7 @@ describe("bad models", () => {
     [
       "with a broken tokenizer",
       () => writeFile(join(model, "tokenizer.json"), "{"),
-      "tokenizer.json: cannot be read as JSON",
+      "tokenizer.json:1:2: not valid JSON",
     ],
     [
       "with the tokenizer of another",

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { UserError } from "../errors.ts";
-import { readJson } from "../storage/json.ts";
+import { readJson } from "../json.ts";
+import { quoted } from "../one-line.ts";
 import { parseRope, type Rope, ropeFields } from "./rope-configuration.ts";
 
 /** What the computation of a Llama model depends on. Widths count numbers, lengths count tokens. */
@@ -171,11 +172,11 @@ function checkArchitecture({ model_type: type, architectures }: Record<string, u
   const hint = 'supported is model_type "llama" with architecture "LlamaForCausalLM"';
   const found = [architectures ?? []].flat();
   if ((type ?? "llama") !== "llama" || (type === undefined && found.length === 0)) {
-    const problem = type === undefined ? "is missing" : `${JSON.stringify(type)} is not supported`;
+    const problem = type === undefined ? "is missing" : `${quoted(type)} is not supported`;
     throw new UserError(problem, { file, field: "model_type", hint });
   }
   if (found.length > 0 && !found.includes("LlamaForCausalLM")) {
-    throw new UserError(`${JSON.stringify(architectures)} is not supported`, { file, field: "architectures", hint });
+    throw new UserError(`${quoted(architectures)} is not supported`, { file, field: "architectures", hint });
   }
 }
 
@@ -183,11 +184,11 @@ function checkArchitecture({ model_type: type, architectures }: Record<string, u
 function checkFeatures(raw: Record<string, unknown>, file: string): void {
   const { hidden_act: activation, pretraining_tp: parallel, quantization_config: quantization } = raw;
   if ((activation ?? "silu") !== "silu") {
-    throw new UserError(`${JSON.stringify(activation)} is not supported, only "silu"`, { file, field: "hidden_act" });
+    throw new UserError(`${quoted(activation)} is not supported, only "silu"`, { file, field: "hidden_act" });
   }
   if ((parallel ?? 1) !== 1) {
     const hint = "1 computes the same up to rounding";
-    throw new UserError(`${JSON.stringify(parallel)} is not supported, only 1`, {
+    throw new UserError(`${quoted(parallel)} is not supported, only 1`, {
       file,
       field: "pretraining_tp",
       hint,

@@ -1,4 +1,5 @@
 import { UserError } from "../errors.ts";
+import { quoted } from "../one-line.ts";
 import { commandScorer } from "./command-scorer.ts";
 import { httpScorer } from "./http-scorer.ts";
 import { afinnScorer, vaderScorer } from "./lexicon-scorers.ts";
@@ -17,7 +18,7 @@ export async function openScorer(name: string, options: { timeout: number }): Pr
   const command = name.startsWith(commandPrefix) ? name.slice(commandPrefix.length).trim() : "";
   if (command !== "") return commandScorer(command, options);
   if (/^https?:\/\//.test(name) && URL.canParse(name)) return httpScorer(name, options);
-  throw new UserError(`${JSON.stringify(name)} is no scorer`, {
+  throw new UserError(`${quoted(name)} is no scorer`, {
     field: "scorer",
     hint: "use afinn, vader, command:<shell command>, or an http(s) URL",
   });

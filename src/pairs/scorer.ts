@@ -1,4 +1,5 @@
 import { UserError } from "../errors.ts";
+import { quoted } from "../one-line.ts";
 
 /** An answer to be scored. */
 export interface ScorerItem {
@@ -17,7 +18,7 @@ export interface Scorer {
 /** The number that a scorer from outside gave; throws a `UserError` that shows what came instead. */
 export function checkScore(value: unknown, scorer: string): number {
   if (typeof value === "number" && Number.isFinite(value)) return value;
-  throw new UserError(`a score must be a number, not ${excerpt(JSON.stringify(value) ?? "missing")}`, {
+  throw new UserError(`a score must be a number, not ${value === undefined ? "missing" : quoted(value)}`, {
     field: scorer,
   });
 }

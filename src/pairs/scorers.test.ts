@@ -69,7 +69,7 @@ describe("a command", () => {
     ["hangs", script("if (count < 2) console.log('{\"score\":1}')"), /was silent for 1 seconds/],
     ["talks nonsense", script("console.log('hello')"), /answered hello; it must print one line/],
     ["gives no number", script('console.log(\'{"score":"high"}\')'), /a score must be a number, not "high"/],
-    ["gives infinity", script("console.log('{\"score\":1e999}')"), /a score must be a number, not null/],
+    ["gives infinity", script("console.log('{\"score\":1e999}')"), /a score must be a number, not Infinity/],
     ["gives no score", script("console.log('{}')"), /answered \{\}; it must print one line/],
   ])("that %s is a clear error", async (_name, command, message) => {
     const error = await (await scorerFor(command, 1)).score(items).catch((reason: unknown) => reason);

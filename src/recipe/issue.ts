@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { quoted } from "../one-line.ts";
 import { similarOf, suggestKey } from "./suggestion.ts";
 
 /** Something wrong with a recipe. */
@@ -36,7 +37,7 @@ function describe(issue: z.core.$ZodIssue, found: unknown): { problem: string; h
   const options = optionsOf(issue);
   if (found === undefined)
     return { problem: "is missing", ...(options && { hint: `give one of ${options.join(", ")}` }) };
-  const but = `, found ${typeof found === "number" ? found : JSON.stringify(found)}`;
+  const but = `, found ${quoted(found)}`;
   if (options) {
     const similar = similarOf(String(found), options);
     return {

@@ -4,7 +4,7 @@ import { z } from "zod";
 import type { DataPosition } from "../data/order.ts";
 import { UserError } from "../errors.ts";
 import { isFolder, replaceFolderAtomic } from "../files.ts";
-import { readJson } from "../storage/json.ts";
+import { readJson } from "../json.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import { openSafetensors, readTensor, writeSafetensors } from "../storage/safetensors.ts";
 import { saveAdapterFolder } from "../storage/save-adapter-folder.ts";

@@ -1,8 +1,9 @@
 /** The adapter_config.json of PEFT's LoRA. */
 import { z } from "zod";
 import { UserError } from "../errors.ts";
+import { readJson } from "../json.ts";
 import type { LoraSettings } from "../models/lora.ts";
-import { readJson } from "./json.ts";
+import { quoted } from "../one-line.ts";
 
 /** What an adapter_config.json says. */
 export interface AdapterConfiguration extends Omit<LoraSettings, "targetModules"> {
@@ -65,12 +66,12 @@ export async function readAdapterConfiguration(file: string): Promise<AdapterCon
   if (!known.success) {
     const { path, message } = known.error.issues[0]!;
     const field = path[0] as string;
-    const wrong = raw[field] === undefined ? "is missing" : `${message}, found ${found(raw[field])}`;
+    const wrong = raw[field] === undefined ? "is missing" : `${message}, found ${quoted(raw[field])}`;
     throw new UserError(wrong, { file, field, ...(lacked.has(field) && { hint: mergeHint }) });
   }
   const option = Object.keys(raw).find((key) => !(key in schema.shape) && !harmless.has(key) && !isOff(raw[key]));
   if (option !== undefined) {
-    const problem = `${found(raw[option])}: the adapter was trained with an option that tokenwise lacks`;
+    const problem = `${quoted(raw[option])}: the adapter was trained with an option that tokenwise lacks`;
     throw new UserError(problem, { file, field: option, hint: mergeHint });
   }
   const { r, lora_alpha, lora_dropout, use_rslora, target_modules, base_model_name_or_path } = known.data;
@@ -122,9 +123,4 @@ const lacked = new Set(["peft_type", "task_type", "bias", "init_lora_weights"]);
 function isOff(value: unknown): boolean {
   if (typeof value === "object" && value !== null) return Object.keys(value).length === 0;
   return value === null || value === false || value === "";
-}
-
-function found(value: unknown): string {
-  const text = JSON.stringify(value);
-  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }

@@ -2,9 +2,9 @@ import { basename, join } from "node:path";
 import { z } from "zod";
 import { UserError } from "../errors.ts";
 import { readConfiguration } from "../families/configuration.ts";
+import { readJson } from "../json.ts";
 import { checkParameters, parameterShapes } from "../models/parameter-shapes.ts";
 import type { ModelFolder, StoredWeight } from "./folder.ts";
-import { readJson } from "./json.ts";
 import { fileNames } from "./model-path.ts";
 import { openSafetensors, readTensor, type SafetensorsFile } from "./safetensors.ts";
 

@@ -1,6 +1,7 @@
 import { UserError } from "../errors.ts";
+import { parseJson } from "../json.ts";
 import { type Dtype, dtypeBytes, isDtype } from "../number-formats.ts";
-import { parseJson } from "./json.ts";
+import { quoted } from "../one-line.ts";
 
 /** Where a tensor lies in its file. `offset` counts from the start of the file and need not be aligned. */
 export interface TensorEntry {
@@ -22,6 +23,9 @@ export const lengthBytes = 8;
 /** The limit of the reference implementation; a longer header means that the file is something else. */
 export const longestHeader = 100_000_000;
 
+/** More than any model has, so that a header of a million empty tensors takes neither memory nor time. */
+const mostTensors = 250_000;
+
 /** How many numbers a tensor of this shape holds. A scalar, shape [], holds one. */
 export function elementCount(shape: readonly number[]): number {
   return shape.reduce((product, length) => product * length, 1);
@@ -35,7 +39,7 @@ export function elementCount(shape: readonly number[]): number {
  *   or leave holes, data shorter or longer than the file.
  */
 export function parseHeader(text: string, headerBytes: number, fileBytes: number, file: string): SafetensorsHeader {
-  const json = parseJson(text, file);
+  const json = parseJson(text, file, { mostKeys: mostTensors + 1 });
   if (!isRecord(json)) throw new UserError("the safetensors header is not a JSON object", { file });
   const { __metadata__: metadata = {}, ...entries } = json;
   if (!isRecord(metadata) || Object.values(metadata).some((value) => typeof value !== "string")) {
@@ -71,11 +75,11 @@ function parseEntry(entry: unknown, start: number, place: { file: string; field:
   if (!isRecord(entry)) throw new UserError("the tensor has no dtype, shape and data_offsets", place);
   const { dtype, shape, data_offsets: offsets } = entry;
   if (typeof dtype !== "string" || !isDtype(dtype)) {
-    throw new UserError(`unknown dtype ${JSON.stringify(dtype)}`, place);
+    throw new UserError(`unknown dtype ${quoted(dtype)}`, place);
   }
-  if (!isCounts(shape)) throw new UserError(`shape must be whole numbers, found ${JSON.stringify(shape)}`, place);
+  if (!isCounts(shape)) throw new UserError(`shape must be whole numbers, found ${quoted(shape)}`, place);
   if (!isCounts(offsets) || offsets.length !== 2 || offsets[0]! > offsets[1]!) {
-    throw new UserError(`data_offsets must be [begin, end], found ${JSON.stringify(offsets)}`, place);
+    throw new UserError(`data_offsets must be [begin, end], found ${quoted(offsets)}`, place);
   }
   const bytes = offsets[1]! - offsets[0]!;
   const expected = elementCount(shape) * dtypeBytes(dtype);

@@ -26,6 +26,9 @@ const floats = (shape: number[], begin: number, end: number, dtype = "F32") => (
   data_offsets: [begin, end],
 });
 
+const manyTensors = (count: number) =>
+  `{${Array.from({ length: count }, (_, index) => `"${index}":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}`)}}`;
+
 describe("reading", () => {
   test("converts every float format, at unaligned offsets", async () => {
     const header = {
@@ -106,6 +109,26 @@ describe("refuses", () => {
   test.each<[string, string | object, number, RegExp, bigint?]>([
     ["a cut file", { a: floats([4], 0, 16) }, 12, /cut off: \d+ bytes where its header describes \d+; copy/],
     ["a rest", { a: floats([4], 0, 16) }, 17, /1 bytes after the last tensor/],
+    [
+      "two tensors of one name",
+      '{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},"a":1}',
+      0,
+      /the key "a" occurs twice/,
+    ],
+    [
+      "a dtype twice",
+      '{"a":{"dtype":"F32","dtype":"F32","shape":[0],"data_offsets":[0,0]}}',
+      0,
+      /"dtype" occurs twice/,
+    ],
+    ["a dtype of megabytes", { a: floats([1], 0, 4, "F".repeat(5e6)) }, 4, /a: unknown dtype "F{79}…$/],
+    [
+      "a dtype that is nested deep",
+      `{"a":{"dtype":${"[".repeat(8000)}${"]".repeat(8000)}}}`,
+      4,
+      /nested more than 100/,
+    ],
+    ["a million empty tensors", manyTensors(1_000_000), 0, /holds more than 250001 keys/],
     ["a hole", { a: floats([1], 0, 4), b: floats([1], 8, 12) }, 12, /b: 4 bytes before its data/],
     ["an overlap", { a: floats([2], 0, 8), b: floats([2], 4, 12) }, 12, /b: its data overlaps/],
     ["a wrong size", { a: floats([3], 0, 16) }, 16, /a: F32 \[3\] takes 12 bytes, but its data has 16/],

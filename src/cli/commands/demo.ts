@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os";
 import { Command, Option } from "commander";
 import { type DemoExamples, type DemoFigures, runDemo } from "../../demo/demo.ts";
 import { missedTargets, targets } from "../../demo/targets.ts";
+import { quoted } from "../../one-line.ts";
 import { colorsFor } from "../terminal/colors.ts";
 import { heatText } from "../terminal/heat.ts";
 import { interrupted, untilInterrupted } from "../terminal/interruption.ts";
@@ -124,7 +125,7 @@ function divergences({ opening, tokens }: DemoExamples, { bold, dim, isColorSupp
   return [
     bold("Where the model's mind was changed") + dim("  KL(base || aligned) at each token of that review, in nats"),
     ...(isColorSupported ? [`  ${dim(opening)}${heatText(pieces, most)}`] : []),
-    `  ${largest.map(({ text, value }) => `${JSON.stringify(text.trim())} ${value.toFixed(2)}`).join("  ")}`,
+    `  ${largest.map(({ text, value }) => `${quoted(text.trim())} ${value.toFixed(2)}`).join("  ")}`,
   ].join("\n");
 }
 

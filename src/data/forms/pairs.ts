@@ -1,4 +1,5 @@
 import { UserError } from "../../errors.ts";
+import { quoted } from "../../one-line.ts";
 import {
   BadRecord,
   columnValue,
@@ -67,7 +68,7 @@ export async function readPairs(files: string | readonly string[], options: Pair
       const start = splitDialogues(pair.chosen, pair.rejected);
       if (start === 0) {
         throw new BadRecord(
-          `is missing, and \`${chosen}\` and \`${rejected}\` have no common beginning that ends with ${JSON.stringify(assistantTurn)}`,
+          `is missing, and \`${chosen}\` and \`${rejected}\` have no common beginning that ends with ${quoted(assistantTurn)}`,
           prompt,
         );
       }

@@ -1,4 +1,5 @@
 import { UserError } from "../../errors.ts";
+import { quoted } from "../../one-line.ts";
 
 /** Which tokens begin and end a text. */
 export interface SpecialTokens {
@@ -63,7 +64,7 @@ function namedToken({ files, tokenId }: Sources, field: "bos_token" | "eos_token
     if (token === undefined || token === null) continue;
     if (typeof token !== "string") throw new UserError("must be a text or {content}", { file, field });
     const id = tokenId(token);
-    if (id === undefined) throw new UserError(`${JSON.stringify(token)} is not in the vocabulary`, { file, field });
+    if (id === undefined) throw new UserError(`${quoted(token)} is not in the vocabulary`, { file, field });
     return id;
   }
   return undefined;

@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
 import { UserError } from "../../errors.ts";
+import { readJson } from "../../json.ts";
+import { quoted } from "../../one-line.ts";
 import { withoutPrefixSpace } from "./prefix-space.ts";
 import { resolveSpecialTokens, type SpecialTokens } from "./special-tokens.ts";
 
@@ -35,7 +36,7 @@ export async function loadTokenizer(
   model: { bosTokenId?: number | undefined; eosTokenIds?: number | readonly number[] | undefined } = {},
 ): Promise<Tokenizer> {
   const file = join(folder, "tokenizer.json");
-  const json = await readJson(file);
+  const json = await readObject(file);
   if (json === undefined) {
     const hint = existsSync(join(folder, "tokenizer.model"))
       ? "the folder has a tokenizer.model only: save it again with AutoTokenizer, which writes a tokenizer.json"
@@ -43,8 +44,8 @@ export async function loadTokenizer(
     throw new UserError("there is no such file", { file, hint });
   }
   const configFile = join(folder, "tokenizer_config.json");
-  const config = (await readJson(configFile)) ?? {};
-  const map = (await readJson(join(folder, "special_tokens_map.json"))) ?? {};
+  const config = (await readObject(configFile)) ?? {};
+  const map = (await readObject(join(folder, "special_tokens_map.json"))) ?? {};
 
   const build = (definition: JsonObject): LibraryTokenizer => {
     try {
@@ -63,7 +64,7 @@ export async function loadTokenizer(
     const { ids, tokens } = tokenizer.encode(text, { add_special_tokens });
     const unknown = ids.indexOf(undefined);
     if (unknown < 0) return ids as number[];
-    throw new UserError(`has no token for ${JSON.stringify(tokens[unknown])}, and no unknown-token either`, { file });
+    throw new UserError(`has no token for ${quoted(tokens[unknown])}, and no unknown-token either`, { file });
   };
 
   return {
@@ -107,14 +108,9 @@ interface LibraryTokenizer {
 type JsonObject = Readonly<Record<string, unknown>>;
 
 /** The object in a JSON file; undefined if there is no such file. */
-async function readJson(file: string): Promise<JsonObject | undefined> {
-  let value: unknown;
-  try {
-    value = JSON.parse(await readFile(file, "utf8"));
-  } catch (cause) {
-    if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return undefined;
-    throw new UserError(`cannot be read as JSON: ${messageOf(cause)}`, { file, cause });
-  }
+async function readObject(file: string): Promise<JsonObject | undefined> {
+  if (!existsSync(file)) return undefined;
+  const value = await readJson(file, { uniqueKeys: false });
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as JsonObject;
   throw new UserError("must hold a JSON object", { file });
 }

@@ -75,7 +75,7 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation[] |
   const { reporter = silentReporter, threads = availableParallelism() } = options;
   const subjects: Subject[] = [];
   for (const name of options.models) subjects.push(await openSubject(name));
-  for (const { note } of subjects) if (note) reporter.note(note);
+  for (const note of new Set(subjects.flatMap(({ notes }) => notes))) reporter.note(note);
   const heldOut = await readHeldOut(subjects, options, reporter);
   const tasks: Task[] = [];
   for (const subject of subjects) tasks.push(await taskFor(subject, heldOut, options));

@@ -16,8 +16,8 @@ export interface Subject {
   readonly tokenizer: Tokenizer;
   /** The recipe of the run that trained it; undefined for a plain model folder. */
   readonly recipe: Recipe | undefined;
-  /** Something to know about it. */
-  readonly note: string | undefined;
+  /** What to know about it. */
+  readonly notes: readonly string[];
 }
 
 /**
@@ -29,15 +29,15 @@ export async function openSubject(name: string): Promise<Subject> {
   const recipeFile = join(name, "recipe.yaml");
   const isRun = existsSync(recipeFile) && !isModelFolder(name);
   const recipe = isRun ? await readRecipe(recipeFile) : undefined;
-  const { path, note } = isRun ? await modelOfRun(name) : { path: modelPath(name) };
+  const { path, note } = isRun ? await modelOfRun(name) : { path: modelPath(name), note: undefined };
   const folder = await openModelFolder(path);
   const tokenizer = await loadTokenizer(folder.tokenizerFolder, folder.configuration);
-  return { name, folder, tokenizer, recipe, note };
+  return { name, folder, tokenizer, recipe, notes: [...(note ? [note] : []), ...folder.notes] };
 }
 
-async function modelOfRun(name: string): Promise<{ path: string; note?: string }> {
+async function modelOfRun(name: string): Promise<{ path: string; note: string | undefined }> {
   const run = new RunFolder(name);
-  if (existsSync(run.model)) return { path: run.model };
+  if (existsSync(run.model)) return { path: run.model, note: undefined };
   const newest = (await listCheckpoints(run.checkpoints)).at(-1);
   if (newest) return { path: checkpointModel(newest), note: `${name} has not finished: this is ${newest}` };
   throw new UserError("is a run without a model: it has neither finished nor written a checkpoint", { file: name });

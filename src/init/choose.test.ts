@@ -24,7 +24,7 @@ const times = <Item>(count: number, item: Item) => Array.from({ length: count },
 function modelWith(contextLength: number, parameters = 5e6): ModelFindings {
   const configuration = { ...byteConfiguration, contextLength };
   const adapter = { base: undefined, parameters: parameters / 100, frozenBytes: 0 };
-  return { path: "m", configuration, tokenizer, parameters, dtypes: ["F32"], adapter };
+  return { path: "m", configuration, tokenizer, parameters, dtypes: ["F32"], adapter, notes: [] };
 }
 
 /** Pairs with prompts and answers of the given lengths. */

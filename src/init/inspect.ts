@@ -27,6 +27,8 @@ export interface ModelFindings {
   /** The number formats of the model's stored weights, such as `BF16`. */
   readonly dtypes: readonly Dtype[];
   readonly adapter: AdapterFindings;
+  /** Where the model's files and its configuration disagree. */
+  readonly notes: readonly string[];
 }
 
 /** The names of the columns where they are not the usual ones, as in a recipe. */
@@ -74,6 +76,7 @@ export async function inspectModel(path: string): Promise<ModelFindings> {
     parameters: entries.reduce((sum, { shape }) => sum + elementCount(shape), 0),
     dtypes: [...new Set(entries.map(({ dtype }) => dtype))],
     adapter: inspectAdapter(folder),
+    notes: folder.notes,
   };
 }
 

@@ -1,6 +1,7 @@
 import { UserError } from "../errors.ts";
 import type { LlamaConfiguration } from "../families/configuration.ts";
 import { isFloatDtype } from "../number-formats.ts";
+import { quoted } from "../one-line.ts";
 import type { TensorEntry } from "../storage/safetensors-header.ts";
 
 /**
@@ -53,7 +54,10 @@ export function checkParameters(
   const missing = [...shapes.keys()].filter((name) => !tensors.has(name));
   if (missing.length > 0) {
     const headOnly = missing.length === 1 && missing[0] === "lm_head.weight";
-    const hint = headOnly ? "if the head is the embedding matrix, set tie_word_embeddings to true" : undefined;
+    const [strange] = [...tensors.keys()].filter((name) => !shapes.has(name));
+    const named =
+      strange && missing.length === shapes.size ? `it names its tensors otherwise: ${quoted(strange)}` : undefined;
+    const hint = headOnly ? "if the head is the embedding matrix, set tie_word_embeddings to true" : named;
     throw new UserError(`missing ${list(missing)}`, { file: place, ...(hint && { hint }) });
   }
   const wrong = [...shapes]
@@ -65,7 +69,7 @@ export function checkParameters(
   if (wrong.length > 0) {
     throw new UserError(list(wrong), { file: place, hint: "config.json does not describe these weights" });
   }
-  const extra = [...tensors.keys()].filter((name) => !shapes.has(name) && !isHarmless(name, configuration));
+  const extra = [...tensors.keys()].filter((name) => !shapes.has(name) && !isHarmless(name));
   if (extra.length > 0) {
     const hint = "config.json does not describe these weights";
     throw new UserError(`holds what the model has no place for: ${list(extra)}`, { file: place, hint });
@@ -76,9 +80,9 @@ function fits(found: TensorEntry, shape: readonly number[]): boolean {
   return isFloatDtype(found.dtype) && found.shape.join() === shape.join();
 }
 
-/** The rotary frequencies follow from the configuration, and a tied head is the embedding once more. */
-function isHarmless(name: string, configuration: LlamaConfiguration): boolean {
-  return name.endsWith("rotary_emb.inv_freq") || (name === "lm_head.weight" && configuration.tiedEmbeddings);
+/** The rotary frequencies follow from the configuration. */
+function isHarmless(name: string): boolean {
+  return name.endsWith("rotary_emb.inv_freq");
 }
 
 function list(items: string[]): string {

@@ -38,7 +38,7 @@ export interface StartingPoint {
   readonly tokenizerFolder: string;
   /** The adapter to train; undefined where the model itself trains. */
   readonly adapter: (AdapterOptions & NonNullable<TrainedModel["adapter"]>) | undefined;
-  /** What the recipe says without effect. */
+  /** What the recipe says without effect, and what its user should know of the model. */
   readonly warnings: readonly string[];
   /** What training begins with. */
   load(engine: Engine, options?: LoadOptions): Promise<LanguageModel>;
@@ -77,7 +77,7 @@ export async function startingPoint(recipe: Start, tokenizerGiven: string | unde
     tokenizer,
     tokenizerFolder,
     adapter,
-    warnings: shapeWarnings(recipe, opened),
+    warnings: [...opened.notes, ...shapeWarnings(recipe, opened)],
     load: (engine, options) =>
       adapter
         ? loadWithAdapter(engine, opened, { ...adapter, like: options?.like })

@@ -34,6 +34,7 @@ export async function openAdapterFolder(
   return {
     path,
     configuration: base.configuration,
+    notes: base.notes,
     weights: new Map([...base.weights, ...own]),
     tokenizerFolder: names.includes(fileNames.tokenizer) ? path : base.path,
     lora,

@@ -133,16 +133,6 @@ describe("saving and opening", () => {
     expect(await (await openModelFolder(path)).read("model.norm.weight", into)).toBe(into);
     expect(into).toEqual(parameters.get("model.norm.weight"));
   });
-
-  test("ignores what old versions stored needlessly", async () => {
-    const tied = { ...configuration, raw: { ...configuration.raw, tie_word_embeddings: true } };
-    await saveModelFolder(path, { configuration, parameters });
-    await writeFile(join(path, "config.json"), formatConfiguration(tied.raw, "float32"));
-    const folder = await openModelFolder(path);
-    expect(folder.weights.has("lm_head.weight")).toBe(false);
-    expect((await readParameters(folder)).has("lm_head.weight")).toBe(false);
-    expect(() => folder.read("lm_head.weight")).toThrow("has no parameter lm_head.weight");
-  });
 });
 
 describe("saveModelFolder refuses", () => {

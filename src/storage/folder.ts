@@ -22,6 +22,8 @@ export interface StoredWeight extends TensorEntry {
 export interface ModelFolder {
   path: string;
   configuration: LlamaConfiguration;
+  /** What its user should know: where the files and the configuration disagree, and which of them counts. */
+  notes: readonly string[];
   /** By name; the matrices of an adapter by those of `adapterShapes`, after the base's. */
   weights: ReadonlyMap<string, StoredWeight>;
   /** Where the tokenizer lies: here, or with the base of an adapter that comes without. */

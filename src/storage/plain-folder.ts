@@ -1,12 +1,23 @@
 import { basename, join } from "node:path";
 import { z } from "zod";
 import { UserError } from "../errors.ts";
-import { readConfiguration } from "../families/configuration.ts";
+import { type LlamaConfiguration, readConfiguration } from "../families/configuration.ts";
 import { readJson } from "../json.ts";
 import { checkParameters, parameterShapes } from "../models/parameter-shapes.ts";
+import { counted, grouped } from "../words.ts";
 import type { ModelFolder, StoredWeight } from "./folder.ts";
 import { fileNames } from "./model-path.ts";
 import { openSafetensors, readTensor, type SafetensorsFile } from "./safetensors.ts";
+import { byFamilyNames } from "./stored-names.ts";
+import { holdTheSame } from "./tied-head.ts";
+
+const [embeddingName, headName] = ["model.embed_tokens.weight", "lm_head.weight"];
+
+/** A tensor of a folder: where it lies, and what it is called there. */
+interface FolderTensor extends StoredWeight {
+  readonly opened: SafetensorsFile;
+  readonly name: string;
+}
 
 /**
  * Opens a folder with a whole model.
@@ -15,31 +26,73 @@ import { openSafetensors, readTensor, type SafetensorsFile } from "./safetensors
  * @throws UserError if something is missing, unsupported, or does not fit together.
  */
 export async function openPlainFolder(path: string, names: readonly string[]): Promise<ModelFolder> {
-  const configuration = await readConfiguration(join(path, fileNames.configuration));
+  const described = await readConfiguration(join(path, fileNames.configuration));
   const files = await openWeights(path, names);
-  const home = new Map<string, SafetensorsFile>();
-  const weights = new Map<string, StoredWeight>();
-  for (const opened of files) {
-    for (const [name, entry] of opened.tensors) {
-      if (home.has(name)) throw new UserError("is in two files", { file: opened.file, field: name });
-      home.set(name, opened);
-      weights.set(name, { ...entry, file: opened.file });
-    }
-  }
-  checkParameters(weights, configuration, files.length === 1 ? files[0]!.file : path);
+  const place = files.length === 1 ? files[0]!.file : path;
+  const stored = tensorsOf(files);
+  checkLayers(described, stored.size, { file: join(path, fileNames.configuration), place });
+  const places = parameterShapes({ ...described, tiedEmbeddings: false });
+  const named = byFamilyNames(stored, { prefix: "model.", isKnown: (name) => places.has(name) });
+  const { configuration, tensors, notes } = await settleHead(described, named, place);
+  checkParameters(tensors, configuration, place);
   const shapes = parameterShapes(configuration);
-  for (const name of weights.keys()) if (!shapes.has(name)) weights.delete(name);
+  const weights = new Map([...tensors].filter(([name]) => shapes.has(name)));
   return {
     path,
     configuration,
+    notes,
     weights,
     tokenizerFolder: path,
     read: (name, into) => {
-      const opened = home.get(name);
-      if (!opened || !weights.has(name)) throw new RangeError(`${path} has no parameter ${name}`);
-      return readTensor(opened, name, into);
+      const tensor = weights.get(name);
+      if (!tensor) throw new RangeError(`${path} has no parameter ${name}`);
+      return readTensor(tensor.opened, tensor.name, into);
     },
   };
+}
+
+function tensorsOf(files: readonly SafetensorsFile[]): Map<string, FolderTensor> {
+  const tensors = new Map<string, FolderTensor>();
+  for (const opened of files) {
+    for (const [name, entry] of opened.tensors) {
+      if (tensors.has(name)) throw new UserError("is in two files", { file: opened.file, field: name });
+      tensors.set(name, { ...entry, file: opened.file, opened, name });
+    }
+  }
+  return tensors;
+}
+
+/** A count of layers is held against the file before anything is made for each of them. */
+function checkLayers(
+  { layers }: LlamaConfiguration,
+  tensors: number,
+  { file, place }: { file: string; place: string },
+) {
+  if (layers <= tensors) return;
+  const problem = `is ${grouped(layers)}, but ${place} holds only ${counted(tensors, "tensor", "tensors")}`;
+  throw new UserError(problem, { file, field: "num_hidden_layers", hint: "a layer has at least one" });
+}
+
+/**
+ * Decides which matrix is the head, as transformers 5 does: a stored head that differs from the embedding is used,
+ * whatever the configuration says. Of two tied matrices a file may hold either, or both.
+ */
+async function settleHead(
+  configuration: LlamaConfiguration,
+  tensors: Map<string, FolderTensor>,
+  place: string,
+): Promise<{ configuration: LlamaConfiguration; tensors: Map<string, FolderTensor>; notes: string[] }> {
+  const [embedding, head] = [tensors.get(embeddingName), tensors.get(headName)];
+  const asDescribed = { configuration, tensors, notes: [] };
+  if (!configuration.tiedEmbeddings || !head) return asDescribed;
+  const others = new Map([...tensors].filter(([name]) => name !== headName));
+  if (!embedding) return { ...asDescribed, tensors: others.set(embeddingName, head) };
+  if (await holdTheSame(embedding, head)) return { ...asDescribed, tensors: others };
+  const note =
+    `${place}: its ${headName} differs from ${embeddingName}, although config.json says that they are one ` +
+    "(tie_word_embeddings); the stored head is used";
+  const raw = { ...configuration.raw, tie_word_embeddings: false };
+  return { configuration: { ...configuration, tiedEmbeddings: false, raw }, tensors, notes: [note] };
 }
 
 /** Whether the files of a folder, given by name, hold the weights of a whole model. */

@@ -71,6 +71,7 @@ export async function planRun(
     throw new UserError(problem, { field: "epochs" });
   }
   const reference = await openReference(recipe, objective, start.configuration);
+  for (const line of typeof reference === "object" ? reference.notes : []) reporter.note(line);
   reporter.note(`${objective.name}: ${totalSteps} steps of ${recipe.batchSize} examples`);
   return {
     asked,

@@ -71,6 +71,7 @@ async function weighStages(
     positive: await openPole(recipe, "positive", start),
     negative: await openPole(recipe, "negative", start),
   };
+  for (const note of poles.flatMap((pole) => models[pole].folder.notes)) reporter.note(note);
   const identity = await identityOf(from, models, start.tokenizerFolder, examples);
   const views = {
     positive: promptedExamples(examples, models.positive.template, start),

@@ -47,6 +47,7 @@ const notableLoss = 0.05;
 async function run(path: string, options: Options, signal: AbortSignal): Promise<boolean> {
   const { output } = options;
   const folder = await openModelFolder(modelPath(path), { base: options.base });
+  for (const note of folder.notes) console.error(`note: ${note}`);
   const dtype = options.dtype ?? dtypeOf(folder);
   const loss = new RoundingLoss();
   const parameters = mergeAdapter(folder, dtype === "bfloat16" ? (...weights) => loss.add(...weights) : undefined);

@@ -58,6 +58,7 @@ export interface PreparedModel {
 /** Opens the model of a folder or run and encodes prompts for it; throws a `UserError` for what is wrong with either. */
 export async function prepareModel(path: string, prompts: readonly Prompt[]): Promise<PreparedModel> {
   const folder = await openModelFolder(modelPath(path));
+  for (const note of folder.notes) console.error(`note: ${note}`);
   const tokenizer = await loadTokenizer(folder.tokenizerFolder, folder.configuration);
   return { folder, tokenizer, prompts: encodePrompts(tokenizer, folder.configuration, prompts) };
 }

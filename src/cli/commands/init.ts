@@ -51,6 +51,7 @@ async function run(model: string, data: string[], { output, overwrite, ...option
     },
   }).finally(() => progress?.clear());
   await writeFileAtomic(output, proposal.text);
+  for (const note of proposal.model.notes) console.error(`note: ${note}`);
   console.log(summarizeProposal(proposal));
   console.log(`recipe: ${output}, to read and to change. Then:`);
   for (const option of [" --dry-run", ""]) console.log(`  npx tokenwise train ${shellWord(output)}${option}`);

@@ -48,6 +48,7 @@ export const floors: readonly (readonly Room[])[] = [
   [room("pairs", "preference pairs from sampled answers and a scorer")],
   [room("evaluate", "measures of models on held-out pairs")],
   [room("weigh", "contrastive models and estimates of token weights")],
+  [room("pipeline.ts", "the stages of a recipe in order: contrastive models, estimates, the run")],
   [room("show", "token weights in colour: terminal and page")],
   [room("init", "a recipe proposed for a model and data")],
   [room("demo", "the embedded example")],

@@ -4,9 +4,10 @@ export { type Proposal, type ProposeOptions, proposeRecipe } from "./init/propos
 export { summarizeProposal } from "./init/summary.ts";
 export { createObjective, type ObjectiveOptions } from "./objectives/index.ts";
 export type { Objective, ObjectiveResult, ResponseStatistics } from "./objectives/objective.ts";
+export { type PipelineResult, train } from "./pipeline.ts";
 export { parseRecipe, readRecipe } from "./recipe/parse.ts";
 export type { Recipe } from "./recipe/schema.ts";
 export type { MetricsRecord, Reporter } from "./report.ts";
 export { isWeighted, type WeightedRecipe } from "./runs/token-weights.ts";
-export { type TrainOptions, type TrainResult, train } from "./train/run.ts";
+export type { TrainOptions, TrainResult } from "./train/run.ts";
 export { type WeighOptions, type WeighResult, weigh } from "./weigh/weigh.ts";

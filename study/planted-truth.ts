@@ -18,7 +18,7 @@ import { openEstimates, readEstimates } from "../src/importance/estimates-file.t
 import { logRatios } from "../src/importance/weigh-examples.ts";
 import { parseRecipe } from "../src/recipe/parse.ts";
 import { estimatesFile, type WeightedRecipe } from "../src/runs/token-weights.ts";
-import { train } from "../src/train/run.ts";
+import { trainRun } from "../src/train/run.ts";
 import { weigh } from "../src/weigh/weigh.ts";
 import { type PlantedPairs, plantPairs, readSentences, writePairs } from "./planted-pairs.ts";
 import { rankingScores, WordFrequencyBaseline } from "./ranking.ts";
@@ -80,11 +80,7 @@ async function oneSeed(pairs: PlantedPairs, noise: number, seed: number, output:
     weighted[`tis-dpo ${name}`] = { objective: { name: "tis-dpo", beta: 0.1 }, weights };
     if (done(name)) continue;
     const recipe = recipeOf({ ...settings, output: path.join(output, "unused"), ...weighted[`tis-dpo ${name}`] });
-    await weigh(recipe as WeightedRecipe, {
-      signal: new AbortController().signal,
-      reporter: progressReporter(),
-      onProgress() {},
-    });
+    await weigh(recipe as WeightedRecipe, { reporter: progressReporter() });
     await record(name, await rankingOf(recipe as WeightedRecipe, pairs));
   }
   if (!done(baseline)) await record(baseline, await baselineRanking(pairs, "demo/model"));
@@ -126,7 +122,7 @@ function recipeOf(settings: Settings) {
 async function trained(recipe: ReturnType<typeof recipeOf>): Promise<Record<string, number>> {
   let last: Readonly<Record<string, number | string>> = {};
   const reporter = progressReporter();
-  await train(recipe, {
+  await trainRun(recipe, {
     overwrite: existsSync(path.join(recipe.output, "recipe.yaml")),
     reporter: {
       ...reporter,

@@ -113,8 +113,7 @@ test("while estimating: whole pairs stay, and the next call goes on behind them"
   const settings = { model, data, objective: { name: "tis-dpo" }, weights, microbatch: { examples: 2 } };
   const recipe = parseRecipe(tinyRecipe(folder, settings), "recipe.yaml") as WeightedRecipe;
   const file = estimatesFile(recipe);
-  const run = (signal: AbortSignal) =>
-    weigh(recipe, { signal, reporter: recordingReporter().reporter, onProgress() {} });
+  const run = (signal: AbortSignal) => weigh(recipe, { signal, reporter: recordingReporter().reporter });
   expect((await run(interruptIn(0))).status).toBe("finished");
   const whole = await readFile(file);
   for (const program of someOf(programs.begun)) {

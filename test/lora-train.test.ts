@@ -304,8 +304,7 @@ test("contrastive models can be two adapters on one base, estimated and trained 
   const weights = { from: "dpo", training: { steps: 3 } };
   const settings = { model: base, data, lora, objective: { name: "tis-dpo" }, weights, steps: 3 };
   const recipe = parseRecipe(tinyRecipe(folder, settings), "recipe.yaml") as WeightedRecipe;
-  const { signal } = new AbortController();
-  await weigh(recipe, { signal, reporter: recordingReporter().reporter, onProgress() {} });
+  await weigh(recipe);
   const { metrics } = await trainTiny(folder, settings);
   const contrastive = join(recipe.output, "contrastive");
   for (const pole of ["positive", "negative"]) {

@@ -49,7 +49,7 @@ function weightedRecipe(changes: Settings = {}): WeightedRecipe {
 
 async function weighTiny(recipe: WeightedRecipe, signal = new AbortController().signal) {
   const heard = recordingReporter();
-  const result = await weigh(recipe, { signal, reporter: heard.reporter, onProgress() {} });
+  const result = await weigh(recipe, { signal, reporter: heard.reporter });
   return { ...result, ...heard };
 }
 
@@ -150,14 +150,16 @@ test("interrupted at any stage, the next call ends with the same estimates", asy
       if (stopAt.test(message) && !message.includes("done before")) controller.abort();
     };
     const reporter = { ...heard.reporter, note };
-    const result = await weigh(recipe, { signal: controller.signal, reporter, onProgress() {} });
+    const result = await weigh(recipe, { signal: controller.signal, reporter });
     expect(result.status).toBe("stopped");
   }
   const controller = new AbortController();
   const stopped = await weigh(recipe, {
     signal: controller.signal,
-    reporter: heard.reporter,
-    onProgress: (done) => void (done > 0 && controller.abort()),
+    reporter: {
+      ...heard.reporter,
+      progress: ({ activity, done }) => void (activity === "estimating pairs" && done > 0 && controller.abort()),
+    },
   });
   expect(stopped.status).toBe("stopped");
   const partial = `${estimatesFile(recipe)}.partial`;

@@ -18,7 +18,7 @@ import { vaderScorer } from "../pairs/lexicon-scorers.ts";
 import { readRecipe } from "../recipe/parse.ts";
 import type { Reporter } from "../report.ts";
 import { openModelFolder } from "../storage/folder.ts";
-import { train } from "../train/run.ts";
+import { trainRun } from "../train/run.ts";
 import { type Difference, pairedDifference } from "./difference.ts";
 import { missedTargets } from "./targets.ts";
 
@@ -87,7 +87,7 @@ export async function runDemo(
     `output=${JSON.stringify(output)}`,
     `threads=${threads}`,
   ]);
-  const trained = await train(recipe, { overwrite: true, signal, reporter: training });
+  const trained = await trainRun(recipe, { overwrite: true, signal, reporter: training });
   if (trained.status !== "finished") return undefined;
 
   const evaluations = await evaluate({

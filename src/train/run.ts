@@ -34,11 +34,12 @@ export interface TrainResult {
 }
 
 /**
- * Runs a recipe: plans it, opens it, trains, and saves the model into the run's folder.
+ * Trains the run of a recipe: plans it, opens it, loops, and saves the model into the run's folder. Importance weights
+ * must be estimated before; `train` in pipeline.ts does both.
  *
  * @throws UserError for anything wrong with the recipe, the model or the data, before anything is written.
  */
-export async function train(recipe: Recipe, options: TrainOptions = {}): Promise<TrainResult> {
+export async function trainRun(recipe: Recipe, options: TrainOptions = {}): Promise<TrainResult> {
   const { resume = false, overwrite = false, dryRun = false, reporter = silentReporter } = options;
   const { signal = new AbortController().signal } = options;
   try {

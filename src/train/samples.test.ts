@@ -12,7 +12,7 @@ import {
 } from "../../test/helpers/runs.ts";
 import type { SamplesRecord } from "../runs/run-folder.ts";
 import { RunFolder } from "../runs/run-folder.ts";
-import { train as resume } from "./run.ts";
+import { trainRun as resume } from "./run.ts";
 
 let folder: string;
 

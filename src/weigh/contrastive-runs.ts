@@ -11,7 +11,7 @@ import type { StartingPoint } from "../runs/starting-point.ts";
 import { contrastiveFolder, type WeightedRecipe } from "../runs/token-weights.ts";
 import { modelFingerprint, tokenizerFingerprint } from "../storage/fingerprint.ts";
 import { modelPath, openModelFolder } from "../storage/folder.ts";
-import { type TrainResult, train } from "../train/run.ts";
+import { type TrainResult, trainRun } from "../train/run.ts";
 import type { Pole } from "./poles.ts";
 import { firstDifference, type StageInputs, StageRecord } from "./stage-record.ts";
 
@@ -86,7 +86,7 @@ export async function trainContrastive(
     await folder.remove();
     await record.write(pole, stage);
   }
-  return train(contrastive, { resume, signal, reporter });
+  return trainRun(contrastive, { resume, signal, reporter });
 }
 
 /** What the result of a contrastive training depends on: settings, tokens, models; not where they lie. */

@@ -5,7 +5,7 @@ import { UserError } from "../errors.ts";
 import { loadLanguageModel } from "../models/language-model.ts";
 import { createObjective } from "../objectives/index.ts";
 import { placeInRecipe } from "../recipe/parse.ts";
-import type { Reporter } from "../report.ts";
+import { type Reporter, silentReporter } from "../report.ts";
 import { startingPoint, withTokenizerFolder } from "../runs/starting-point.ts";
 import { estimatesFile, type WeightedRecipe } from "../runs/token-weights.ts";
 import { isTrainedContrast, trainContrastive } from "./contrastive-runs.ts";
@@ -14,10 +14,8 @@ import { continueEstimates, identityOf, isEstimateOf } from "./identity.ts";
 import { openPole, type Pole, poles, promptedExamples } from "./poles.ts";
 
 export interface WeighOptions {
-  readonly signal: AbortSignal;
-  readonly reporter: Reporter;
-  /** Told how many pairs of how many are estimated. */
-  readonly onProgress: (done: number, total: number) => void;
+  readonly signal?: AbortSignal;
+  readonly reporter?: Reporter;
   /** Check recipe, data and models as far as they are there, and stop. */
   readonly dryRun?: boolean;
 }
@@ -35,7 +33,7 @@ export interface WeighResult {
  *
  * @throws UserError for anything wrong with the recipe, the models or the data.
  */
-export async function weigh(recipe: WeightedRecipe, options: WeighOptions): Promise<WeighResult> {
+export async function weigh(recipe: WeightedRecipe, options: WeighOptions = {}): Promise<WeighResult> {
   try {
     return await withTokenizerFolder(recipe, (tokenizer) => weighStages(recipe, tokenizer, options));
   } catch (error) {
@@ -46,7 +44,7 @@ export async function weigh(recipe: WeightedRecipe, options: WeighOptions): Prom
 async function weighStages(
   recipe: WeightedRecipe,
   tokenizerGiven: string | undefined,
-  { signal, reporter, onProgress, dryRun = false }: WeighOptions,
+  { signal = new AbortController().signal, reporter = silentReporter, dryRun = false }: WeighOptions,
 ): Promise<WeighResult> {
   const file = estimatesFile(recipe);
   const { from } = recipe.weights;
@@ -99,11 +97,13 @@ async function weighStages(
     });
     const contrasts = { positive: rest(positive, "positive"), negative: rest(negative, "negative") };
     if (writer.done > 0) reporter.note(`estimates: ${writer.done} of ${examples.length} pairs are there already`);
-    onProgress(writer.done, examples.length);
+    const showProgress = () =>
+      reporter.progress({ activity: "estimating pairs", done: writer.done, total: examples.length });
+    showProgress();
     const estimate = async () => {
       for await (const pairs of estimatePairs(engine, examples.slice(writer.done), contrasts, recipe.microbatch)) {
         await writer.append(pairs);
-        onProgress(writer.done, examples.length);
+        showProgress();
         if (signal.aborted) return;
       }
     };

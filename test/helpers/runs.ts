@@ -9,7 +9,7 @@ import { stringify } from "yaml";
 import { parseRecipe } from "../../src/recipe/parse.ts";
 import type { Recipe } from "../../src/recipe/schema.ts";
 import type { MetricsRecord, Reporter } from "../../src/report.ts";
-import { type TrainOptions, train } from "../../src/train/run.ts";
+import { type TrainOptions, trainRun } from "../../src/train/run.ts";
 
 /** A temporary folder that is removed after the test (or, outside of tests, by its caller). */
 export async function temporaryFolder(): Promise<string> {
@@ -92,7 +92,7 @@ export function recordingReporter() {
 export async function trainTiny(folder: string, changes: Settings = {}, options: TrainOptions = {}) {
   const recipe: Recipe = parseRecipe(tinyRecipe(folder, changes), "recipe.yaml");
   const heard = recordingReporter();
-  const result = await train(recipe, { reporter: heard.reporter, ...options });
+  const result = await trainRun(recipe, { reporter: heard.reporter, ...options });
   return { recipe, result, ...heard, metrics: await readMetrics(recipe.output) };
 }
 

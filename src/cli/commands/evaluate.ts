@@ -4,7 +4,7 @@ import { type EvaluateOptions, type EvaluationReporter, evaluate } from "../../e
 import { defaultSampleOptions } from "../../evaluate/samples.ts";
 import { formatTable } from "../../evaluate/table.ts";
 import { colorsFor } from "../terminal/colors.ts";
-import { type CountedProgress, countedProgress } from "../terminal/counted-progress.ts";
+import { activityProgress, type CountedProgress } from "../terminal/counted-progress.ts";
 import { interrupted, untilInterrupted } from "../terminal/interruption.ts";
 import { atLeast, number } from "../terminal/option-values.ts";
 import { progressReporter } from "../terminal/progress.ts";
@@ -85,15 +85,6 @@ async function run(models: string[], { objective: name, beta, alpha, json, ...op
 /** Notes and warnings as in training, and progress of what takes its time, to be cleared where that is not done to the end. */
 export function evaluationReporter(): EvaluationReporter & Pick<CountedProgress, "clear"> {
   const { note, warn } = progressReporter();
-  let current: { activity: string; counted: CountedProgress } | undefined;
-  return {
-    note,
-    warn,
-    clear: () => current?.counted.clear(),
-    progress({ activity, done, total }) {
-      if (current?.activity !== activity) current = { activity, counted: countedProgress(activity, total) };
-      current.counted.update(done);
-      if (done >= total) current.counted.clear();
-    },
-  };
+  const progress = activityProgress();
+  return { note, warn, progress: progress.update, clear: progress.clear };
 }

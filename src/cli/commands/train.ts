@@ -1,12 +1,10 @@
 import { Command } from "commander";
+import { type PipelineResult, train } from "../../pipeline.ts";
 import { readRecipe } from "../../recipe/parse.ts";
-import { isWeighted } from "../../runs/token-weights.ts";
-import { checkOutput } from "../../train/plan.ts";
-import { type TrainResult, train } from "../../train/run.ts";
 import { interrupted, untilInterrupted } from "../terminal/interruption.ts";
 import { progressReporter } from "../terminal/progress.ts";
 import { withoutRepeats } from "../terminal/without-repeats.ts";
-import { weighWithProgress } from "./weigh.ts";
+import { continueWeighing } from "./weigh.ts";
 
 /**
  * `tokenwise train`.
@@ -26,13 +24,6 @@ export function trainCommand(exit: (code: number) => void): Command {
       const recipe = await readRecipe(file, options.set);
       const { resume, overwrite, dryRun } = options;
       const reporter = withoutRepeats(progressReporter());
-      // A run that goes on keeps the weights that it began with.
-      if (isWeighted(recipe) && recipe.weights.from !== "file" && !resume) {
-        await checkOutput(recipe, { resume, overwrite });
-        const { status } = await weighWithProgress(recipe, { reporter, dryRun });
-        if (status === "stopped") return exit(interrupted);
-        if (!dryRun) reporter.note(`training: ${recipe.output}`);
-      }
       const result = await untilInterrupted("stopping: a checkpoint will be written", (signal) =>
         train(recipe, { resume, overwrite, dryRun, signal, reporter }),
       );
@@ -41,7 +32,8 @@ export function trainCommand(exit: (code: number) => void): Command {
     });
 }
 
-function describe({ status, step, model, checkpoint }: TrainResult): string {
+function describe({ stage, status, step, model, checkpoint }: PipelineResult): string {
+  if (stage === "weigh") return continueWeighing;
   if (status === "finished") return `model: ${model}`;
   if (status === "checked") return "the recipe is good";
   return checkpoint

@@ -100,8 +100,8 @@ test("stopped by Ctrl-C, the same command goes on", async () => {
   await writeRecipe({ weights: { from: "sft", training: { steps: 1 } } });
   const listeners = process.listeners("SIGINT");
   const { code, out, error } = await runInterrupted("weigh", recipe);
-  expect([code, out]).toEqual([130, "stopped; the same command goes on from here\n"]);
-  expect(error).toMatch(/^\nstopping: .*the same command goes on \(press Ctrl-C again to stop at once\)\n/);
+  expect([code, out]).toEqual([130, "stopped; run the same command again to continue\n"]);
+  expect(error).toMatch(/^\nstopping: finished work is kept \(press Ctrl-C again to stop at once\)\n/);
   expect(process.listeners("SIGINT")).toEqual(listeners);
   expect(await weigh()).toMatchObject({ code: 0, out: `estimates: ${estimates()}\n` });
   expect(await readdir(join(run, "contrastive"))).toEqual([

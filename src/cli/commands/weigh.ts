@@ -2,9 +2,8 @@ import { Command } from "commander";
 import { UserError } from "../../errors.ts";
 import { exportEstimates, openEstimates } from "../../importance/estimates-file.ts";
 import { readRecipe } from "../../recipe/parse.ts";
-import { isWeighted, type WeightedRecipe } from "../../runs/token-weights.ts";
-import { type WeighOptions, type WeighResult, weigh } from "../../weigh/weigh.ts";
-import { countedProgress } from "../terminal/counted-progress.ts";
+import { isWeighted } from "../../runs/token-weights.ts";
+import { weigh } from "../../weigh/weigh.ts";
 import { interrupted, untilInterrupted } from "../terminal/interruption.ts";
 import { checkOutputFile } from "../terminal/output-file.ts";
 import { progressReporter } from "../terminal/progress.ts";
@@ -40,12 +39,21 @@ export function weighCommand(exit: (code: number) => void): Command {
       }
       if (jsonl !== undefined)
         await checkOutputFile(jsonl, { option: "--jsonl", problem: "cannot write the estimates", overwrite });
-      const result = await weighWithProgress(recipe);
-      if (result.status === "stopped") return exit(interrupted);
+      const reporter = withoutRepeats(progressReporter());
+      const result = await untilInterrupted("stopping: finished work is kept", (signal) =>
+        weigh(recipe, { signal, reporter }),
+      );
+      if (result.status === "stopped") {
+        console.log(continueWeighing);
+        return exit(interrupted);
+      }
       if (jsonl !== undefined) await exportEstimates(await openEstimates(result.file), jsonl);
       console.log(`estimates: ${result.file}`);
     });
 }
+
+/** What a stopped estimation says. */
+export const continueWeighing = "stopped; run the same command again to continue";
 
 const help = `
 Contrastive models are trained first if the recipe says so. What is finished is not done again while recipe, data and models stay the same,
@@ -53,25 +61,3 @@ and what was interrupted goes on. \`tokenwise train\` does all this by itself; \
 
 Example:
   tokenwise weigh recipes/tis-dpo.yaml --jsonl estimates.jsonl`;
-
-/** Estimates with progress and Ctrl-C as in training. */
-export async function weighWithProgress(
-  recipe: WeightedRecipe,
-  options: Partial<Pick<WeighOptions, "reporter" | "dryRun">> = {},
-): Promise<WeighResult> {
-  let progress: ReturnType<typeof countedProgress> | undefined;
-  const result = await untilInterrupted("stopping: what is done stays, and the same command goes on", (signal) =>
-    weigh(recipe, {
-      signal,
-      reporter: withoutRepeats(progressReporter()),
-      ...options,
-      onProgress(done, total) {
-        progress ??= countedProgress("estimating pairs", total, { already: done });
-        progress.update(done);
-      },
-    }),
-  );
-  progress?.clear();
-  if (result.status === "stopped") console.log("stopped; the same command goes on from here");
-  return result;
-}

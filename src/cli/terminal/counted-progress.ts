@@ -1,4 +1,5 @@
-import { formatSeconds } from "./progress.ts";
+import type { ProgressState } from "../../report.ts";
+import { formatSeconds } from "./seconds.ts";
 
 /** Work of fewer seconds shows no progress. */
 const patience = 2;
@@ -36,5 +37,22 @@ export function countedProgress(
     clear() {
       if (out.isTTY) out.write("\r\x1b[K");
     },
+  };
+}
+
+/** Progress of activities one after another, each counted from its first report on and cleared when it is done. */
+export function activityProgress(out: NodeJS.WriteStream = process.stderr): {
+  update(state: ProgressState): void;
+  clear(): void;
+} {
+  let current: { activity: string; counted: CountedProgress } | undefined;
+  return {
+    update({ activity, done, total }) {
+      if (current?.activity !== activity)
+        current = { activity, counted: countedProgress(activity, total, { already: done, out }) };
+      current.counted.update(done);
+      if (done >= total) current.counted.clear();
+    },
+    clear: () => current?.counted.clear(),
   };
 }

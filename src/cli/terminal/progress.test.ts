@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { formatSeconds, progressReporter } from "./progress.ts";
+import { progressReporter } from "./progress.ts";
+import { formatSeconds } from "./seconds.ts";
 
 /** A stream that keeps what is written. */
 function stream(options: { isTTY: boolean; colors?: boolean; columns?: number }) {

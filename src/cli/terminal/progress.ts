@@ -1,5 +1,7 @@
 import type { MetricsRecord, Reporter } from "../../report.ts";
 import { colorsFor } from "./colors.ts";
+import { activityProgress } from "./counted-progress.ts";
+import { formatSeconds } from "./seconds.ts";
 
 /** Seconds between plain lines, where there is no terminal to redraw a line in. */
 const plainInterval = 2;
@@ -29,6 +31,9 @@ const shown = (weighted: boolean): Shown => [
   ["examples_per_second", "examples/s", 1],
 ];
 
+/** Activities with a bar of their own; others are counted. */
+const barred = new Set(["train", "evaluation", "reference"]);
+
 /** Shows a run: a live line in a terminal, plain lines when piped. */
 export function progressReporter(out: NodeJS.WriteStream = process.stderr): Reporter {
   const live = out.isTTY;
@@ -36,6 +41,7 @@ export function progressReporter(out: NodeJS.WriteStream = process.stderr): Repo
   let lastPlain = Number.NEGATIVE_INFINITY;
   let recent = "";
   let unseen = false;
+  const counted = activityProgress(out);
   const clear = () => live && out.write("\r\x1b[K");
   const line = (text: string) => {
     clear();
@@ -57,7 +63,9 @@ export function progressReporter(out: NodeJS.WriteStream = process.stderr): Repo
       lastPlain = now;
       line(`step ${record.step}: ${recent}`);
     },
-    progress({ activity, done, total, secondsLeft }) {
+    progress(state) {
+      const { activity, done, total, secondsLeft } = state;
+      if (!barred.has(activity)) return counted.update(state);
       if (!live) {
         if (activity === "train" && done >= total && unseen) line(`step ${done}: ${recent}`);
         return;
@@ -84,12 +92,4 @@ function bar(fraction: number): string {
   const width = 20;
   const full = Math.round(fraction * width);
   return `[${"=".repeat(full)}${" ".repeat(width - full)}]`;
-}
-
-/** `1:02:03` or `2:03`. */
-export function formatSeconds(seconds: number): string {
-  const whole = Math.max(0, Math.round(seconds));
-  const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
-  const padded = (value: number) => String(value).padStart(2, "0");
-  return hours > 0 ? `${hours}:${padded(minutes)}:${padded(rest)}` : `${minutes}:${padded(rest)}`;
 }

@@ -1,8 +1,11 @@
 /**
- * Makes the texts that the demo's base model learns: the first sentences of every review of the IMDb data set (Maas et al. 2011),
- * at most 360 characters of whole sentences, so that a model of this size learns to write a short review and to end it.
+ * Makes the texts that the demo's base model learns: the first sentences of every review of the
+ * IMDb data set (Maas et al. 2011), at most 360 characters of whole sentences, so that a model of
+ * this size learns to write a short review and to end it.
  *
- *     npx tsx demo/base-texts.ts FOLDER > runs/base-texts.jsonl     (FOLDER holds train.parquet and unsupervised.parquet)
+ *     npx tsx demo/base-texts.ts FOLDER > runs/base-texts.jsonl
+ *
+ * FOLDER holds `train.parquet` and `unsupervised.parquet`.
  */
 import path from "node:path";
 import { readTexts } from "../src/data/forms/text.ts";

@@ -1,5 +1,6 @@
 /**
- * Writes the generated parts of docs/architecture.md: the picture of the rooms and the table of what each holds.
+ * Writes the generated parts of docs/architecture.md: the picture of the rooms and the table of
+ * what each holds.
  *
  *     npx tsx scripts/architecture.ts
  */
@@ -9,7 +10,9 @@ import { floors, importsOf, roomOf, sourceFiles } from "./rooms.ts";
 
 const page = fileURLToPath(new URL("../docs/architecture.md", import.meta.url));
 
-/** Single files at the top of `src/` that nearly every room uses: drawn as one box without arrows. */
+/**
+ * Single files at the top of `src/` that nearly every room uses: drawn as one box without arrows.
+ */
 const isFile = (room: string) => room.endsWith(".ts") && room !== "index.ts";
 
 /** For each room, the other rooms that it imports from. */

@@ -15,8 +15,8 @@ export const source = fileURLToPath(new URL("../src", import.meta.url));
 const room = (name: string, purpose: string): Room => ({ name, purpose });
 
 /**
- * All rooms from the ground up. A file may import from its own room and from the floors below. Rooms of one floor may
- * import from each other.
+ * All rooms from the ground up. A file may import from its own room and from the floors below.
+ * Rooms of one floor may import from each other.
  */
 export const floors: readonly (readonly Room[])[] = [
   [room("one-line.ts", "text and values as one safe line")],

@@ -18,19 +18,24 @@ export function valenceOf(word: string): number | undefined {
   return valences.get(word.toLowerCase());
 }
 
-/** Whether a word says good or bad plainly enough to decide; no such word may be left in a sentence. */
+/**
+ * True if a word says good or bad plainly enough to decide; no such word may be left in a sentence.
+ */
 export function isSentiment(word: string): boolean {
   return Math.abs(valenceOf(word) ?? 0) >= 2;
 }
 
-/** The group within which a word is replaced; undefined for a sentiment word outside the groups, or one in capitals. */
+/**
+ * The group within which a word is replaced; undefined for a sentiment word outside the groups, or
+ * one in capitals.
+ */
 export function groupOf(word: string): GroupName | undefined {
   return groupByWord.get(word);
 }
 
 /**
- * Splits the words of every group at random into those that training sees and those kept for the test. Words of one stem stay together,
- * so that "bored" in training cannot give "boring" away.
+ * Splits the words of every group at random into those that training sees and those kept for the
+ * test. Words of one stem stay together, so that "bored" in training cannot give "boring" away.
  */
 export function splitGroups(random: Random, trainShare = 0.6): { train: WordGroups; test: WordGroups } {
   const train = { positive: trainWords("positive"), negative: trainWords("negative") };

@@ -28,10 +28,12 @@ interface ContentWord {
 const [mostImbalance, fewestInPlace] = [1.5, 2];
 
 /**
- * The words that say what is spoken of but not whether it is good, by the places of a sentence into which they fit.
+ * The words that say what is spoken of but not whether it is good, by the places of a sentence into
+ * which they fit.
  *
- * Neutral is what AFINN-165 does not rate, is no function word, and is about as frequent in positive as in negative reviews: a lexicon
- * misses words such as "mediocre", and these would be truth that is not marked.
+ * Neutral is what AFINN-165 does not rate, is no function word, and is about as frequent in
+ * positive as in negative reviews: a lexicon misses words such as "mediocre", and these would be
+ * truth that is not marked.
  */
 export class NeutralWords {
   readonly #fewestChoices: number;
@@ -77,7 +79,10 @@ export class NeutralWords {
     }
   }
 
-  /** What else was seen in the place of a word; undefined for a word, or a place, that is not to be refilled. */
+  /**
+   * What else was seen in the place of a word; undefined for a word, or a place, that is not to be
+   * refilled.
+   */
   choicesAt(text: string, words: readonly Word[], index: number): Choice[] | undefined {
     const place = this.#placeOf(text, words, index);
     if (place === undefined) return undefined;
@@ -88,8 +93,9 @@ export class NeutralWords {
   }
 
   /**
-   * The neighbours of a word, its part of speech by most hints, and its ending. Only function words and punctuation may be neighbours, since
-   * they tell parts of speech apart; so no deciding word, which differs between the sides, ever stands beside a neutral one.
+   * The neighbours of a word, its part of speech by most hints, and its ending. Only function words
+   * and punctuation may be neighbours, since they tell parts of speech apart; so no deciding word,
+   * which differs between the sides, ever stands beside a neutral one.
    */
   #placeOf(text: string, words: readonly Word[], index: number): string | undefined {
     const word = words[index]!;
@@ -113,7 +119,9 @@ export function drawWeighted(random: Random, choices: readonly Choice[]): string
   return choices.at(-1)![0];
 }
 
-/** Whether a word has a meaning of its own and no sentiment; names are left out with all capitals. */
+/**
+ * True if a word has a meaning of its own and no sentiment; names are left out with all capitals.
+ */
 export function isContent(word: string): boolean {
   return /^[a-z]{3,}$/.test(word) && !functionWords.has(word) && valenceOf(word) === undefined;
 }

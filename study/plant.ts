@@ -7,7 +7,10 @@ import { type Word, wordsOf } from "./sentences.ts";
 /** Where a replaced word stands in an answer: [start, end) in UTF-16 units. */
 export type Span = readonly [start: number, end: number];
 
-/** A pair as it stands in the files. Its answers begin with a space; their words outside the differing spans are the same. */
+/**
+ * A pair as it stands in the files. Its answers begin with a space; their words outside the
+ * differing spans are the same.
+ */
 export interface PlantedPair {
   readonly prompt: string;
   readonly chosen: string;
@@ -80,7 +83,10 @@ export function plant(
 
 const negation = /^(?:not|no|never|nothing|nor|neither|none|hardly|cannot|without|.*n['’]t)$/i;
 
-/** A positive and a negative word for the place of a sentiment word, none of them twice in a sentence; undefined if none fits. */
+/**
+ * A positive and a negative word for the place of a sentiment word, none of them twice in a
+ * sentence; undefined if none fits.
+ */
 function decide(
   sentence: string,
   words: readonly Word[],
@@ -105,7 +111,10 @@ function decide(
   return positive && negative ? { word, positive, negative, deciding: true } : undefined;
 }
 
-/** Whether an adjective has no noun to go with, as in "the good and the bad", where few others would do. */
+/**
+ * True if an adjective has no noun to go with, as in "the good and the bad", where few others would
+ * do.
+ */
 function standsForNoun(sentence: string, words: readonly Word[], index: number): boolean {
   const [before, { end }, behind] = [words[index - 1], words[index]!, words[index + 1]];
   const goesWithNext =
@@ -120,7 +129,10 @@ function beginsWithVowel(word: string): boolean {
   return /^(?!use)[aeiou]/.test(word);
 }
 
-/** How many words the prompt takes: it ends before the first sentiment word, at a space, and is none of those taken. */
+/**
+ * How many words the prompt takes: it ends before the first sentiment word, at a space, and is none
+ * of those taken.
+ */
 function drawPrompt(
   sentence: string,
   words: readonly Word[],

@@ -1,8 +1,11 @@
 /**
- * Makes preference pairs of which it is known what tokens decide: sentences of reviews (IMDb, Maas et al. 2011) whose sentiment words are
- * replaced by positive ones in the chosen and by negative ones in the rejected answer, and as many neutral words by any others in both.
+ * Makes preference pairs of which it is known what tokens decide: sentences of reviews (IMDb, Maas
+ * et al. 2011) whose sentiment words are replaced by positive ones in the chosen and by negative
+ * ones in the rejected answer, and as many neutral words by any others in both.
  *
- *     npx tsx study/planted-pairs.ts FOLDER --output runs/study/data     (FOLDER holds train.parquet and test.parquet)
+ *     npx tsx study/planted-pairs.ts FOLDER --output runs/study/data
+ *
+ * FOLDER holds `train.parquet` and `test.parquet`.
  */
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -32,10 +35,11 @@ export interface PlantedPairs {
 }
 
 /**
- * Plants pairs into sentences. Deciding words and prompts of the test are not in training; neutral words are those of the training
- * sentences for both.
+ * Plants pairs into sentences. Deciding words and prompts of the test are not in training; neutral
+ * words are those of the training sentences for both.
  *
- * @throws UserError if the sentences do not give as many pairs, the noise is no share or a count no count.
+ * @throws UserError if the sentences do not give as many pairs, the noise is no share or a count no
+ * count.
  */
 export function plantPairs(
   sentences: { readonly train: readonly LabelledSentence[]; readonly test: readonly LabelledSentence[] },

@@ -1,8 +1,11 @@
 /**
- * The planted-truth study: do the log-ratios of contrastive models find the tokens that decide a preference, and does training with weights made
- * of them help? The truth is known, because it was planted (see `planted-pairs.ts`); the words that decide in the test are unseen in training.
+ * The planted-truth study: do the log-ratios of contrastive models find the tokens that decide a
+ * preference, and does training with weights made of them help? The truth is known, because it was
+ * planted (see `planted-pairs.ts`); the words that decide in the test are unseen in training.
  *
- *     npx tsx study/planted-truth.ts FOLDER     (FOLDER holds the IMDb data set's train.parquet and test.parquet)
+ *     npx tsx study/planted-truth.ts FOLDER
+ *
+ * FOLDER holds `train.parquet` and `test.parquet` of the IMDb data set.
  *
  * Results are added to `runs/study/results.jsonl`; what is there already is not done again.
  */
@@ -35,7 +38,10 @@ interface Options {
 
 type Settings = Readonly<Record<string, unknown>>;
 
-/** A model that has learned the training's words by heart says little of other words: contrastive models learn more slowly. */
+/**
+ * A model that has learned the training's words by heart says little of other words: contrastive
+ * models learn more slowly.
+ */
 const training = { learningRate: 3e-5 };
 const constructions = {
   "(P) prompts": { from: "prompts", preset: "sentiment" },
@@ -118,7 +124,10 @@ function recipeOf(settings: Settings) {
   return parseRecipe(JSON.stringify(settings), "the study's recipe");
 }
 
-/** Trains, and takes the last evaluation's figures: of β Σρ without weights, so that methods compare. */
+/**
+ * Trains, and takes the last evaluation's figures: of β Σρ without weights, so that methods
+ * compare.
+ */
 async function trained(recipe: ReturnType<typeof recipeOf>): Promise<Record<string, number>> {
   let last: Readonly<Record<string, number | string>> = {};
   const reporter = progressReporter();

@@ -1,13 +1,18 @@
-/** How well scores of tokens find the tokens that decide, and what a count of words alone would find. */
+/**
+ * How well scores of tokens find the tokens that decide, and what a count of words alone would
+ * find.
+ */
 import type { PlantedPair, Span } from "./plant.ts";
 import { wordsOf } from "./sentences.ts";
 
 export type Side = "chosen" | "rejected";
 
 /**
- * The chance that a token with a label scores above one without, ties counting one half (Mann and Whitney).
+ * The chance that a token with a label scores above one without, ties counting one half (Mann and
+ * Whitney).
  *
- * @throws RangeError if one of the two classes is empty, or a score is not a number: the area is then not defined.
+ * @throws RangeError if one of the two classes is empty, or a score is not a number: the area is
+ * then not defined.
  */
 export function areaUnderCurve(scores: readonly number[], labels: readonly boolean[]): number {
   if (scores.length !== labels.length) throw new RangeError(`${scores.length} scores, but ${labels.length} labels`);
@@ -31,8 +36,8 @@ export function areaUnderCurve(scores: readonly number[], labels: readonly boole
 }
 
 /**
- * Scores by which the tokens of a side are ranked: what speaks for an answer decides on the chosen side, what speaks against it on the
- * rejected one.
+ * Scores by which the tokens of a side are ranked: what speaks for an answer decides on the chosen
+ * side, what speaks against it on the rejected one.
  */
 export function rankingScores(logRatios: ArrayLike<number>, side: Side): number[] {
   return Array.from(logRatios, (ratio) => (side === "chosen" ? ratio : 0 - ratio));
@@ -41,13 +46,17 @@ export function rankingScores(logRatios: ArrayLike<number>, side: Side): number[
 /**
  * For each token of an answer whether it shares a character other than a space with a span.
  *
- * @param pieces The texts of the tokens, the answer when put together; of a truncated answer its beginning.
+ * @param pieces The texts of the tokens, the answer when put together; of a truncated answer its
+ * beginning.
  */
 export function tokenMask(pieces: readonly string[], spans: readonly Span[]): boolean[] {
   return solidRanges(pieces).map((range) => spans.some((span) => overlap(range, span)));
 }
 
-/** The score of a word by how often the chosen and the rejected answers of training have it; what needs no model. */
+/**
+ * The score of a word by how often the chosen and the rejected answers of training have it; what
+ * needs no model.
+ */
 export class WordFrequencyBaseline {
   readonly #counts = new Map<string, Record<Side, number>>();
   readonly #totals = { chosen: 0, rejected: 0 };
@@ -66,7 +75,10 @@ export class WordFrequencyBaseline {
     }
   }
 
-  /** Log of the word's share of all chosen words over its share of all rejected ones, each count one more; 0 for a word never seen. */
+  /**
+   * Log of the word's share of all chosen words over its share of all rejected ones, each count one
+   * more; 0 for a word never seen.
+   */
   scoreOf(word: string): number {
     const count = this.#counts.get(word.toLowerCase());
     if (count === undefined) return 0;
@@ -74,7 +86,10 @@ export class WordFrequencyBaseline {
     return Math.log(share("chosen") / share("rejected"));
   }
 
-  /** The score of each token of an answer, in place of its log-ratio: that of the first word it shares a character with, else 0. */
+  /**
+   * The score of each token of an answer, in place of its log-ratio: that of the first word it
+   * shares a character with, else 0.
+   */
   tokenScores(pieces: readonly string[]): number[] {
     const words = wordsOf(pieces.join(""));
     return solidRanges(pieces).map((range) => {
@@ -99,7 +114,10 @@ export function formatMean(values: readonly number[], digits = 3): string {
   return spread === undefined ? mean.toFixed(digits) : `${mean.toFixed(digits)} ± ${spread.toFixed(digits)}`;
 }
 
-/** A Markdown table, its columns aligned for reading as plain text: the first to the left, the others to the right. */
+/**
+ * A Markdown table, its columns aligned for reading as plain text: the first to the left, the
+ * others to the right.
+ */
 export function markdownTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = header.map((_, column) => Math.max(3, ...[header, ...rows].map((row) => row[column]!.length)));
   const line = (cells: readonly string[]) =>
@@ -108,7 +126,10 @@ export function markdownTable(header: readonly string[], rows: readonly (readonl
   return [line(header), line(rule), ...rows.map(line)].join("\n");
 }
 
-/** Where each piece stands in the whole, without the white space at its ends; start and end are the same if there is nothing else. */
+/**
+ * Where each piece stands in the whole, without the white space at its ends; start and end are the
+ * same if there is nothing else.
+ */
 function solidRanges(pieces: readonly string[]): Span[] {
   let offset = 0;
   return pieces.map((piece) => {

@@ -19,8 +19,9 @@ export function wordsOf(text: string): Word[] {
 }
 
 /**
- * The sentences of a review that a pair can be made of: whole ones of 6 to 30 words in plain letters. Quotations, brackets, figures and
- * trailing dots are left out, because they often belong to half a sentence.
+ * The sentences of a review that a pair can be made of: whole ones of 6 to 30 words in plain
+ * letters. Quotations, brackets, figures and trailing dots are left out, because they often belong
+ * to half a sentence.
  */
 export function plainSentences(review: string): string[] {
   const plain = review

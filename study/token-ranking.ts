@@ -1,7 +1,10 @@
 import type { PlantedPair } from "./plant.ts";
 import { areaUnderCurve, tokenMask } from "./ranking.ts";
 
-/** Gathers the tokens of answers with their scores, and the words that they make: a word's score is the sum of its tokens'. */
+/**
+ * Gathers the tokens of answers with their scores, and the words that they make: a word's score is
+ * the sum of its tokens'.
+ */
 export class TokenRanking {
   readonly #scores: number[] = [];
   readonly #deciding: boolean[] = [];

@@ -1,12 +1,16 @@
-/** Interchangeable words of one part of speech: the positive ones speak for an answer, the negative ones against it. */
+/**
+ * Interchangeable words of one part of speech: the positive ones speak for an answer, the negative
+ * ones against it.
+ */
 export interface WordGroup {
   readonly positive: readonly string[];
   readonly negative: readonly string[];
 }
 
 /**
- * Words of AFINN-165 that reviews of films use, by part of speech, so that replacements stay mostly grammatical. Sorted by hand: suffixes
- * say too little ("awful" and "handful"). Left out is what has several meanings ("like", "kind", "fun") or names a subject ("war").
+ * Words of AFINN-165 that reviews of films use, by part of speech, so that replacements stay mostly
+ * grammatical. Sorted by hand: suffixes say too little ("awful" and "handful"). Left out is what
+ * has several meanings ("like", "kind", "fun") or names a subject ("war").
  */
 export const wordGroups = {
   quality: {

@@ -3,8 +3,9 @@ import type { Engine } from "../src/engine/engine.ts";
 import { onnxRuntimeEngine } from "../src/engine/native/onnx-runtime.ts";
 import { greedy } from "../src/generate/sampler.ts";
 import { Decoder } from "../src/models/decoder.ts";
-import { type LanguageModel, loadLanguageModel } from "../src/models/language-model.ts";
+import type { LanguageModel } from "../src/models/language-model.ts";
 import { Random } from "../src/random.ts";
+import { loadLanguageModel } from "../src/storage/load-model.ts";
 import { rounded } from "./numbers.ts";
 import { report } from "./report.ts";
 

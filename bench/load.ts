@@ -1,7 +1,8 @@
 import { Command } from "commander";
 import { onnxRuntimeEngine } from "../src/engine/native/onnx-runtime.ts";
-import { type LanguageModel, loadLanguageModel } from "../src/models/language-model.ts";
+import type { LanguageModel } from "../src/models/language-model.ts";
 import { openModelFolder } from "../src/storage/folder.ts";
+import { loadLanguageModel } from "../src/storage/load-model.ts";
 import { median, peakRssMiB, rounded, timed } from "./numbers.ts";
 import { report } from "./report.ts";
 

@@ -1,8 +1,9 @@
 import type { Engine } from "../src/engine/engine.ts";
-import type { FrozenFormat } from "../src/models/frozen-parameters.ts";
-import { type LanguageModel, loadWithAdapter } from "../src/models/language-model.ts";
+import type { LanguageModel } from "../src/models/language-model.ts";
 import { adaptableModules } from "../src/models/lora.ts";
 import type { ModelFolder } from "../src/storage/folder.ts";
+import type { FrozenFormat } from "../src/storage/frozen-parameters.ts";
+import { loadWithAdapter } from "../src/storage/load-model.ts";
 
 /** A model with the adapter that the peers begin with: A = 0.01 sin(index), B = 0.01 cos(index), scale 2, on every linear layer of a block. */
 export async function withPeersAdapter(

@@ -28,6 +28,7 @@ export const floors: readonly (readonly Room[])[] = [
     room("words.ts", "counts, shares and sizes in words"),
     room("random.ts", "seeded random numbers"),
     room("hash.ts", "a fast hash for names and seeds"),
+    room("event-loop.ts", "a pause in which the program hears what happened"),
     room("report.ts", "what long work tells: notes, warnings, progress, metrics"),
   ],
   [room("graph", "the gradient compiler: ops with their gradients, programs, ONNX models")],
@@ -74,10 +75,22 @@ export function floorOf(file: string): number {
   return floor;
 }
 
-/** The source files that a source file imports, types included. */
-export function importsOf(file: string): string[] {
+/**
+ * The source files that a source file imports.
+ *
+ * @param options.types whether files that only types come from count
+ */
+export function importsOf(file: string, { types = true } = {}): string[] {
   const text = readFileSync(join(source, file), "utf8");
-  return [...text.matchAll(/(?:from |import\()"(\.[^"]+)"/g)]
+  const statements = types ? text : text.replace(/^(import|export) type [^;]*;/gm, "");
+  return [...statements.matchAll(/(?:from |import\()"(\.[^"]+)"/g)]
     .map(([, path]) => relative(source, resolve(source, dirname(file), path!)).replaceAll("\\", "/"))
     .filter((target) => !target.startsWith(".."));
+}
+
+/** All source files that run when a source file is imported, itself included. */
+export function closureOf(file: string): Set<string> {
+  const reached = new Set([file]);
+  for (const next of reached) for (const target of importsOf(next, { types: false })) reached.add(target);
+  return reached;
 }

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { renewed } from "../scripts/architecture.ts";
-import { floorOf, importsOf, roomOf, source, sourceFiles } from "../scripts/rooms.ts";
+import { closureOf, floorOf, importsOf, roomOf, source, sourceFiles } from "../scripts/rooms.ts";
 
 test.each(sourceFiles)("%s imports downwards only", (file) => {
   expect(importsOf(file).filter((target) => floorOf(target) > floorOf(file))).toEqual([]);
@@ -15,6 +15,20 @@ test("only the engine knows ONNX Runtime, and only the graph the ONNX format", (
   };
   expect(knows(/from "(koffi|onnxruntime)/)).toEqual(["engine"]);
   expect(knows(/from "onnx-buf"/)).toEqual(["graph"]);
+});
+
+describe("without Node", () => {
+  const needsNode = (file: string) => /from "(node:|koffi)/.test(readFileSync(join(source, file), "utf8"));
+
+  test.each(["graph", "models", "families", "objectives", "step"])("%s computes and does nothing else", (room) => {
+    const files = sourceFiles.filter((file) => roomOf(file) === room && !file.includes("/testing/"));
+    expect(files.filter(needsNode)).toEqual([]);
+  });
+
+  test.each(["step/trainer.ts", "engine/engine.ts"])("all that %s loads runs anywhere", (file) => {
+    const files = [...closureOf(file)];
+    expect(files.filter(needsNode)).toEqual([]);
+  });
 });
 
 test("the page on the architecture shows the code as it is", () => {

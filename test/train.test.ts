@@ -10,7 +10,6 @@ import { tokenizePairs } from "../src/data/tokenize.ts";
 import { loadTokenizer } from "../src/data/tokens/tokenizer.ts";
 import { onnxRuntimeEngine } from "../src/engine/native/onnx-runtime.ts";
 import { UserError } from "../src/errors.ts";
-import { loadLanguageModel } from "../src/models/language-model.ts";
 import { createObjective } from "../src/objectives/index.ts";
 import { parseRecipe } from "../src/recipe/parse.ts";
 import type { MetricsRecord } from "../src/report.ts";
@@ -18,6 +17,7 @@ import { Learner } from "../src/step/learner.ts";
 import { Optimizer } from "../src/step/optimizer.ts";
 import { Trainer } from "../src/step/trainer.ts";
 import { openModelFolder } from "../src/storage/folder.ts";
+import { loadLanguageModel } from "../src/storage/load-model.ts";
 import { trainLoop } from "../src/train/loop.ts";
 import {
   hashes,

@@ -8,9 +8,9 @@ import { init, pairRecords, type Settings, timeless, trainTiny, writeJsonLines }
 import { writeByteTokenizer } from "../data/tokens/byte-tokenizer.ts";
 import { float64Engine } from "../engine/float64.ts";
 import { UserError } from "../errors.ts";
-import { loadLanguageModel } from "../models/language-model.ts";
 import type { MetricsRecord } from "../report.ts";
 import type { Metrics } from "../step/metrics.ts";
+import { loadLanguageModel } from "../storage/load-model.ts";
 import { type EvaluateOptions, type EvaluationReporter, evaluate } from "./evaluate.ts";
 
 let folder: string;

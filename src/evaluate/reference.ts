@@ -1,11 +1,11 @@
 import { resolve } from "node:path";
 import { UserError } from "../errors.ts";
 import { isFolder } from "../files.ts";
-import type { FrozenFormat } from "../models/frozen-parameters.ts";
-import { loadLanguageModel } from "../models/language-model.ts";
 import type { Recipe } from "../recipe/schema.ts";
 import { startingPoint } from "../runs/starting-point.ts";
 import { modelPath, openModelFolder } from "../storage/folder.ts";
+import type { FrozenFormat } from "../storage/frozen-parameters.ts";
+import { loadLanguageModel } from "../storage/load-model.ts";
 import type { SharedLoadable } from "./models.ts";
 import { isOverPairs } from "./objective.ts";
 import type { Subject } from "./subject.ts";

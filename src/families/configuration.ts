@@ -1,6 +1,5 @@
 import { z } from "zod";
 import { UserError } from "../errors.ts";
-import { readJson } from "../json.ts";
 import { quoted } from "../one-line.ts";
 import { parseRope, type Rope, ropeFields } from "./rope-configuration.ts";
 
@@ -68,15 +67,6 @@ const schema = z.looseObject({
     .nullable()
     .default(2),
 });
-
-/**
- * Reads the config.json of a Llama model.
- *
- * @throws UserError as `parseConfiguration` does, or if the file cannot be read.
- */
-export async function readConfiguration(file: string): Promise<LlamaConfiguration> {
-  return parseConfiguration(await readJson(file), file);
-}
 
 /**
  * Interprets the content of a config.json, with the defaults of transformers' LlamaConfig.

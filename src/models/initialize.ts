@@ -1,5 +1,5 @@
-import { setImmediate } from "node:timers/promises";
 import type { Engine, FloatValue } from "../engine/engine.ts";
+import { nextTurn } from "../event-loop.ts";
 import type { LlamaConfiguration } from "../families/configuration.ts";
 import { Random } from "../random.ts";
 import { type LanguageModel, transformerFor } from "./language-model.ts";
@@ -30,6 +30,6 @@ async function fillNormal(data: FloatValue["data"], random: Random, standardDevi
   for (let start = 0; start < data.length; start += pieceSize) {
     const end = Math.min(start + pieceSize, data.length);
     for (let index = start; index < end; index++) data[index] = standardDeviation * random.normal();
-    await setImmediate();
+    await nextTurn();
   }
 }

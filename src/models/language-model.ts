@@ -1,14 +1,9 @@
 import type { Engine, FloatValue } from "../engine/engine.ts";
 import type { LlamaConfiguration } from "../families/configuration.ts";
 import { llama } from "../families/llama.ts";
-import { Random } from "../random.ts";
-import { type ModelFolder, openModelFolder } from "../storage/folder.ts";
-import { readWeight } from "../storage/read-parameter.ts";
-import { type FrozenFormat, type FrozenWeights, loadFrozenWeights } from "./frozen-parameters.ts";
-import { adapterShapes, type LoraSettings } from "./lora.ts";
-import { parameterShapes } from "./parameter-shapes.ts";
+import type { LoraSettings } from "./lora.ts";
 import type { Parameters, Weights } from "./parameters.ts";
-import { plainWeights, type WeightPlan } from "./section-parameters.ts";
+import type { WeightPlan } from "./section-parameters.ts";
 import { Transformer } from "./transformer.ts";
 
 /** A transformer with weights. */
@@ -22,76 +17,6 @@ export interface LanguageModel {
   readonly memory: readonly FloatValue[];
   /** The settings of its adapter and the folder of the model below; undefined for a whole model. */
   readonly adapter?: { readonly lora: LoraSettings; readonly base: string };
-}
-
-export interface LoadOptions {
-  /**
-   * Another model, which stays as long as this one: its compiled programs serve this one too, if both have the same architecture, sizes and
-   * formats, and so do its frozen weights, if both are adapters on one base.
-   */
-  like?: LanguageModel | undefined;
-  /** The model will not train: its weights are mapped from the file where that can be, not copied. */
-  frozen?: boolean;
-  /** How the base of an adapter, or a frozen model, is kept: as it is stored, if absent. */
-  base?: FrozenFormat | undefined;
-}
-
-/** An adapter to train on a model: new, or as a folder has it. */
-export interface AdapterOptions {
-  readonly lora: LoraSettings;
-  /** Of the new adapter's random numbers. */
-  readonly seed: number;
-  /** How the base is kept. */
-  readonly base: FrozenFormat;
-}
-
-/**
- * Loads a model folder into an engine. The base of an adapter is mapped, not copied.
- *
- * @throws UserError for anything wrong with the folder.
- */
-export async function loadLanguageModel(
-  engine: Engine,
-  folder: ModelFolder | string,
-  { like, frozen = false, base = "stored" }: LoadOptions = {},
-): Promise<LanguageModel> {
-  const opened = typeof folder === "string" ? await openModelFolder(folder) : folder;
-  const { configuration, lora } = opened;
-  if (lora) return loadWithAdapter(engine, opened, { lora, base, seed: 0, like });
-  if (frozen) {
-    const { weights, matrices, memory } = await loadFrozenWeights(engine, opened, llama(configuration), base);
-    // Programs that can train serve a frozen model as well.
-    const plan: WeightPlan = matrices === "float" ? plainWeights : { matrices, trained: "none", dropout: false };
-    const transformer = transformerFor(engine, configuration, plan, like, { trains: false });
-    return { configuration, transformer, parameters: weights, trainable: new Map(), memory };
-  }
-  const parameters = new Map<string, FloatValue>();
-  for (const name of parameterShapes(configuration).keys())
-    parameters.set(name, await readWeight(engine, opened, name));
-  const transformer = transformerFor(engine, configuration, plainWeights, like);
-  return { configuration, transformer, parameters, trainable: parameters, memory: [...parameters.values()] };
-}
-
-/**
- * What an adapter's training began with, on the same frozen weights: the adapter that `start` holds, or none.
- *
- * @throws UserError if the folder cannot be read any more.
- */
-export async function beforeTraining(
-  engine: Engine,
-  policy: LanguageModel,
-  start: ModelFolder,
-): Promise<LanguageModel> {
-  const { configuration, transformer } = policy;
-  if (!start.lora) {
-    const { matrices } = transformer.architecture.weights;
-    const base = new Transformer(engine, llama(configuration, { matrices, trained: "none", dropout: false }));
-    return { configuration, transformer: base, parameters: policy.parameters, trainable: new Map(), memory: [] };
-  }
-  const adapter = new Map<string, FloatValue>();
-  for (const name of policy.trainable.keys()) adapter.set(name, await readWeight(engine, start, name));
-  const parameters = new Map([...policy.parameters, ...adapter]);
-  return { configuration, transformer, parameters, trainable: new Map(), memory: [...adapter.values()] };
 }
 
 /** The programs of a model with an adapter that masks the adapter's inputs. */
@@ -118,54 +43,4 @@ export function transformerFor(
 /** Whether the programs compiled for one configuration serve the other: all that the programs depend on is the same. */
 export function sharePrograms(one: LlamaConfiguration, other: LlamaConfiguration): boolean {
   return JSON.stringify({ ...one, raw: 0 }) === JSON.stringify({ ...other, raw: 0 });
-}
-
-/**
- * A model folder with an adapter to train: the folder's own, whose rank, scale and modules `lora` then has, or else a new one that changes
- * nothing yet (A as PEFT begins, uniform within 1 / √in; B zero).
- *
- * @throws UserError for anything wrong with the folder.
- */
-export async function loadWithAdapter(
-  engine: Engine,
-  folder: ModelFolder,
-  { lora, base, seed, like }: AdapterOptions & Pick<LoadOptions, "like">,
-): Promise<LanguageModel> {
-  const { configuration } = folder;
-  const below = folder.base ?? folder;
-  const { weights, matrices, memory } =
-    frozenOf(like, below, base) ?? (await loadFrozenWeights(engine, below, llama(configuration), base));
-  const adapter = new Map<string, FloatValue>();
-  for (const [name, shape] of adapterShapes(configuration, lora)) {
-    adapter.set(name, folder.lora ? await readWeight(engine, folder, name) : initial(engine, name, shape, seed));
-  }
-  const transformer = transformerFor(engine, configuration, { matrices, trained: lora, dropout: false }, like);
-  const parameters = new Map([...weights, ...adapter]);
-  return {
-    ...{ configuration, transformer, parameters, trainable: adapter, memory: [...memory, ...adapter.values()] },
-    adapter: { lora, base: below.path },
-  };
-}
-
-/** The frozen weights of another model, if they are those of this base in this format: two adapters then share one copy. */
-function frozenOf(
-  like: LanguageModel | undefined,
-  below: ModelFolder,
-  format: FrozenFormat,
-): FrozenWeights | undefined {
-  if (like?.adapter?.base !== below.path || like.parameters.size === 0) return undefined;
-  const { matrices } = like.transformer.architecture.weights;
-  if ((matrices === "int4") !== (format === "int4")) return undefined;
-  const weights = new Map([...like.parameters].filter(([name]) => !like.trainable.has(name)));
-  return { weights, matrices, memory: [] };
-}
-
-function initial(engine: Engine, name: string, shape: readonly number[], seed: number): FloatValue {
-  const value = engine.allocate(shape);
-  value.data.fill(0);
-  if (!name.endsWith(".lora_A.weight")) return value;
-  const random = Random.from(seed, "adapter", name);
-  const bound = 1 / Math.sqrt(shape[1]!);
-  for (let index = 0; index < value.data.length; index++) value.data[index] = bound * (2 * random.next() - 1);
-  return value;
 }

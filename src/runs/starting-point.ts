@@ -9,15 +9,10 @@ import { UserError } from "../errors.ts";
 import { elementCount } from "../graph/tensor.ts";
 import { createConfiguration, type LlamaConfiguration } from "../families/configuration.ts";
 import { type ModelFolder, modelPath, openModelFolder } from "../storage/folder.ts";
-import { frozenBytes } from "../models/frozen-parameters.ts";
+import { frozenBytes } from "../storage/frozen-parameters.ts";
 import { initializeLanguageModel } from "../models/initialize.ts";
-import {
-  type AdapterOptions,
-  type LanguageModel,
-  type LoadOptions,
-  loadLanguageModel,
-  loadWithAdapter,
-} from "../models/language-model.ts";
+import type { LanguageModel } from "../models/language-model.ts";
+import { type AdapterOptions, type LoadOptions, loadLanguageModel, loadWithAdapter } from "../storage/load-model.ts";
 import { llama } from "../families/llama.ts";
 import { adapterShapes, fullRank, type LoraSettings, resolveTargets } from "../models/lora.ts";
 import type { Recipe } from "../recipe/schema.ts";

@@ -1,8 +1,8 @@
-import { setImmediate } from "node:timers/promises";
 import { exampleLength, packBatch } from "../data/batch.ts";
 import type { TokenizedExample } from "../data/example.ts";
 import type { Engine, FloatValue } from "../engine/engine.ts";
 import { type InterruptibleEngine, untilAborted } from "../engine/interruptible.ts";
+import { nextTurn } from "../event-loop.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import type { Objective } from "../objectives/objective.ts";
 import { Learner, type ScoredExample } from "./learner.ts";
@@ -88,7 +88,7 @@ export class Trainer {
     for (const gradient of this.#gradients.values()) {
       gradient.data.fill(0);
       // All of them at once would keep the process from hearing Ctrl-C.
-      await setImmediate();
+      await nextTurn();
     }
     const scale = 1 / normalizer(this.#options.objective, examples);
     const scored: ScoredExample[] = [];

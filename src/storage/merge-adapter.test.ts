@@ -6,10 +6,10 @@ import { largestError } from "../../test/helpers/compare.ts";
 import { logitsOf, sequenceBatch } from "../../test/helpers/logits.ts";
 import { temporaryFolder } from "../../test/helpers/runs.ts";
 import { float64Engine } from "../engine/float64.ts";
-import { loadLanguageModel } from "../models/language-model.ts";
 import { adapterNames } from "../models/lora.ts";
 import { parameterShapes } from "../models/parameter-shapes.ts";
 import { openModelFolder } from "./folder.ts";
+import { loadLanguageModel } from "./load-model.ts";
 import { mergeAdapter } from "./merge-adapter.ts";
 import { saveModelFolder } from "./save-folder.ts";
 import {

@@ -1,7 +1,7 @@
 import { basename, join } from "node:path";
 import { z } from "zod";
 import { UserError } from "../errors.ts";
-import { type LlamaConfiguration, readConfiguration } from "../families/configuration.ts";
+import { type LlamaConfiguration, parseConfiguration } from "../families/configuration.ts";
 import { readJson } from "../json.ts";
 import { checkParameters, parameterShapes } from "../models/parameter-shapes.ts";
 import { counted, grouped } from "../words.ts";
@@ -26,11 +26,12 @@ interface FolderTensor extends StoredWeight {
  * @throws UserError if something is missing, unsupported, or does not fit together.
  */
 export async function openPlainFolder(path: string, names: readonly string[]): Promise<ModelFolder> {
-  const described = await readConfiguration(join(path, fileNames.configuration));
+  const file = join(path, fileNames.configuration);
+  const described = parseConfiguration(await readJson(file), file);
   const files = await openWeights(path, names);
   const place = files.length === 1 ? files[0]!.file : path;
   const stored = tensorsOf(files);
-  checkLayers(described, stored.size, { file: join(path, fileNames.configuration), place });
+  checkLayers(described, stored.size, { file, place });
   const places = parameterShapes({ ...described, tiedEmbeddings: false });
   const named = byFamilyNames(stored, { prefix: "model.", isKnown: (name) => places.has(name) });
   const { configuration, tensors, notes } = await settleHead(described, named, place);

@@ -1,7 +1,7 @@
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { setImmediate } from "node:timers/promises";
 import { type Place, UserError } from "../errors.ts";
+import { nextTurn } from "../event-loop.ts";
 import type { LlamaConfiguration } from "../families/configuration.ts";
 import { asUserError, isFolder, replaceFolderAtomic } from "../files.ts";
 import { parameterShapes } from "../models/parameter-shapes.ts";
@@ -96,7 +96,7 @@ async function tensorsToWrite({ configuration, parameters, dtype }: SavedModel, 
       checkFinite(data, place);
       tensors.push({ name, shape, data });
       // All at once takes seconds for a large model, in which Ctrl-C would not be heard.
-      await setImmediate();
+      await nextTurn();
     }
   }
   return tensors;

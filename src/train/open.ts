@@ -1,5 +1,5 @@
 import type { InterruptibleEngine } from "../engine/interruptible.ts";
-import { beforeTraining, type LanguageModel, loadLanguageModel } from "../models/language-model.ts";
+import type { LanguageModel } from "../models/language-model.ts";
 import type { Reporter } from "../report.ts";
 import { checkpointModel, type Progress, restoreOptimizer } from "../runs/checkpoint.ts";
 import { FrozenModels, frozenFolders } from "../runs/frozen-models.ts";
@@ -7,6 +7,7 @@ import { fingerprintOf, progressOfSame } from "../runs/resume.ts";
 import { isWeighted } from "../runs/token-weights.ts";
 import { Optimizer } from "../step/optimizer.ts";
 import { Trainer } from "../step/trainer.ts";
+import { beforeTraining, loadLanguageModel } from "../storage/load-model.ts";
 import { type FolderFiles, readCompanions } from "../storage/save-folder.ts";
 import type { RunPlan } from "./plan.ts";
 import { type PreparedReference, prepareReference } from "./reference.ts";

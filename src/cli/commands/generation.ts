@@ -6,8 +6,9 @@ import { createEngine } from "../../engine/create.ts";
 import type { Engine } from "../../engine/engine.ts";
 import { defaultGenerateOptions, type GenerateOptions } from "../../generate/generate.ts";
 import { encodePrompts, type Prompt } from "../../generate/prompts.ts";
-import { type LanguageModel, loadLanguageModel } from "../../models/language-model.ts";
+import type { LanguageModel } from "../../models/language-model.ts";
 import { type ModelFolder, modelPath, openModelFolder } from "../../storage/folder.ts";
+import { loadLanguageModel } from "../../storage/load-model.ts";
 import { atLeast, filledTextWithBreaks, number } from "../terminal/option-values.ts";
 
 /** The values of the options that `addGenerationOptions` adds. */

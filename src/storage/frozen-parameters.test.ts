@@ -7,11 +7,11 @@ import { createConfiguration } from "../families/configuration.ts";
 import { llama } from "../families/llama.ts";
 import { widened } from "../graph/ops/storage.ts";
 import type { Value } from "../graph/tensor.ts";
-import { type ModelFolder, openModelFolder } from "../storage/folder.ts";
-import { writeSafetensors } from "../storage/safetensors.ts";
-import { writeTinyModel } from "../storage/testing/tiny-adapter.ts";
+import { parameterShapes } from "../models/parameter-shapes.ts";
+import { type ModelFolder, openModelFolder } from "./folder.ts";
 import { type FrozenFormat, frozenBytes, loadFrozenWeights } from "./frozen-parameters.ts";
-import { parameterShapes } from "./parameter-shapes.ts";
+import { writeSafetensors } from "./safetensors.ts";
+import { writeTinyModel } from "./testing/tiny-adapter.ts";
 
 const engine = onnxRuntimeEngine({ threads: 2 });
 const sizes = { width: 8, layers: 2, heads: 2, feedForwardWidth: 12, vocabularySize: 10, contextLength: 32 };

@@ -1,15 +1,15 @@
 import { createReadStream } from "node:fs";
-import { setImmediate } from "node:timers/promises";
 import type { Engine, FloatValue } from "../engine/engine.ts";
 import { mapFile } from "../engine/native/mapped-file.ts";
 import { UserError } from "../errors.ts";
+import { nextTurn } from "../event-loop.ts";
 import { blocksOf, quantize } from "../graph/ops/storage.ts";
 import type { StorageFormat, Value } from "../graph/tensor.ts";
+import { parameterShapes, scalesName } from "../models/parameter-shapes.ts";
+import type { Weights } from "../models/parameters.ts";
 import { dtypeBytes, firstNonFinite, firstNonFiniteHalf } from "../number-formats.ts";
-import type { ModelFolder } from "../storage/folder.ts";
-import { readWeight } from "../storage/read-parameter.ts";
-import { parameterShapes, scalesName } from "./parameter-shapes.ts";
-import type { Weights } from "./parameters.ts";
+import type { ModelFolder } from "./folder.ts";
+import { readWeight } from "./read-parameter.ts";
 
 /** How the matrices of a frozen model's blocks are kept: as they are stored, or quantised to 4 bits on loading. */
 export type FrozenFormat = "stored" | "int4";
@@ -80,7 +80,7 @@ export async function loadFrozenWeights(
       weights.set(name, read);
     }
     // Looking at millions of numbers should not keep the process from everything else.
-    await setImmediate();
+    await nextTurn();
   }
   return { weights, matrices, memory };
 }

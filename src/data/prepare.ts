@@ -4,6 +4,7 @@ import type { TokenizedExample } from "./example.ts";
 import { type PairOptions, type PreferencePair, readPairs } from "./forms/pairs.ts";
 import { type PlainText, readTexts } from "./forms/text.ts";
 import { epochOrder } from "./order.ts";
+import { type Remarks, remarkPairs, remarkRecords } from "./remarks.ts";
 import { countSharedPrompts, splitByPrompt } from "./split.ts";
 import { type TokenizedData, tokenizeChosen, tokenizePairs, tokenizeTexts } from "./tokenize.ts";
 import { isContinuation } from "./tokens/boundaries.ts";
@@ -20,15 +21,6 @@ export interface RunExamples {
   readonly warnings: readonly string[];
 }
 
-/** Gathers sentences for the user. */
-interface Remarks {
-  readonly notes: string[];
-  readonly warnings: string[];
-}
-
-/** Bad records that are listed one by one. */
-const listedRecords = 10;
-
 interface ModelLimits {
   readonly contextLength: number;
   readonly vocabularySize: number;
@@ -43,6 +35,8 @@ export interface DataSettings {
     readonly format: "pairs" | "text";
     readonly columns: NonNullable<PairOptions["columns"]> & { readonly text?: string | undefined };
     readonly onBadPair: "error" | "skip";
+    readonly repeatedPrompt: "keep" | "strip";
+    readonly limit?: number | undefined;
     readonly maxLength?: number | undefined;
     readonly maxPromptLength?: number | undefined;
     readonly truncation: "keep_end" | "keep_start";
@@ -119,21 +113,16 @@ async function readSplitPairs(
   heldOutOnly: boolean,
   expect: (pairs: readonly PreferencePair[]) => Promise<void>,
 ) {
-  const read = async (files: string | readonly string[]): Promise<PreferencePair[]> => {
-    const { pairs, skipped, multiTurnAnswers } = await readPairs(files, {
-      columns: data.columns,
-      onBadPair: data.onBadPair,
-    });
-    warnSkipped(remarks, skipped);
-    if (multiTurnAnswers > 0)
-      remarks.notes.push(
-        `${multiTurnAnswers} pairs part ways before the last turn, so that an answer holds further turns`,
-      );
+  const read = async (files: string | readonly string[], limit?: number): Promise<PreferencePair[]> => {
+    const { columns, onBadPair, repeatedPrompt } = data;
+    const found = await readPairs(files, { columns, onBadPair, repeatedPrompt, limit });
+    remarkPairs(found, data, remarks);
+    const { pairs } = found;
     await expect(pairs);
     return pairs;
   };
   if (data.evaluation && heldOutOnly) return { train: [], heldOut: await read(data.evaluation) };
-  const pairs = await read(data.train);
+  const pairs = await read(data.train, data.limit);
   if (!data.evaluation) return splitByPrompt(pairs, { heldOut: data.heldOut, seed });
   const heldOut = await read(data.evaluation);
   const shared = countSharedPrompts(pairs, heldOut);
@@ -150,14 +139,15 @@ async function readSplitTexts(
   heldOutOnly: boolean,
   expect: (texts: readonly PlainText[]) => Promise<void>,
 ): Promise<{ train: PlainText[]; heldOut: PlainText[] }> {
-  const read = async (files: string | readonly string[]) => {
-    const { texts, skipped } = await readTexts(files, { column: data.columns.text, onBadPair: data.onBadPair });
-    warnSkipped(remarks, skipped);
+  const read = async (files: string | readonly string[], limit?: number) => {
+    const found = await readTexts(files, { column: data.columns.text, onBadPair: data.onBadPair, limit });
+    const { texts } = found;
+    remarkRecords({ records: texts.length, what: "text", ...found }, remarks);
     await expect(texts);
     return texts;
   };
   if (data.evaluation && heldOutOnly) return { train: [], heldOut: await read(data.evaluation) };
-  const texts = await read(data.train);
+  const texts = await read(data.train, data.limit);
   if (data.evaluation) return { train: texts, heldOut: await read(data.evaluation) };
   const isShare = data.heldOut > 0 && data.heldOut < 1;
   const count = isShare ? Math.max(1, Math.round(data.heldOut * texts.length)) : data.heldOut;
@@ -170,13 +160,6 @@ async function readSplitTexts(
     train: texts.filter((_, index) => !chosen.has(index)),
     heldOut: texts.filter((_, index) => chosen.has(index)),
   };
-}
-
-function warnSkipped({ warnings }: Remarks, skipped: readonly { file: string; line: number; reason: string }[]): void {
-  if (skipped.length === 0) return;
-  const list = skipped.slice(0, listedRecords).map(({ file, line, reason }) => `  ${file}:${line}: ${reason}`);
-  if (skipped.length > listedRecords) list.push(`  … and ${skipped.length - listedRecords} more`);
-  warnings.push([`skipped ${counted(skipped.length, "bad record")}:`, ...list].join("\n"));
 }
 
 function tokenized<Item>(

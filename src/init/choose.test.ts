@@ -40,6 +40,7 @@ function pairsWith(
   return {
     ...{ files: ["pairs.jsonl"], columns: {}, format: "pairs", pairs, texts: [], records: pairs.length, skipped: [] },
     ...{ prompts, duplicates: 0, multiTurnAnswers: 0, examples, identicalAfterTokenizing: 0 },
+    ...{ repeatedPrompts: 0, contradictions: 0, unusedColumns: [] },
   } satisfies DataFindings;
 }
 

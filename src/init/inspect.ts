@@ -53,6 +53,12 @@ export interface DataFindings extends DataSource {
   readonly duplicates: number;
   /** Pairs whose answer holds further turns of a dialogue. */
   readonly multiTurnAnswers: number;
+  /** Pairs whose answers both began with the prompt, which is taken off them here. */
+  readonly repeatedPrompts: number;
+  /** Pairs with the prompt and the answers of an earlier one, but the answers swapped. */
+  readonly contradictions: number;
+  /** The names of columns that nothing reads. */
+  readonly unusedColumns: readonly string[];
   /** Tokenized and not cut: all records, or an evenly spread sample. */
   readonly examples: readonly TokenizedExample[];
   /** Examples whose two answers are the same tokens. */
@@ -143,22 +149,26 @@ export async function inspectData(
   // Lengths before any cutting; whether they fit is what the recipe is to say.
   const options = { maxLength: Number.MAX_SAFE_INTEGER, modelVocabularySize: configuration.vocabularySize };
   if (format === "text") {
-    const { texts, skipped } = await readTexts(files, { column: columns.text, onBadPair: "skip" });
+    const { texts, skipped, unused } = await readTexts(files, { column: columns.text, onBadPair: "skip" });
     const tokenize = (part: PlainText[]) => tokenizeTexts(part, tokenizer, options);
     return {
-      ...{ files, columns, format, pairs: [], texts, records: texts.length, skipped, prompts: 0, multiTurnAnswers: 0 },
+      ...{ files, columns, format, pairs: [], texts, records: texts.length, skipped, prompts: 0 },
+      ...{ multiTurnAnswers: 0, repeatedPrompts: 0, contradictions: 0, unusedColumns: [...unused.keys()] },
       duplicates: texts.length - countDifferent(texts, ({ text }) => text),
       ...tokenizeSample(texts, tokenize, onProgress),
     };
   }
-  const { pairs, skipped, multiTurnAnswers } = await readPairs(files, { columns, onBadPair: "skip" });
+  const found = await readPairs(files, { columns, onBadPair: "skip", repeatedPrompt: "strip" });
+  const { pairs, skipped, multiTurnAnswers } = found;
   const tokenizeAll = objective.responses === 2 ? tokenizePairs : tokenizeChosen;
   const tokenize = (part: PreferencePair[]) => tokenizeAll(part, tokenizer, options);
-  const identity = ({ prompt, chosen, rejected }: PreferencePair) => JSON.stringify([prompt, chosen, rejected]);
   return {
     ...{ files, columns, format, pairs, texts: [], records: pairs.length, skipped, multiTurnAnswers },
     prompts: countDifferent(pairs, promptKey),
-    duplicates: pairs.length - countDifferent(pairs, identity),
+    duplicates: found.repeats.count,
+    repeatedPrompts: found.repeatedPrompts.count,
+    contradictions: found.contradictions.count,
+    unusedColumns: [...found.unused.keys()],
     ...tokenizeSample(pairs, tokenize, onProgress),
   };
 }

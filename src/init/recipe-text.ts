@@ -102,6 +102,11 @@ export function describeSkipped({ skipped, records }: DataFindings): string {
   return `${of} cannot be used, the first at ${file}:${line}: ${reason}`;
 }
 
+/** In how many pairs both answers begin with the prompt, and what is done about it. */
+export function describeRepeatedPrompts({ repeatedPrompts, records }: DataFindings): string {
+  return `both answers begin with the prompt in ${grouped(repeatedPrompts)} of ${counted(records, "pair")}: taken off`;
+}
+
 function dataLines(fitting: Fitting): string[] {
   const { data, choices } = fitting;
   const { heldOut, lengths } = choices;
@@ -118,6 +123,7 @@ function dataLines(fitting: Fitting): string[] {
       ...(named.length > 0 ? ["columns:", ...named.map(([key, name]) => `  ${key}: ${scalar(name!)}`)] : []),
       ...heldOutLines(data, heldOut),
       ...(skipped.length > 0 ? setting("onBadPair", "skip", describeSkipped(data)) : []),
+      ...(data.repeatedPrompts > 0 ? setting("repeatedPrompt", "strip", describeRepeatedPrompts(data)) : []),
       ...setting("maxLength", lengths.maxLength, lengthReason(fitting)),
       ...(lengths.pack ? setting("pack", true, "texts are joined and divided into windows, so nothing is cut") : []),
       ...(lengths.shareCut > 0 && format === "pairs"

@@ -1,9 +1,16 @@
 import type { SkippedRecord } from "../data/files/convert.ts";
 import type { Dtype } from "../number-formats.ts";
+import { oneLine, shortened } from "../one-line.ts";
 import { counted, grouped, mebibytes, millions, percent } from "../words.ts";
 import { type LengthBias, lengthBias, type Spread, spreadOf } from "./lengths.ts";
 import type { Proposal } from "./propose.ts";
-import { describeModel, describeRecords, describeSkipped, stepsPerEpoch } from "./recipe-text.ts";
+import {
+  describeModel,
+  describeRecords,
+  describeRepeatedPrompts,
+  describeSkipped,
+  stepsPerEpoch,
+} from "./recipe-text.ts";
 
 const dtypeNames: Partial<Record<Dtype, string>> = {
   F32: "float32",
@@ -13,6 +20,7 @@ const dtypeNames: Partial<Record<Dtype, string>> = {
 };
 
 const listedReasons = 3;
+const listedColumns = 10;
 
 /** What was found and what is proposed, in a few lines: the model, the data, the length of the run, and its memory. */
 export function summarizeProposal(proposal: Proposal): string {
@@ -45,10 +53,17 @@ function trained({ model, choices: { training } }: Proposal): string {
 /** What is strange about the data, if anything. */
 function oddities({ data, choices: { lengths } }: Proposal): string[] {
   const { duplicates, multiTurnAnswers, identicalAfterTokenizing, examples, records, skipped } = data;
+  const { repeatedPrompts, contradictions, unusedColumns } = data;
+  const names = unusedColumns.slice(0, listedColumns).map((name) => `\`${oneLine(shortened(name, 60))}\``);
+  if (unusedColumns.length > listedColumns) names.push(`${grouped(unusedColumns.length - listedColumns)} more`);
   return [
     skipped.length > 0 && describeSkipped(data),
     ...commonReasons(skipped),
     duplicates > 0 && counted(duplicates, "record repeats an earlier one", "records repeat an earlier one"),
+    contradictions > 0 &&
+      `${counted(contradictions, "pair contradicts", "pairs contradict")} an earlier one: the answers are swapped`,
+    repeatedPrompts > 0 && describeRepeatedPrompts(data),
+    names.length > 0 && `columns that are not read: ${names.join(", ")}`,
     multiTurnAnswers > 0 && `${counted(multiTurnAnswers, "pair")} with further turns in an answer`,
     identicalAfterTokenizing > 0 &&
       `${counted(identicalAfterTokenizing, "pair")} with two answers of the same tokens, which teach nothing`,

@@ -26,6 +26,7 @@ test("fills in the defaults", () => {
       format: "pairs",
       columns: {},
       onBadPair: "error",
+      repeatedPrompt: "keep",
       truncation: "keep_end",
       pack: false,
     },

@@ -62,6 +62,10 @@ const data = z.strictObject({
     })
     .default({}),
   onBadPair: z.enum(["error", "skip"]).default("error"),
+  /** Where both answers begin with the prompt: leave it there, or take it off both. */
+  repeatedPrompt: z.enum(["keep", "strip"]).default("keep"),
+  /** Read so many pairs or texts of `train`, from its beginning. */
+  limit: count.optional(),
   /** Tokens of prompt and longer answer together. */
   maxLength: count.optional(),
   /** Tokens that a prompt keeps at least when a pair must be cut. */

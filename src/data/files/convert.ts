@@ -3,7 +3,9 @@
  */
 import { UserError } from "../../errors.ts";
 import { grouped } from "../../words.ts";
+import type { Tally } from "../tally.ts";
 import { type Fields, kindOf, type RecordPlace, readRecords } from "./read.ts";
+import { UnusedColumns } from "./unused-columns.ts";
 
 /** Stop at the first bad record, or leave bad records out and list them. */
 export type OnBadRecord = "error" | "skip";
@@ -23,26 +25,45 @@ export class BadRecord extends Error {
   }
 }
 
+/** What became of the records of some files. */
+export interface ConvertedRecords<Item> {
+  readonly items: Item[];
+  /** The records left out, with the reason; empty unless bad records are skipped. */
+  readonly skipped: SkippedRecord[];
+  /** The columns that nothing reads, by name. */
+  readonly unused: ReadonlyMap<string, Tally>;
+  /** The first record that was left unread because the limit was reached. */
+  readonly unreadFrom: RecordPlace | undefined;
+}
+
 /**
- * Converts every record of the files, in order.
+ * Converts the records of the files, in order.
  *
+ * @param options.columns those that `convert` looks at
+ * @param options.limit stop after so many items
  * @param convert Returns the item, or throws `BadRecord`.
  * @throws UserError at the first bad record if `onBad` is "error", and in any case if no item is left.
  */
 export async function convertRecords<Item>(
   files: string | readonly string[],
-  columns: readonly string[],
-  onBad: OnBadRecord,
+  options: { columns: readonly string[]; onBad: OnBadRecord; limit?: number | undefined },
   convert: (fields: Fields, place: RecordPlace) => Item,
-): Promise<{ items: Item[]; skipped: SkippedRecord[] }> {
+): Promise<ConvertedRecords<Item>> {
+  const { columns, onBad, limit = Number.POSITIVE_INFINITY } = options;
   const items: Item[] = [];
   const skipped: SkippedRecord[] = [];
-  const list = typeof files === "string" ? [files] : files;
-  for (const file of list) {
+  const unused = new UnusedColumns(columns);
+  let unreadFrom: RecordPlace | undefined;
+  for (const file of [files].flat()) {
     for await (const record of readRecords(file, { columns })) {
+      if (items.length >= limit) {
+        unreadFrom = record.place;
+        break;
+      }
       try {
-        if ("problem" in record) throw new BadRecord(record.problem);
+        if ("problem" in record) throw new BadRecord(record.problem, record.field);
         items.push(convert(record.fields, record.place));
+        unused.add(record.fields, record.place, record.unread);
       } catch (error) {
         if (!(error instanceof BadRecord)) throw error;
         const { message: reason, field } = error;
@@ -51,16 +72,18 @@ export async function convertRecords<Item>(
         else throw new UserError(reason, { ...record.place, ...(field === undefined ? {} : { field }), hint });
       }
     }
+    if (unreadFrom) break;
   }
-  if (items.length === 0) {
-    const [first] = skipped;
-    if (first === undefined) throw new UserError("no data file is named");
-    const { reason, ...place } = first;
-    const bad =
-      skipped.length === 1 ? "the only record is bad" : `all ${grouped(skipped.length)} records are bad, this one`;
-    throw new UserError(`nothing is left: ${bad} because ${reason}`, place);
-  }
-  return { items, skipped };
+  if (items.length === 0) refuseNothing(skipped);
+  return { items, skipped, unused: unused.tallies, unreadFrom };
+}
+
+function refuseNothing([first, ...others]: readonly SkippedRecord[]): never {
+  if (first === undefined) throw new UserError("no data file is named");
+  const { reason, ...place } = first;
+  const bad =
+    others.length === 0 ? "the only record is bad" : `all ${grouped(others.length + 1)} records are bad, this one`;
+  throw new UserError(`nothing is left: ${bad} because ${reason}`, place);
 }
 
 const hint = "correct the file, or set `onBadPair: skip` to leave out and count what cannot be used";

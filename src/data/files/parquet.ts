@@ -7,6 +7,8 @@ import { checkFile } from "./bytes.ts";
 export interface ParquetRow {
   readonly row: number;
   readonly fields: Readonly<Record<string, unknown>>;
+  /** The columns of the file that were not asked for, and left unread. */
+  readonly unread: readonly string[];
 }
 
 /**
@@ -20,14 +22,17 @@ export async function* readParquet(file: string, columns?: readonly string[]): A
   const buffer = await asyncBufferFromFile(file);
   const metadata = await explain({ file }, () => parquetMetadataAsync(buffer));
   const present = columnsOf(metadata);
-  const selection = columns?.every((name) => present.includes(name)) ? { columns: [...columns] } : {};
+  const selection: { columns?: string[] } = columns?.every((name) => present.includes(name))
+    ? { columns: [...columns] }
+    : {};
+  const unread = selection.columns ? present.filter((name) => !selection.columns?.includes(name)) : [];
   let rowStart = 0;
   for (const group of metadata.row_groups) {
     const rowEnd = rowStart + Number(group.num_rows);
     const rows = await explain({ file, line: rowStart + 1 }, () =>
       parquetReadObjects({ file: buffer, metadata, compressors, rowStart, rowEnd, ...selection }),
     );
-    for (const [index, fields] of rows.entries()) yield { row: rowStart + index + 1, fields };
+    for (const [index, fields] of rows.entries()) yield { row: rowStart + index + 1, fields, unread };
     rowStart = rowEnd;
   }
 }

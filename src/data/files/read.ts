@@ -20,8 +20,10 @@ export interface RecordPlace {
 export type Fields = Readonly<Record<string, unknown>>;
 
 export type SourceRecord =
-  | { readonly place: RecordPlace; readonly fields: Fields }
-  | { readonly place: RecordPlace; readonly problem: string };
+  /** `unread`: columns of the file that were not asked for, and left unread. */
+  | { readonly place: RecordPlace; readonly fields: Fields; readonly unread?: readonly string[] }
+  /** `field`: the column to blame. */
+  | { readonly place: RecordPlace; readonly problem: string; readonly field?: string };
 
 /**
  * Streams the records of a file.
@@ -42,7 +44,8 @@ export async function* readRecords(
 }
 
 async function* parquetRecords(file: string, columns?: readonly string[]): AsyncGenerator<SourceRecord> {
-  for await (const { row, fields } of readParquet(file, columns)) yield { place: { file, line: row }, fields };
+  for await (const { row, fields, unread } of readParquet(file, columns))
+    yield { place: { file, line: row }, fields, unread };
 }
 
 async function* jsonRecords(file: string): AsyncGenerator<SourceRecord> {

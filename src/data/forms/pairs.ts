@@ -1,15 +1,19 @@
-import { UserError } from "../../errors.ts";
 import { quoted } from "../../one-line.ts";
 import {
   BadRecord,
+  type ConvertedRecords,
   columnValue,
   convertRecords,
   filledTextField,
   type OnBadRecord,
-  type SkippedRecord,
   textField,
 } from "../files/convert.ts";
 import type { Fields, RecordPlace } from "../files/read.ts";
+import { Tally } from "../tally.ts";
+import { assistantTurn, hasFurtherTurns, sharedPromptLength } from "./dialogues.ts";
+import { refuseOtherForms } from "./other-forms.ts";
+import { RepeatedPairs } from "./repeated-pairs.ts";
+import { withoutRepeatedPrompt } from "./repeated-prompt.ts";
 
 /** A prompt and two answers to it. The answers are continuations: a space between prompt and answer belongs to the answer. */
 export interface PreferencePair {
@@ -28,18 +32,24 @@ export interface PairOptions {
   };
   /** What to do with a record that makes no usable pair. Default: "error". */
   readonly onBadPair?: OnBadRecord | undefined;
+  /** What to do where both answers begin with the prompt: leave it there, or take it off both. Default: "keep". */
+  readonly repeatedPrompt?: "keep" | "strip" | undefined;
+  /** Stop after so many pairs. */
+  readonly limit?: number | undefined;
 }
 
-export interface PreferenceData {
+/** Pairs, and what is worth knowing about them. */
+export interface PreferenceData extends Omit<ConvertedRecords<PreferencePair>, "items"> {
   readonly pairs: PreferencePair[];
-  /** The records left out, with the reason; empty unless `onBadPair` is "skip". */
-  readonly skipped: SkippedRecord[];
   /** Pairs of dialogues that part ways before the last turn, so that an answer holds further turns. They are kept. */
   readonly multiTurnAnswers: number;
+  /** Pairs whose answers both began with the prompt; with `repeatedPrompt: strip` it was taken off. */
+  readonly repeatedPrompts: Tally;
+  /** Pairs that equal an earlier one. */
+  readonly repeats: Tally;
+  /** Pairs with the prompt and the answers of an earlier one, but the answers swapped. */
+  readonly contradictions: Tally;
 }
-
-const assistantTurn = "\n\nAssistant:";
-const anyTurn = /\n\n(Human|Assistant):/;
 
 /**
  * Reads preference pairs from one or more files (see `readRecords` for the kinds of file).
@@ -47,56 +57,57 @@ const anyTurn = /\n\n(Human|Assistant):/;
  * A record with a prompt is taken as it is; the prompt may be empty. A record without one must hold two whole dialogues in the form
  * of Anthropic's HH data: their longest common beginning that ends with "\n\nAssistant:" is the prompt, what follows are the answers.
  *
- * @throws UserError for an unreadable file, for chat messages (not supported yet), for a bad pair if `onBadPair` is "error": an answer that
- *   is missing, blank or no text, two equal answers, or dialogues without a common prompt; and if no pair is left.
+ * @throws UserError for an unreadable file, for chat messages and single answers with votes (not supported), for a bad pair if
+ *   `onBadPair` is "error": an answer that is missing, blank or no text, two equal answers, or dialogues without a common prompt;
+ *   and if no pair is left.
  */
 export async function readPairs(files: string | readonly string[], options: PairOptions = {}): Promise<PreferenceData> {
   const { prompt = "prompt", chosen = "chosen", rejected = "rejected" } = options.columns ?? {};
+  const { onBadPair: onBad = "error", repeatedPrompt = "keep", limit } = options;
+  const columns = [prompt, chosen, rejected];
+  const repeatedPrompts = new Tally();
+  const repeated = new RepeatedPairs();
   let multiTurnAnswers = 0;
 
-  const { items, skipped } = await convertRecords(
-    files,
-    [prompt, chosen, rejected],
-    options.onBadPair ?? "error",
-    (fields, place) => {
-      for (const column of [prompt, chosen, rejected]) refuseChatMessages(fields, column, place);
-      const pair = { chosen: filledTextField(fields, chosen), rejected: filledTextField(fields, rejected) };
-      if (pair.chosen === pair.rejected) throw new BadRecord(`the same text as in \`${chosen}\``, rejected);
-      if (columnValue(fields, prompt) !== undefined) {
-        return { prompt: textField(fields, prompt), ...pair, place };
-      }
-      const start = splitDialogues(pair.chosen, pair.rejected);
-      if (start === 0) {
-        throw new BadRecord(
-          `is missing, and \`${chosen}\` and \`${rejected}\` have no common beginning that ends with ${quoted(assistantTurn)}`,
-          prompt,
-        );
-      }
-      const answers = { [chosen]: pair.chosen.slice(start), [rejected]: pair.rejected.slice(start) };
-      const split = { chosen: filledTextField(answers, chosen), rejected: filledTextField(answers, rejected) };
-      if (anyTurn.test(split.chosen) || anyTurn.test(split.rejected)) multiTurnAnswers++;
-      return { prompt: pair.chosen.slice(0, start), ...split, place };
-    },
-  );
-  return { pairs: items, skipped, multiTurnAnswers };
-}
+  const convert = (fields: Fields, place: RecordPlace): PreferencePair => {
+    refuseOtherForms(fields, columns, place);
+    const whole = { chosen: filledTextField(fields, chosen), rejected: filledTextField(fields, rejected) };
+    if (whole.chosen === whole.rejected) throw new BadRecord(`the same text as in \`${chosen}\``, rejected);
+    if (columnValue(fields, prompt) === undefined) return fromDialogues(whole, place);
+    const pair = { prompt: textField(fields, prompt), ...whole };
+    const without = withoutRepeatedPrompt(pair);
+    if (!without) return { ...pair, place };
+    const used = repeatedPrompt === "strip" ? { ...without, ...checked(without, "without the prompt") } : pair;
+    repeatedPrompts.add(place);
+    return { ...used, place };
+  };
 
-/** The length of the prompt that two dialogues share; 0 if they share none. */
-function splitDialogues(chosen: string, rejected: string): number {
-  let common = 0;
-  while (common < chosen.length && chosen[common] === rejected[common]) common++;
-  const turn = chosen.slice(0, common).lastIndexOf(assistantTurn);
-  return turn < 0 ? 0 : turn + assistantTurn.length;
-}
+  const fromDialogues = (whole: { chosen: string; rejected: string }, place: RecordPlace): PreferencePair => {
+    const start = sharedPromptLength(whole.chosen, whole.rejected);
+    if (start === 0) {
+      const problem = `is missing, and \`${chosen}\` and \`${rejected}\` have no common beginning`;
+      throw new BadRecord(`${problem} that ends with ${quoted(assistantTurn)}`, prompt);
+    }
+    const answers = checked({ chosen: whole.chosen.slice(start), rejected: whole.rejected.slice(start) });
+    if (hasFurtherTurns(answers.chosen) || hasFurtherTurns(answers.rejected)) multiTurnAnswers++;
+    return { prompt: whole.chosen.slice(0, start), ...answers, place };
+  };
 
-function refuseChatMessages(fields: Fields, column: string, place: RecordPlace): void {
-  const value = columnValue(fields, column);
-  const isMessage = (item: unknown) => typeof item === "object" && item !== null && "role" in item && "content" in item;
-  if (Array.isArray(value) && value.some(isMessage)) {
-    throw new UserError("chat messages ({role, content}) are not supported yet", {
-      ...place,
-      field: column,
-      hint: "write the prompt and the answers as plain texts",
-    });
-  }
+  /** The answers of a pair after something was taken off their beginnings. */
+  const checked = (answers: { chosen: string; rejected: string }, when?: string) => {
+    for (const [side, column] of [
+      ["chosen", chosen],
+      ["rejected", rejected],
+    ] as const)
+      if (answers[side].trim() === "") throw new BadRecord(`is blank${when ? ` ${when}` : ""}`, column);
+    return answers;
+  };
+
+  const { items, ...rest } = await convertRecords(files, { columns, onBad, limit }, (fields, place) => {
+    const pair = convert(fields, place);
+    repeated.add(pair);
+    return pair;
+  });
+  const { repeats, contradictions } = repeated;
+  return { pairs: items, ...rest, multiTurnAnswers, repeatedPrompts, repeats, contradictions };
 }

@@ -1,4 +1,4 @@
-import { convertRecords, filledTextField, type OnBadRecord, type SkippedRecord } from "../files/convert.ts";
+import { type ConvertedRecords, convertRecords, filledTextField, type OnBadRecord } from "../files/convert.ts";
 import type { RecordPlace } from "../files/read.ts";
 
 /** A text to learn whole, such as a review or an article. */
@@ -12,6 +12,13 @@ export interface TextOptions {
   readonly column?: string | undefined;
   /** What to do with a text that is missing, blank or no text. Default: "error". */
   readonly onBadPair?: OnBadRecord | undefined;
+  /** Stop after so many texts. */
+  readonly limit?: number | undefined;
+}
+
+/** Texts, and what is worth knowing about them. */
+export interface TextData extends Omit<ConvertedRecords<PlainText>, "items"> {
+  readonly texts: PlainText[];
 }
 
 /**
@@ -21,11 +28,11 @@ export interface TextOptions {
  */
 export async function readTexts(
   files: string | readonly string[],
-  { column = "text", onBadPair = "error" }: TextOptions = {},
-): Promise<{ texts: PlainText[]; skipped: SkippedRecord[] }> {
-  const { items, skipped } = await convertRecords(files, [column], onBadPair, (fields, place) => ({
+  { column = "text", onBadPair: onBad = "error", limit }: TextOptions = {},
+): Promise<TextData> {
+  const { items, ...rest } = await convertRecords(files, { columns: [column], onBad, limit }, (fields, place) => ({
     text: filledTextField(fields, column),
     place,
   }));
-  return { texts: items, skipped };
+  return { texts: items, ...rest };
 }

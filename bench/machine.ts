@@ -17,8 +17,8 @@ export function machine(): Machine {
 /** Versions of what is measured here. */
 export function versions(): Record<string, string> {
   const own = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string };
-  const runtime = createRequire(import.meta.url)("onnxruntime-node/package.json") as { version: string };
-  return { node: process.versions.node, tokenwise: own.version, "onnxruntime-node": runtime.version };
+  const runtime = createRequire(import.meta.url)("../runtime/version.json") as { onnxruntime: string };
+  return { node: process.versions.node, tokenwise: own.version, onnxruntime: runtime.onnxruntime };
 }
 
 /** A Python that has torch and numpy. */

@@ -188,7 +188,7 @@ function figures(
       tokensPerSecondWithReference: round(tokens / secondsWithReference, 1),
     }),
     peakRssMiB: peakRssMiB(),
-    onnxruntime: createRequire(import.meta.url)("onnxruntime-node/package.json").version as string,
+    onnxruntime: createRequire(import.meta.url)("../runtime/version.json").onnxruntime as string,
   };
 }
 

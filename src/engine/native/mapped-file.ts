@@ -1,5 +1,5 @@
 import { closeSync, openSync } from "node:fs";
-import koffi, { type Pointer } from "./native.ts";
+import { native, type Pointer } from "./native.ts";
 
 /** Mappings begin at multiples of this, which every system's page size divides. */
 const alignment = 65536;
@@ -30,7 +30,7 @@ export function mapFile(file: string, offset: number, bytes: number): ArrayBuffe
   try {
     const address = mapping.map(null, before + bytes, readable, shared, descriptor, offset - before);
     if (BigInt.asIntN(64, address) === -1n) return undefined;
-    const buffer = koffi.view(address + BigInt(before), bytes);
+    const buffer = native().view(address + BigInt(before), bytes);
     unused.register(buffer, { address, bytes: before + bytes });
     return buffer;
   } finally {
@@ -49,7 +49,7 @@ function loadSystem(): MemoryMapping | undefined {
   if (process.platform === "win32") return undefined;
   try {
     // The C library is part of the process itself.
-    const library = koffi.load(null);
+    const library = native().load(null);
     return {
       map: library.func("void *mmap(void *address, size_t bytes, int protection, int flags, int file, int64_t offset)"),
       unmap: library.func("int munmap(void *address, size_t bytes)"),

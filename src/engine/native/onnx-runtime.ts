@@ -2,7 +2,7 @@ import { writeOnnx } from "../../graph/onnx.ts";
 import { outputShapes, type Program } from "../../graph/program.ts";
 import { type ElementType, elementCount, type Value } from "../../graph/tensor.ts";
 import { checkOutput, type Engine, type Executable, type FloatValue } from "../engine.ts";
-import koffi, { type Pointer } from "./native.ts";
+import { native, type Pointer } from "./native.ts";
 import { loadOrt, type OrtFunctions } from "./ort-library.ts";
 import { Workspace } from "./workspace.ts";
 
@@ -169,5 +169,5 @@ function check(ort: OrtFunctions, status: Pointer | null, program?: string): voi
 /** Names as an array of C strings; the bytes must live as long as the pointers are used. */
 function cStrings(names: readonly string[]): { pointers: BigUint64Array; bytes: Uint8Array[] } {
   const bytes = names.map((name) => new TextEncoder().encode(`${name}\0`));
-  return { pointers: BigUint64Array.from(bytes, (name) => koffi.address(name)), bytes };
+  return { pointers: BigUint64Array.from(bytes, (name) => native().address(name)), bytes };
 }

@@ -1,7 +1,6 @@
-import { existsSync, readdirSync } from "node:fs";
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
-import koffi, { type Pointer } from "./native.ts";
+import type koffi from "koffi";
+import { native, type Pointer } from "./native.ts";
+import { ortLibraryFile, refuseLibrary } from "./ort-library-file.ts";
 
 /** The C function type of each entry of the function table that we use, and its position there (the table only ever grows). */
 const functionTable = {
@@ -41,36 +40,31 @@ const apiVersion = 20;
 let loaded: { library: ReturnType<typeof koffi.load>; functions: OrtFunctions } | undefined;
 
 /**
- * Loads the library that the package onnxruntime-node ships for this platform, bypassing that package's own binding: the C interface runs
+ * Loads this platform's library of ONNX Runtime, without the binding of onnxruntime-node: the C interface runs
  * asynchronously, writes results into memory we give it, and lets a result overwrite an operand.
  *
- * @throws Error when the platform has no library.
+ * @throws UserError when the platform has no library, or it cannot be loaded.
  */
 export function loadOrt(): OrtFunctions {
   if (loaded) return loaded.functions;
-  const library = koffi.load(libraryFile());
+  const file = ortLibraryFile();
+  const { decode, proto, sizeof } = native();
+  const library = load(file);
   const base = library.func("void *OrtGetApiBase()")() as Pointer;
-  const getApi = koffi.decode(
-    koffi.decode(base, "void *") as Pointer,
-    koffi.proto("void *(uint32_t version)"),
-  ) as NativeFunction;
+  const getApi = decode(decode(base, "void *") as Pointer, proto("void *(uint32_t version)")) as NativeFunction;
   const table = getApi(apiVersion) as Pointer;
   const functions = Object.entries(functionTable).map(([name, [position, signature]]) => {
-    const address = koffi.decode(table, position * koffi.sizeof("void *"), "void *") as Pointer;
-    return [name, koffi.decode(address, koffi.proto(signature)) as NativeFunction];
+    const address = decode(table, position * sizeof("void *"), "void *") as Pointer;
+    return [name, decode(address, proto(signature)) as NativeFunction];
   });
   loaded = { library, functions: Object.fromEntries(functions) as OrtFunctions };
   return loaded.functions;
 }
 
-function libraryFile(): string {
-  const root = dirname(createRequire(import.meta.url).resolve("onnxruntime-node/package.json"));
-  const folder = join(root, "bin", "napi-v6", process.platform, process.arch);
-  const file = existsSync(folder)
-    ? readdirSync(folder).find((name) =>
-        /^(libonnxruntime\.so\.\d+|libonnxruntime\.\d.*\.dylib|onnxruntime\.dll)$/.test(name),
-      )
-    : undefined;
-  if (!file) throw new Error(`ONNX Runtime ships no library for ${process.platform} on ${process.arch}`);
-  return join(folder, file);
+function load(file: string): ReturnType<typeof koffi.load> {
+  try {
+    return native().load(file);
+  } catch (error) {
+    return refuseLibrary(error);
+  }
 }

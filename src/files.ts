@@ -1,14 +1,15 @@
-import { randomBytes } from "node:crypto";
 import { access, constants, type FileHandle, mkdir, open, readdir, realpath, rename, rm, stat } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { UserError } from "./errors.ts";
+import { siblingName, tidyLeftovers } from "./leftovers.ts";
 
 /** What to write: the content itself, or a function that writes it to the open file piece by piece. */
 export type FileContent = string | Uint8Array | ((handle: FileHandle) => Promise<void>);
 
 /**
  * Writes a file whole or not at all: to a temporary file beside it, synced to the disk, then renamed over the old one.
- * Missing parent folders are made. If anything fails, the old file stays as it was and the temporary one is removed.
+ * Missing parent folders are made. If anything fails, the old file stays as it was and the temporary one is removed;
+ * what a process that was killed left of the same file goes as well.
  *
  * @throws UserError where the file system refuses; whatever a content function throws.
  */
@@ -16,6 +17,7 @@ export async function writeFileAtomic(file: string, content: FileContent): Promi
   const temporary = siblingName(file, "tmp");
   try {
     await mkdir(dirname(file), { recursive: true });
+    await tidyLeftovers(dirname(resolve(file)), { of: basename(file) });
     const handle = await open(temporary, "wx");
     try {
       if (typeof content === "function") await content(handle);
@@ -35,7 +37,8 @@ export async function writeFileAtomic(file: string, content: FileContent): Promi
 /**
  * Replaces a folder and everything in it: `fill` writes the new content into a temporary sibling, which then takes the
  * folder's name. If anything fails, the old folder stays as it was. A crash between the two renames leaves the old folder
- * whole under `<folder>.old-…`, since no portable call swaps two folders at once. A symbolic link is followed.
+ * whole under `<folder>.old-…`, since no portable call swaps two folders at once; see `tidyLeftovers`, which is called
+ * first. A symbolic link is followed.
  *
  * @throws UserError where the file system refuses or `folder` is a file; whatever `fill` throws.
  */
@@ -44,6 +47,7 @@ export async function replaceFolderAtomic(folder: string, fill: (temporary: stri
   const temporary = siblingName(target, "tmp");
   try {
     await mkdir(dirname(target), { recursive: true });
+    await tidyLeftovers(dirname(target), { of: basename(target) });
     const exists = await isFolder(target);
     await mkdir(temporary);
     await fill(temporary);
@@ -54,6 +58,17 @@ export async function replaceFolderAtomic(folder: string, fill: (temporary: stri
   } catch (error) {
     await discard(temporary);
     throw asUserError(error, folder, "cannot write");
+  }
+}
+
+/** Removes a file or a folder. A crash in the middle leaves nothing that passes for the whole. */
+export async function removeAtomic(path: string): Promise<void> {
+  const aside = siblingName(path, "tmp");
+  try {
+    await rename(path, aside);
+    await rm(aside, { recursive: true, force: true });
+  } catch (error) {
+    throw asUserError(error, path, "cannot remove");
   }
 }
 
@@ -128,10 +143,6 @@ async function swapFolders(temporary: string, target: string): Promise<void> {
 /** Removes what failed to be written. The error to report is the first one, not one of the removal. */
 async function discard(temporary: string): Promise<void> {
   await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
-}
-
-function siblingName(path: string, kind: "tmp" | "old"): string {
-  return `${resolve(path)}.${kind}-${process.pid}-${randomBytes(4).toString("hex")}`;
 }
 
 async function syncTree(folder: string): Promise<void> {

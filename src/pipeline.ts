@@ -1,5 +1,6 @@
 import type { Recipe } from "./recipe/schema.ts";
 import { silentReporter } from "./report.ts";
+import { RunFolder } from "./runs/run-folder.ts";
 import { isWeighted } from "./runs/token-weights.ts";
 import { checkOutput } from "./train/plan.ts";
 import { type TrainOptions, type TrainResult, trainRun } from "./train/run.ts";
@@ -17,6 +18,11 @@ export interface PipelineResult extends TrainResult {
  * @throws UserError for anything wrong with the recipe, the models or the data.
  */
 export async function train(recipe: Recipe, options: TrainOptions = {}): Promise<PipelineResult> {
+  if (options.dryRun || options.locked) return trainStages(recipe, options);
+  return new RunFolder(recipe.output).whileLocked(() => trainStages(recipe, { ...options, locked: true }));
+}
+
+async function trainStages(recipe: Recipe, options: TrainOptions): Promise<PipelineResult> {
   const { resume = false, overwrite = false, dryRun = false, reporter = silentReporter, signal } = options;
   // A run that is resumed keeps the weights that it began with.
   if (isWeighted(recipe) && recipe.weights.from !== "file" && !resume) {

@@ -459,7 +459,7 @@ describe("resuming", () => {
     const run = join(folder, "run");
     expect((await readMetrics(run)).at(-1)).toMatchObject({ step: 6 });
     await appendFile(join(run, "metrics.jsonl"), '{"split":"train","step":3,"lo');
-    await writeFile(join(run, "checkpoints", "step-00000004.tmp-1-abcd"), "cut off");
+    await writeFile(join(run, "checkpoints", "step-00000004.tmp-01234567-1-0123abcd"), "cut off");
     await trainTiny(folder, options, { resume: true });
     await expectSame(whole, run);
     const steps = of(await readMetrics(run), "train").map(({ step }) => step);

@@ -1,4 +1,6 @@
 #!/usr/bin/env node
 import { runCommandLine } from "./program.ts";
+import { outliveReaders } from "./terminal/lost-output.ts";
 
+outliveReaders();
 process.exitCode = await runCommandLine(process.argv.slice(2));

@@ -17,6 +17,7 @@ import type { LanguageModel } from "../models/language-model.ts";
 import { vaderScorer } from "../pairs/lexicon-scorers.ts";
 import { readRecipe } from "../recipe/parse.ts";
 import type { Reporter } from "../report.ts";
+import { RunFolder } from "../runs/run-folder.ts";
 import { openModelFolder } from "../storage/folder.ts";
 import { loadLanguageModel } from "../storage/load-model.ts";
 import { trainRun } from "../train/run.ts";
@@ -78,6 +79,13 @@ export interface DemoExamples {
 export async function runDemo(
   options: DemoOptions,
 ): Promise<{ figures: DemoFigures; examples: DemoExamples } | undefined> {
+  // The trained model is read again after the training.
+  return new RunFolder(options.output).whileLocked(() => alignAndMeasure(options));
+}
+
+async function alignAndMeasure(
+  options: DemoOptions,
+): Promise<{ figures: DemoFigures; examples: DemoExamples } | undefined> {
   const start = performance.now();
   const { output, signal, training, evaluation, threads = availableParallelism() } = options;
   const asset = (name: string) => join(assets, name);
@@ -88,7 +96,7 @@ export async function runDemo(
     `output=${JSON.stringify(output)}`,
     `threads=${threads}`,
   ]);
-  const trained = await trainRun(recipe, { overwrite: true, signal, reporter: training });
+  const trained = await trainRun(recipe, { overwrite: true, locked: true, signal, reporter: training });
   if (trained.status !== "finished") return undefined;
 
   const evaluations = await evaluate({

@@ -1,9 +1,9 @@
-import { readdir, rm, writeFile } from "node:fs/promises";
+import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import type { DataPosition } from "../data/order.ts";
 import { UserError } from "../errors.ts";
-import { isFolder, replaceFolderAtomic } from "../files.ts";
+import { isFolder, removeAtomic, replaceFolderAtomic } from "../files.ts";
 import { readJson } from "../json.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import { openSafetensors, readTensor, writeSafetensors } from "../storage/safetensors.ts";
@@ -37,8 +37,7 @@ const progressSchema = z.object({
 });
 
 /**
- * Writes a checkpoint whole or not at all, then removes all but the newest `keep`, and what a process that was killed left of others.
- * Returns its folder.
+ * Writes a checkpoint whole or not at all, then removes all but the newest `keep`. Returns its folder.
  */
 export async function saveCheckpoint(
   folder: string,
@@ -58,7 +57,7 @@ export async function saveCheckpoint(
   const kept = (await listCheckpoints(folder)).slice(-run.keep);
   for (const name of await readdir(folder)) {
     const old = join(folder, name);
-    if (/^step-\d+(\.|$)/.test(name) && !kept.includes(old)) await rm(old, { recursive: true });
+    if (/^step-\d+$/.test(name) && !kept.includes(old)) await removeAtomic(old);
   }
   return path;
 }

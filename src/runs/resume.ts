@@ -7,7 +7,10 @@ import type { RunFolder } from "./run-folder.ts";
 /** @throws UserError if the run has not written one. */
 export async function newestCheckpoint(folder: RunFolder): Promise<string> {
   const newest = (await listCheckpoints(folder.checkpoints)).at(-1);
-  if (!newest) throw new UserError("there is no checkpoint to resume from", { file: folder.checkpoints });
+  if (!newest) {
+    const hint = "start the run again, with --overwrite instead of --resume";
+    throw new UserError("there is no checkpoint to resume from", { file: folder.checkpoints, hint });
+  }
   return newest;
 }
 

@@ -1,13 +1,17 @@
 import { existsSync } from "node:fs";
-import { appendFile, mkdir, readdir, readFile, realpath, rm } from "node:fs/promises";
-import { join, relative, resolve } from "node:path";
+import { appendFile, mkdir, readFile, realpath } from "node:fs/promises";
+import { basename, join, relative, resolve } from "node:path";
 import { stringify } from "yaml";
 import { UserError } from "../errors.ts";
-import { asUserError, checkWritable, isFolder, writeFileAtomic } from "../files.ts";
+import { withLock } from "../file-lock.ts";
+import { asUserError, checkWritable, isFolder, removeAtomic, writeFileAtomic } from "../files.ts";
+import { isLeftover, tidyLeftovers } from "../leftovers.ts";
 import { modelPath, openModelFolder } from "../storage/folder.ts";
 import { parseRecipe } from "../recipe/parse.ts";
 import type { Recipe } from "../recipe/schema.ts";
 import type { MetricsRecord } from "../report.ts";
+import { listFolder } from "../system-files.ts";
+import { listCheckpoints } from "./checkpoint.ts";
 
 /** Answers to a held-out prompt at one evaluation: a line of samples.jsonl. */
 export interface SamplesRecord {
@@ -21,6 +25,9 @@ export interface SamplesRecord {
 
 /** The folder of a run that belongs to its weights, made before the run begins. */
 export const contrastiveFolderName = "contrastive";
+
+/** The file in a run's folder that says which process uses it. */
+export const lockName = "tokenwise.lock";
 
 /** What may change between a run and its resumption without making it another run. */
 const changeable: readonly (keyof Recipe)[] = [
@@ -64,19 +71,35 @@ export class RunFolder {
     return join(this.path, "samples.jsonl");
   }
 
+  /**
+   * Does work while no other process may use the folder. First clears it of what killed processes left.
+   *
+   * @throws UserError if another process uses it, or it cannot be made.
+   */
+  async whileLocked<Result>(work: () => Promise<Result>): Promise<Result> {
+    await checkWritable(this.path, "cannot make the run's folder");
+    return withLock([join(this.path, lockName), this.path], async () => {
+      for (const folder of [this.path, this.checkpoints]) {
+        if (await isFolder(folder)) await tidyLeftovers(folder, { alone: true });
+      }
+      return work();
+    });
+  }
+
   /** @throws UserError when the folder already holds something, or cannot be made. */
   async checkNew(): Promise<void> {
     if (!(await isFolder(this.path)) || (await this.#entries()).length === 0) {
       // Better refused now than after an hour of preparing data.
       return checkWritable(this.path, "cannot make the run's folder");
     }
-    const isRun = existsSync(this.#recipe);
-    throw new UserError(isRun ? "already holds a run" : "is not empty", {
-      file: this.path,
-      hint: isRun
-        ? "continue it with --resume, replace it with --overwrite, or choose another `output`"
-        : "choose another `output`",
-    });
+    const place = { file: this.path };
+    if (!existsSync(this.#recipe)) throw new UserError("is not empty", { ...place, hint: "choose another `output`" });
+    if (existsSync(this.model) || (await listCheckpoints(this.checkpoints)).length > 0) {
+      const hint = "continue it with --resume, replace it with --overwrite, or choose another `output`";
+      throw new UserError("already holds a run", { ...place, hint });
+    }
+    const hint = "start it again with --overwrite, or choose another `output`";
+    throw new UserError("holds a run that ended before its first checkpoint", { ...place, hint });
   }
 
   /**
@@ -108,12 +131,16 @@ export class RunFolder {
   /** Removes the run, but not the contrastive models, which serve the next one as well. */
   async remove(): Promise<void> {
     if (!(await isFolder(this.path))) return;
-    for (const entry of await this.#entries()) await rm(join(this.path, entry), { recursive: true, force: true });
+    // While the recipe is there, a removal that was cut short can be done again.
+    const last = basename(this.#recipe);
+    const entries = (await this.#entries()).sort((a, b) => Number(a === last) - Number(b === last));
+    for (const entry of entries) await removeAtomic(join(this.path, entry));
   }
 
   /** What the run itself is made of. */
   async #entries(): Promise<string[]> {
-    return (await readdir(this.path)).filter((entry) => entry !== contrastiveFolderName);
+    const others = [contrastiveFolderName, lockName];
+    return (await listFolder(this.path)).filter((entry) => !others.includes(entry) && !isLeftover(entry));
   }
 
   /**
@@ -122,8 +149,12 @@ export class RunFolder {
    * @throws UserError when there is no run, or a setting differs that would make it another run.
    */
   async checkSame(recipe: Recipe): Promise<void> {
+    if (!existsSync(this.#recipe)) {
+      const hint = "start it without --resume";
+      throw new UserError("there is no run to resume", { file: this.path, hint });
+    }
     const text = await readFile(this.#recipe, "utf8").catch((error) => {
-      throw asUserError(error, this.#recipe, "there is no run to resume");
+      throw asUserError(error, this.#recipe, "cannot read the run's recipe");
     });
     const [before, now] = [settings(parseRecipe(text, this.#recipe)), settings(recipe)];
     for (const field of new Set([...before.keys(), ...now.keys()])) {

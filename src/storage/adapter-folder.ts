@@ -1,9 +1,9 @@
-import { readdir } from "node:fs/promises";
 import { isAbsolute, join } from "node:path";
 import { UserError } from "../errors.ts";
 import { asUserError } from "../files.ts";
 import { adaptableModules, adapterShapes, type LoraSettings } from "../models/lora.ts";
 import { isFloatDtype } from "../number-formats.ts";
+import { listFolder } from "../system-files.ts";
 import { type AdapterConfiguration, mergeHint, readAdapterConfiguration } from "./adapter-configuration.ts";
 import type { ModelFolder } from "./folder.ts";
 import { fileNames, isModelFolder, modelPath } from "./model-path.ts";
@@ -70,7 +70,7 @@ function findBase(path: string, file: string, { base }: AdapterConfiguration): s
 
 async function openBase(given: string): Promise<ModelFolder> {
   const path = modelPath(given);
-  const names = await readdir(path).catch((error) => {
+  const names = await listFolder(path).catch((error) => {
     throw asUserError(error, path, "cannot read the base");
   });
   const isAdapter = names.includes(fileNames.adapterConfiguration);

@@ -1,8 +1,8 @@
-import { readdir } from "node:fs/promises";
 import { UserError } from "../errors.ts";
 import type { LlamaConfiguration } from "../families/configuration.ts";
 import { asUserError, isFolder } from "../files.ts";
 import type { LoraSettings } from "../models/lora.ts";
+import { listFolder } from "../system-files.ts";
 import { openAdapterFolder } from "./adapter-folder.ts";
 import { fileNames } from "./model-path.ts";
 import { holdsWeights, openPlainFolder } from "./plain-folder.ts";
@@ -50,7 +50,7 @@ export async function openModelFolder(
   if (!(await isFolder(path))) {
     throw new UserError("no such model folder", { file: path, hint: "a model of the Hub must be downloaded first" });
   }
-  const names = await readdir(path).catch((error) => {
+  const names = await listFolder(path).catch((error) => {
     throw asUserError(error, path, "cannot read");
   });
   const isWhole = names.includes(fileNames.configuration);

@@ -6,6 +6,7 @@ import type { LlamaConfiguration } from "../families/configuration.ts";
 import { asUserError, isFolder, replaceFolderAtomic } from "../files.ts";
 import { parameterShapes } from "../models/parameter-shapes.ts";
 import { bytesOf, firstNonFinite } from "../number-formats.ts";
+import { listFolder } from "../system-files.ts";
 import { fileNames } from "./model-path.ts";
 import { type NamedTensor, roundedPieces, type StreamedTensor, writeSafetensors } from "./safetensors.ts";
 import { elementCount } from "./safetensors-header.ts";
@@ -128,7 +129,7 @@ export function checkFinite(data: Float32Array, place: Place): void {
 export async function checkReplaceable(path: string): Promise<void> {
   if (!(await isFolder(path))) return;
   const known = [...Object.values(fileNames), ...tokenizerFiles, generationFile];
-  const others = (await readdir(path)).filter(
+  const others = (await listFolder(path)).filter(
     (name) => !known.includes(name) && !/^model-\d{5}-of-\d{5}\.safetensors$/.test(name),
   );
   if (others.length === 0) return;

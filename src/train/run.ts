@@ -6,6 +6,7 @@ import { placeInRecipe } from "../recipe/parse.ts";
 import type { Recipe } from "../recipe/schema.ts";
 import { type Reporter, silentReporter } from "../report.ts";
 import { readProgress, saveCheckpoint, saveModel } from "../runs/checkpoint.ts";
+import { RunFolder } from "../runs/run-folder.ts";
 import { withTokenizerFolder } from "../runs/starting-point.ts";
 import { type LoopEvents, trainLoop } from "./loop.ts";
 import { type OpenRun, openRun } from "./open.ts";
@@ -18,6 +19,8 @@ export interface TrainOptions {
   overwrite?: boolean;
   /** Check recipe, model and data, say what would be done, and stop. */
   dryRun?: boolean;
+  /** The caller holds the lock of `recipe.output`. */
+  locked?: boolean;
   signal?: AbortSignal;
   /** What computes. Default: ONNX Runtime. */
   backend?: Backend;
@@ -43,17 +46,19 @@ export async function trainRun(recipe: Recipe, options: TrainOptions = {}): Prom
   const { resume = false, overwrite = false, dryRun = false, reporter = silentReporter } = options;
   const { signal = new AbortController().signal } = options;
   try {
-    return await withTokenizerFolder(recipe, async (tokenizer) => {
-      const plan = await planRun(recipe, tokenizer, { resume, overwrite, dryRun, reporter });
-      if (dryRun) return { status: "checked", step: 0 };
-      const threads = recipe.threads ?? availableParallelism();
-      const engine = await createEngine({ backend: options.backend, threads });
-      try {
-        return await carryOut(plan, engine, { signal, reporter });
-      } finally {
-        engine.dispose();
-      }
-    });
+    const work = () =>
+      withTokenizerFolder(recipe, async (tokenizer): Promise<TrainResult> => {
+        const plan = await planRun(recipe, tokenizer, { resume, overwrite, dryRun, reporter });
+        if (dryRun) return { status: "checked", step: 0 };
+        const threads = recipe.threads ?? availableParallelism();
+        const engine = await createEngine({ backend: options.backend, threads });
+        try {
+          return await carryOut(plan, engine, { signal, reporter });
+        } finally {
+          engine.dispose();
+        }
+      });
+    return await (dryRun || options.locked ? work() : new RunFolder(recipe.output).whileLocked(work));
   } catch (error) {
     throw placeInRecipe(recipe, error);
   }

@@ -1,12 +1,16 @@
 import { availableParallelism } from "node:os";
+import { join } from "node:path";
 import { prepareExamples } from "../data/prepare.ts";
 import { createEngine } from "../engine/create.ts";
 import { UserError } from "../errors.ts";
+import { withLock } from "../file-lock.ts";
+import { tidyLeftovers } from "../leftovers.ts";
 import { createObjective } from "../objectives/index.ts";
 import { placeInRecipe } from "../recipe/parse.ts";
 import { type Reporter, silentReporter } from "../report.ts";
+import { lockName } from "../runs/run-folder.ts";
 import { startingPoint, withTokenizerFolder } from "../runs/starting-point.ts";
-import { estimatesFile, type WeightedRecipe } from "../runs/token-weights.ts";
+import { contrastiveFolder, estimatesFile, type WeightedRecipe } from "../runs/token-weights.ts";
 import { loadLanguageModel } from "../storage/load-model.ts";
 import { isTrainedContrast, trainContrastive } from "./contrastive-runs.ts";
 import { type Contrast, estimatePairs } from "./estimate-pairs.ts";
@@ -34,8 +38,10 @@ export interface WeighResult {
  * @throws UserError for anything wrong with the recipe, the models or the data.
  */
 export async function weigh(recipe: WeightedRecipe, options: WeighOptions = {}): Promise<WeighResult> {
+  const stages = () => withTokenizerFolder(recipe, (tokenizer) => weighStages(recipe, tokenizer, options));
+  const folder = contrastiveFolder(recipe);
   try {
-    return await withTokenizerFolder(recipe, (tokenizer) => weighStages(recipe, tokenizer, options));
+    return options.dryRun ? await stages() : await withLock([join(folder, lockName), folder], stages);
   } catch (error) {
     throw placeInRecipe(recipe, error);
   }
@@ -52,6 +58,7 @@ async function weighStages(
     const hint = "say which models estimate them: dpo, sft, prompts or models";
     throw new UserError("names estimates that are there already", { field: "weights.from", hint });
   }
+  if (!dryRun) await tidyLeftovers(contrastiveFolder(recipe), { alone: true });
   const start = await startingPoint(recipe, tokenizerGiven);
   const objective = createObjective(recipe.objective);
   const prepared = await prepareExamples(recipe, objective.responses, start.tokenizer, start.configuration);

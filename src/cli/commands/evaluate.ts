@@ -6,6 +6,7 @@ import { formatTable } from "../../evaluate/table.ts";
 import { colorsFor } from "../terminal/colors.ts";
 import { activityProgress, type CountedProgress } from "../terminal/counted-progress.ts";
 import { interrupted, untilInterrupted } from "../terminal/interruption.ts";
+import { endWithReader } from "../terminal/lost-output.ts";
 import { atLeast, number } from "../terminal/option-values.ts";
 import { progressReporter } from "../terminal/progress.ts";
 
@@ -68,6 +69,7 @@ Examples:
 /** @returns whether the models were evaluated; not if Ctrl-C came first */
 async function run(models: string[], { objective: name, beta, alpha, json, ...options }: Options): Promise<boolean> {
   const objective = { name, beta, alpha };
+  endWithReader();
   const reporter = evaluationReporter();
   const evaluations = await untilInterrupted("stopping", (signal) =>
     evaluate({ ...options, models, objective, reporter, signal }),

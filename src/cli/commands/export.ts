@@ -1,11 +1,13 @@
-import { readdir, realpath } from "node:fs/promises";
+import { realpath } from "node:fs/promises";
 import { Command, Option } from "commander";
 import { UserError } from "../../errors.ts";
+import { lockBeside, withLock } from "../../file-lock.ts";
 import { checkWritable, isFolder } from "../../files.ts";
 import { type ModelFolder, modelPath, openModelFolder } from "../../storage/folder.ts";
 import { mergeAdapter } from "../../storage/merge-adapter.ts";
 import { RoundingLoss } from "../../storage/rounding-loss.ts";
 import { checkReplaceable, type LazyParameter, saveModelFolder } from "../../storage/save-folder.ts";
+import { listFolder } from "../../system-files.ts";
 import { countedProgress } from "../terminal/counted-progress.ts";
 import { interrupted, untilInterrupted } from "../terminal/interruption.ts";
 
@@ -54,12 +56,16 @@ async function run(path: string, options: Options, signal: AbortSignal): Promise
   await checkOutput(output, folder, options);
   const progress = countedProgress("tensors", parameters.size);
   try {
-    await saveModelFolder(output, {
-      configuration: folder.configuration,
-      parameters: watched(parameters, progress.update, signal),
-      tokenizerFrom: folder.tokenizerFolder,
-      generationFrom: folder.base!.path,
-      dtype,
+    await withLock(await lockBeside(output), async () => {
+      // Another process may just have made it.
+      await checkOutput(output, folder, options);
+      await saveModelFolder(output, {
+        configuration: folder.configuration,
+        parameters: watched(parameters, progress.update, signal),
+        tokenizerFrom: folder.tokenizerFolder,
+        generationFrom: folder.base!.path,
+        dtype,
+      });
     });
   } catch (error) {
     if (signal.aborted && error === signal.reason) return false;
@@ -80,7 +86,7 @@ async function run(path: string, options: Options, signal: AbortSignal): Promise
 /** Refuses an output that is in use, before the work rather than after it. */
 async function checkOutput(output: string, { path, base }: ModelFolder, { overwrite }: Options): Promise<void> {
   await checkWritable(output, "cannot make the folder");
-  if (!(await isFolder(output)) || (await readdir(output)).length === 0) return;
+  if (!(await isFolder(output)) || (await listFolder(output)).length === 0) return;
   const used = await Promise.all([path, base!.path].map((source) => realpath(source)));
   if (used.includes(await realpath(output))) {
     throw new UserError("is what the model is made from", { file: output, hint: "choose another --output" });

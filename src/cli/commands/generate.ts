@@ -4,6 +4,7 @@ import { type Generation, generate } from "../../generate/generate.ts";
 import { type Prompt, readPrompts } from "../../generate/prompts.ts";
 import { colorsFor } from "../terminal/colors.ts";
 import { countedProgress } from "../terminal/counted-progress.ts";
+import { endWithReader } from "../terminal/lost-output.ts";
 import { textWithBreaks } from "../terminal/option-values.ts";
 import {
   addGenerationOptions,
@@ -36,6 +37,7 @@ export function generateCommand(): Command {
 
 async function run(path: string, options: Options): Promise<void> {
   const given = options.prompt.map((text) => ({ text }));
+  endWithReader();
   const prompts: Prompt[] = [...given, ...(options.prompts === undefined ? [] : await readPrompts(options.prompts))];
   if (prompts.length === 0) throw new UserError("there is no prompt", { hint: "give --prompt or --prompts" });
   const prepared = await prepareModel(path, prompts);

@@ -1,7 +1,9 @@
 import { existsSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import { Command } from "commander";
 import { UserError } from "../../errors.ts";
-import { writeFileAtomic } from "../../files.ts";
+import { lockBeside, withLock } from "../../file-lock.ts";
+import { checkWritable, writeFileAtomic } from "../../files.ts";
 import { defaultGenerateOptions } from "../../generate/generate.ts";
 import { readPrompts } from "../../generate/prompts.ts";
 import { Journal } from "../../pairs/journal.ts";
@@ -69,8 +71,14 @@ Example:
 
 /** @returns whether the pairs were written; not if Ctrl-C came first */
 async function run(path: string, options: Options): Promise<boolean> {
-  const { output, resume } = options;
+  const { output } = options;
   checkOptions(options);
+  await checkWritable(dirname(resolve(output)), "cannot write the pairs");
+  return withLock(await lockBeside(output), () => makePairs(path, options));
+}
+
+async function makePairs(path: string, options: Options): Promise<boolean> {
+  const { output, resume } = options;
   if (existsSync(output)) throw new UserError("exists already", { file: output, hint: "choose another --output" });
   const prompts = await readPrompts(options.prompts);
   const prepared = await prepareModel(path, prompts);

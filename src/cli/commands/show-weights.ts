@@ -16,6 +16,7 @@ import { type ShownPair, shownPair, weightsOf } from "../../show/shown-pair.ts";
 import { weightsPage } from "../../show/weights-page.ts";
 import { tokenizerFingerprint } from "../../storage/fingerprint.ts";
 import { colorsFor } from "../terminal/colors.ts";
+import { endWithReader } from "../terminal/lost-output.ts";
 import { atLeast } from "../terminal/option-values.ts";
 import { checkOutputFile } from "../terminal/output-file.ts";
 import { weightsLegend, weightsText } from "../terminal/weights-terminal.ts";
@@ -60,6 +61,7 @@ async function run(path: string, options: Options): Promise<void> {
     await checkOutputFile(html, { option: "--html", problem: "cannot write the page", overwrite });
   else if (count === 0)
     throw new UserError("there is nothing to show", { field: "--pairs", hint: "print at least 1, or give --html" });
+  if (html === undefined) endWithReader();
   const source = await openSource(path, options);
   const { estimates, transform } = source;
   if (from > estimates.pairs) {

@@ -113,7 +113,7 @@ test.each<[Settings, RegExp]>([
 
 test("what cannot become a run is refused before any weighing", async () => {
   const names = await readdir(folder);
-  expectOneError(await train("--resume"), /recipe\.yaml: there is no run to resume: no such file or folder/);
+  expectOneError(await train("--resume"), /run: there is no run to resume; start it without --resume/);
   expectOneError(await train("--set", `output=${folder}`), /already holds a run/);
   expectOneError(await train("--set", `output=${model}`), /model: is not empty; choose another `output`/);
   expectOneError(await train("--set", `output=${join(recipe, "run")}`), /a part of the path is a file, not a folder/);

@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { expect, test, vi } from "vitest";
 import { untilInterrupted } from "./interruption.ts";
@@ -36,11 +37,44 @@ test.each(["SIGINT", "SIGTERM"] as const)(
     child.kill(signal);
     await hears("\nstopping (press Ctrl-C again to stop at once)\n");
     await hears("told");
+    // npx passes on what the terminal sends as well.
+    child.kill(signal);
+    await setTimeout(600);
     expect(child.exitCode).toBeNull();
     child.kill(signal);
     expect(await ended).toBe(130);
   },
 );
+
+test("without a terminal, SIGHUP is for nobody", async () => {
+  const { child, ended, hears } = start();
+  await hears("begun");
+  child.kill("SIGHUP");
+  child.kill("SIGHUP");
+  child.kill("SIGTERM");
+  await hears("told");
+  await setTimeout(600);
+  child.kill("SIGTERM");
+  expect(await ended).toBe(130);
+});
+
+test.each([true, undefined])("with a closed terminal (%s), SIGHUP ends the work once", async (isTTY) => {
+  const before = process.stderr.isTTY;
+  const out = process.stdout.isTTY;
+  try {
+    Object.assign(process.stderr, { isTTY });
+    Object.assign(process.stdout, { isTTY: undefined });
+    const aborted = await untilInterrupted("", async (signal) => {
+      process.emit("SIGHUP");
+      process.emit("SIGHUP");
+      return signal.aborted;
+    });
+    expect(aborted).toBe(isTTY === true);
+  } finally {
+    Object.assign(process.stderr, { isTTY: before });
+    Object.assign(process.stdout, { isTTY: out });
+  }
+});
 
 test("work that has ended listens no more", async () => {
   const count = () => process.listenerCount("SIGINT");

@@ -1,8 +1,13 @@
 /** The exit code of work that Ctrl-C ended. */
 export const interrupted = 130;
 
+/** Milliseconds in which a signal that comes again is the same one: npx passes on a Ctrl-C that the terminal sends as well. */
+const echo = 500;
+
 /**
- * Runs `work` with a signal that the first Ctrl-C aborts; the second one ends the process.
+ * Runs `work` with a signal that the first Ctrl-C or SIGTERM aborts; the second one ends the process. When the terminal
+ * that the process writes to is closed (SIGHUP), that aborts the work as well; a process without a terminal, as under
+ * nohup, goes on.
  *
  * @param notice what the first one says
  */
@@ -11,16 +16,26 @@ export async function untilInterrupted<Result>(
   work: (signal: AbortSignal) => Promise<Result>,
 ): Promise<Result> {
   const controller = new AbortController();
+  let first: number | undefined;
   const interrupt = () => {
-    if (controller.signal.aborted) process.exit(interrupted);
+    if (first !== undefined && performance.now() - first < echo) return;
+    if (first !== undefined) process.exit(interrupted);
+    first = performance.now();
     process.stderr.write(`\n${notice} (press Ctrl-C again to stop at once)\n`);
     controller.abort();
   };
-  const signals = ["SIGINT", "SIGTERM"] as const;
-  for (const signal of signals) process.on(signal, interrupt);
+  const hangUp = () => {
+    if (process.stdout.isTTY || process.stderr.isTTY) controller.abort();
+  };
+  const listeners = [
+    ["SIGINT", interrupt],
+    ["SIGTERM", interrupt],
+    ["SIGHUP", hangUp],
+  ] as const;
+  for (const [signal, listener] of listeners) process.on(signal, listener);
   try {
     return await work(controller.signal);
   } finally {
-    for (const signal of signals) process.off(signal, interrupt);
+    for (const [signal, listener] of listeners) process.off(signal, listener);
   }
 }

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import type { TokenizedExample } from "../src/data/example.ts";
 import { readPairs } from "../src/data/forms/pairs.ts";
 import { tokenizePairs } from "../src/data/tokenize.ts";
-import { loadTokenizer } from "../src/data/tokens/tokenizer.ts";
+import { loadTokenizer } from "../src/data/tokens/load-tokenizer.ts";
 import { Random } from "../src/random.ts";
 
 /** A pair in a batch's JSON file `{ pairs: [{ prompt, chosen, rejected }] }`. */
@@ -22,7 +22,7 @@ export function readBatch(file: string): TokenizedExample[] {
 /** Writes the first `count` pairs of a data file as a batch, with the tokenizer of a model folder. */
 export async function writeTextBatch(file: string, data: string, tokenizerFolder: string, count: number) {
   const { pairs } = await readPairs(data);
-  const { examples } = tokenizePairs(pairs.slice(0, count), await loadTokenizer(tokenizerFolder));
+  const { examples } = await tokenizePairs(pairs.slice(0, count), await loadTokenizer(tokenizerFolder));
   writeBatch(
     file,
     examples.map(({ prompt, responses: [chosen, rejected] }) => ({

@@ -15,7 +15,7 @@ import path from "node:path";
 import { Command } from "commander";
 import { parse } from "yaml";
 import { progressReporter } from "../src/cli/terminal/progress.ts";
-import { loadTokenizer } from "../src/data/tokens/tokenizer.ts";
+import { loadTokenizer } from "../src/data/tokens/load-tokenizer.ts";
 import { tokenPieces } from "../src/generate/text-stream.ts";
 import { openEstimates, readEstimates } from "../src/importance/estimates-file.ts";
 import { logRatios } from "../src/importance/weigh-examples.ts";
@@ -159,7 +159,7 @@ async function rankingOf(recipe: WeightedRecipe, { train: training, test }: Plan
     if (!planted) continue;
     for (const side of ["chosen", "rejected"] as const) {
       // The end token's piece is no part of the answer.
-      const pieces = tokenPieces(tokenizer, Array.from(pair[side].tokens).slice(0, -1));
+      const pieces = tokenPieces(tokenizer, Array.from(pair[side].tokens).slice(0, -1), pair.prompt);
       ranking.add(planted, side, pieces, rankingScores(logRatios(pair[side]).slice(0, -1), side));
     }
   }
@@ -172,7 +172,8 @@ async function baselineRanking({ train: training, test }: PlantedPairs, model: s
   const ranking = new TokenRanking();
   for (const pair of test) {
     for (const side of ["chosen", "rejected"] as const) {
-      const pieces = tokenPieces(tokenizer, tokenizer.encode(pair[side]));
+      const [tokens] = await tokenizer.encode([{ text: pair[side], continues: false }]);
+      const pieces = tokenPieces(tokenizer, Array.from(tokens!));
       ranking.add(pair, side, pieces, rankingScores(words.tokenScores(pieces), side));
     }
   }

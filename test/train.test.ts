@@ -7,7 +7,7 @@ import type { TokenizedExample } from "../src/data/example.ts";
 import { readPairs } from "../src/data/forms/pairs.ts";
 import type { ExampleSource } from "../src/data/source.ts";
 import { tokenizePairs } from "../src/data/tokenize.ts";
-import { loadTokenizer } from "../src/data/tokens/tokenizer.ts";
+import { loadTokenizer } from "../src/data/tokens/load-tokenizer.ts";
 import { onnxRuntimeEngine } from "../src/engine/native/onnx-runtime.ts";
 import { UserError } from "../src/errors.ts";
 import { createObjective } from "../src/objectives/index.ts";
@@ -223,7 +223,7 @@ describe("figures", () => {
     const reference = await loadLanguageModel(engine, join(start, "model"), { like: policy });
     const objective = createObjective({ name: "tdpo2", beta: 0.3, alpha: 0.5 });
     const learner = new Learner({ engine, policy, reference, objective });
-    const { examples } = tokenizePairs((await readPairs(evaluation)).pairs, await loadTokenizer(result.model!));
+    const { examples } = await tokenizePairs((await readPairs(evaluation)).pairs, await loadTokenizer(result.model!));
     const sum = (vector: Float64Array | undefined) => [...vector!].reduce((a, b) => a + b, 0);
     const rows = [];
     for (const example of examples) {

@@ -4,28 +4,41 @@ import type { Tokenizer } from "./tokens/tokenizer.ts";
 /**
  * Joins texts into one stream of tokens and divides it into windows.
  *
- * The stream is start, text, EOS, text, EOS, …; where the tokenizer adds BOS, each text has its own. A window has exactly `maxLength` tokens,
- * the last one perhaps fewer, and its first token is context only. It is also the last token of the window before, so that every token of
- * the stream but the first is learnt exactly once and nothing is left over.
- *
- * @param documents Token ids that begin with the start token and end with EOS, as `encodeText` gives them.
+ * The stream is start, text, EOS, text, EOS, …; where the tokenizer adds BOS, each text has its own. A window has exactly
+ * `length` tokens, the last one perhaps fewer, and its first token is context only. It is also the last token of the window
+ * before, so that every token of the stream but the first is learnt exactly once and nothing is left over.
  */
-export function* packWindows(
-  documents: Iterable<{ readonly ids: readonly number[] }>,
-  maxLength: number,
-  tokenizer: Tokenizer,
-): Generator<number[]> {
-  const start = startToken(tokenizer);
-  let window: number[] = [start];
-  for (const { ids } of documents) {
-    const repeatsStart = !tokenizer.addsBos || window.at(-1) === start;
+export class WindowPacker {
+  readonly #length: number;
+  readonly #addsBos: boolean;
+  readonly #start: number;
+  #window: number[];
+
+  constructor(length: number, tokenizer: Tokenizer) {
+    this.#length = length;
+    this.#addsBos = tokenizer.addsBos;
+    this.#start = startToken(tokenizer);
+    this.#window = [this.#start];
+  }
+
+  /**
+   * Adds a text.
+   *
+   * @param ids begin with the start token and end with EOS, as `encodeTexts` gives them
+   * @yields the windows that it fills
+   */
+  *add(ids: readonly number[]): Generator<number[]> {
+    const repeatsStart = !this.#addsBos || this.#window.at(-1) === this.#start;
     for (let index = repeatsStart ? 1 : 0; index < ids.length; index++) {
-      window.push(ids[index]!);
-      if (window.length === maxLength) {
-        yield window;
-        window = [window.at(-1)!];
-      }
+      this.#window.push(ids[index]!);
+      if (this.#window.length < this.#length) continue;
+      yield this.#window;
+      this.#window = [this.#window.at(-1)!];
     }
   }
-  if (window.length >= 2) yield window;
+
+  /** The last window, if it has anything to learn. */
+  *end(): Generator<number[]> {
+    if (this.#window.length >= 2) yield this.#window;
+  }
 }

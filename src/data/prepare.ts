@@ -9,9 +9,9 @@ import { countSharedPrompts, splitByPrompt } from "./split.ts";
 import { type TokenizedData, tokenizeChosen, tokenizePairs, tokenizeTexts } from "./tokenize.ts";
 import { isContinuation } from "./tokens/boundaries.ts";
 import { userCacheFolder } from "./tokens/cache-folder.ts";
-import { RememberedTokens, type TextRequest } from "./tokens/remembered-tokens.ts";
+import { RememberedTokens } from "./tokens/remembered-tokens.ts";
 import { TokenCache } from "./tokens/token-cache.ts";
-import type { Tokenizer } from "./tokens/tokenizer.ts";
+import type { TextRequest, Tokenizer } from "./tokens/tokenizer.ts";
 
 /** The examples of a run, and what became of the data on the way, in sentences for the user. */
 export interface RunExamples {
@@ -77,7 +77,7 @@ export async function prepareExamples(
       tokens.expect([texts.map(({ text }) => ({ text, continues: false }))]),
     );
     const tokenize = (texts: readonly PlainText[]) => tokenizeTexts(texts, remembering, { ...options, pack });
-    examples = tokenized(recipe, heldOutOnly ? [] : train, heldOut, tokenize, remarks);
+    examples = await tokenized(recipe, heldOutOnly ? [] : train, heldOut, tokenize, remarks);
   } else {
     const isPair = responses === 2;
     const { train, heldOut } = await readSplitPairs(recipe, remarks, heldOutOnly, (pairs) =>
@@ -85,7 +85,7 @@ export async function prepareExamples(
     );
     const tokenizeAll = isPair ? tokenizePairs : tokenizeChosen;
     const tokenize = (pairs: readonly PreferencePair[]) => tokenizeAll(pairs, remembering, options);
-    examples = tokenized(recipe, heldOutOnly ? [] : train, heldOut, tokenize, remarks);
+    examples = await tokenized(recipe, heldOutOnly ? [] : train, heldOut, tokenize, remarks);
   }
   await tokens.keep();
   return examples;
@@ -162,14 +162,14 @@ async function readSplitTexts(
   };
 }
 
-function tokenized<Item>(
+async function tokenized<Item>(
   { evaluation }: DataSettings,
   train: readonly Item[],
   heldOut: readonly Item[],
-  tokenize: (items: readonly Item[]) => TokenizedData,
+  tokenize: (items: readonly Item[]) => Promise<TokenizedData>,
   { notes, warnings }: Remarks,
-): RunExamples {
-  const [trained, evaluated] = [train, heldOut].map(tokenize) as [TokenizedData, TokenizedData];
+): Promise<RunExamples> {
+  const [trained, evaluated] = [await tokenize(train), await tokenize(heldOut)];
   for (const [side, { report }] of Object.entries({ training: trained, "held-out": evaluated })) {
     if (report.examples === 0) continue;
     const longest = `longest prompt ${report.longestPrompt}, longest response ${report.longestResponse} tokens`;

@@ -5,7 +5,7 @@ import { expect, type TestContext, test } from "vitest";
 import { readPairs } from "./forms/pairs.ts";
 import { readTexts } from "./forms/text.ts";
 import { tokenizePairs } from "./tokenize.ts";
-import { loadTokenizer } from "./tokens/tokenizer.ts";
+import { loadTokenizer } from "./tokens/load-tokenizer.ts";
 
 /** The path of a file beside the repository, or the end of this test. */
 function sharedFile(context: TestContext, path: string): string {
@@ -27,7 +27,7 @@ test("Anthropic's HH dialogues, with their blank answers and one early parting",
 test("HH pairs through a trained tokenizer", async (context) => {
   const { pairs } = await readPairs(sharedFile(context, hh), { onBadPair: "skip" });
   const tokenizer = await loadTokenizer(sharedFile(context, "models/imdb-5m"));
-  const { report } = tokenizePairs(pairs, tokenizer, { modelVocabularySize: 4096 });
+  const { report } = await tokenizePairs(pairs, tokenizer, { modelVocabularySize: 4096 });
   expect(report).toMatchObject({
     examples: 1496,
     promptsCut: 108,
@@ -35,9 +35,9 @@ test("HH pairs through a trained tokenizer", async (context) => {
     longestPrompt: 1162,
     longestResponse: 682,
   });
-  for (const { prompt, chosen } of pairs.slice(0, 300)) {
-    expect(tokenizer.decode(tokenizer.encode(prompt + chosen))).toBe(prompt + chosen);
-  }
+  const texts = pairs.slice(0, 300).map(({ prompt, chosen }) => ({ text: prompt + chosen, continues: false }));
+  const ids = await tokenizer.encode(texts);
+  for (const [index, { text }] of texts.entries()) expect(tokenizer.decode(ids[index]!)).toBe(text);
 });
 
 test("IMDb reviews in Parquet", async (context) => {

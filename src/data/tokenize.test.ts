@@ -5,7 +5,8 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { tokenizeChosen, tokenizePairs, tokenizeTexts } from "./tokenize.ts";
 import { writeByteTokenizer } from "./tokens/byte-tokenizer.ts";
-import { loadTokenizer, type Tokenizer } from "./tokens/tokenizer.ts";
+import { loadTokenizer } from "./tokens/load-tokenizer.ts";
+import type { Tokenizer } from "./tokens/tokenizer.ts";
 
 const end = 256; // <|endoftext|>, BOS and EOS
 let folder: string;
@@ -22,8 +23,8 @@ const pair = (prompt: string, chosen: string, rejected: string) => ({ prompt, ch
 const bytes = (text: string) => [...Buffer.from(text)];
 
 describe("tokenizePairs", () => {
-  test("a pair is its prompt and both answers, each with EOS", () => {
-    const { examples, report } = tokenizePairs([pair("Q:", " yes", " no")], tokenizer);
+  test("a pair is its prompt and both answers, each with EOS", async () => {
+    const { examples, report } = await tokenizePairs([pair("Q:", " yes", " no")], tokenizer);
     expect(examples).toEqual([
       {
         prompt: Int32Array.from(bytes("Q:")),
@@ -43,9 +44,9 @@ describe("tokenizePairs", () => {
     });
   });
 
-  test("cuts are made once for the pair, and counted", () => {
+  test("cuts are made once for the pair, and counted", async () => {
     const pairs = [pair("0123456789", "abc", "abcdefghijkl"), pair("01", "a", "b")];
-    const { examples, report } = tokenizePairs(pairs, tokenizer, { maxLength: 10, maxPromptLength: 4 });
+    const { examples, report } = await tokenizePairs(pairs, tokenizer, { maxLength: 10, maxPromptLength: 4 });
     expect(examples[0]).toMatchObject({
       prompt: Int32Array.from(bytes("6789")),
       responses: [Int32Array.from([...bytes("abc"), end]), Int32Array.from(bytes("abcdef"))],
@@ -61,36 +62,38 @@ describe("tokenizePairs", () => {
     });
   });
 
-  test("a tokenizer that adds BOS keeps it in front of a cut prompt", () => {
+  test("a tokenizer that adds BOS keeps it in front of a cut prompt", async () => {
     const adding = { ...tokenizer, addsBos: true };
-    const { examples } = tokenizePairs([pair("0123456789", "abcd", "efghijk")], adding, {
+    const { examples } = await tokenizePairs([pair("0123456789", "abcd", "efghijk")], adding, {
       maxLength: 9,
       maxPromptLength: 4,
     });
     expect([...examples[0]!.prompt]).toEqual([end, ...bytes("789")]);
   });
 
-  test("answers that differ only in what was cut off are counted: they teach nothing", () => {
+  test("answers that differ only in what was cut off are counted: they teach nothing", async () => {
     const pairs = [pair("Q", "the same, at first", "the same, but then"), pair("Q", "x", "y")];
-    const { report } = tokenizePairs(pairs, tokenizer, { maxLength: 10, maxPromptLength: 1 });
+    const { report } = await tokenizePairs(pairs, tokenizer, { maxLength: 10, maxPromptLength: 1 });
     expect(report.identicalAfterTokenizing).toBe(1);
   });
 
-  test("no pairs, no examples", () => {
-    expect(tokenizePairs([], tokenizer).examples).toEqual([]);
+  test("no pairs, no examples", async () => {
+    expect((await tokenizePairs([], tokenizer)).examples).toEqual([]);
   });
 
-  test("the tokenizer of another model is noticed, with the text that shows it", () => {
+  test("the tokenizer of another model is noticed, with the text that shows it", async () => {
     const attempt = () => tokenizePairs([pair("Q", "a", "b")], tokenizer, { modelVocabularySize: 256 });
-    expect(attempt).toThrow(
+    await expect(attempt).rejects.toThrow(
       /tokenizer\.json: gives token 256, but the model has 256 tokens: .*does not belong.*pairs\.jsonl:3/,
     );
-    expect(tokenizePairs([pair("Q", "a", "b")], tokenizer, { modelVocabularySize: 257 }).examples).toHaveLength(1);
+    expect((await tokenizePairs([pair("Q", "a", "b")], tokenizer, { modelVocabularySize: 257 })).examples).toHaveLength(
+      1,
+    );
   });
 });
 
-test("tokenizeChosen takes the chosen answer only, and only that counts for cutting", () => {
-  const { examples, report } = tokenizeChosen([pair("0123", "abc", "a very long rejected answer")], tokenizer, {
+test("tokenizeChosen takes the chosen answer only, and only that counts for cutting", async () => {
+  const { examples, report } = await tokenizeChosen([pair("0123", "abc", "a very long rejected answer")], tokenizer, {
     maxLength: 8,
     maxPromptLength: 2,
   });
@@ -103,8 +106,8 @@ test("tokenizeChosen takes the chosen answer only, and only that counts for cutt
 describe("tokenizeTexts", () => {
   const texts = (...list: string[]) => list.map((text) => ({ text, place }));
 
-  test("a text has a prompt of one token, and loses its end and EOS if it is too long", () => {
-    const { examples, report } = tokenizeTexts(texts("abc", "abcdefgh"), tokenizer, { maxLength: 6 });
+  test("a text has a prompt of one token, and loses its end and EOS if it is too long", async () => {
+    const { examples, report } = await tokenizeTexts(texts("abc", "abcdefgh"), tokenizer, { maxLength: 6 });
     expect(examples.map(({ prompt, responses }) => [[...prompt], [...responses[0]!]])).toEqual([
       [[end], [...bytes("abc"), end]],
       [[end], bytes("abcde")],
@@ -119,8 +122,8 @@ describe("tokenizeTexts", () => {
     });
   });
 
-  test("packed, the texts are one stream in windows that share one token", () => {
-    const { examples, report } = tokenizeTexts(texts("abc", "de"), tokenizer, { maxLength: 4, pack: true });
+  test("packed, the texts are one stream in windows that share one token", async () => {
+    const { examples, report } = await tokenizeTexts(texts("abc", "de"), tokenizer, { maxLength: 4, pack: true });
     expect(examples.map(({ prompt, responses }) => [...prompt, ...responses[0]!])).toEqual([
       [end, ...bytes("abc")],
       [...bytes("c"), end, ...bytes("de")],
@@ -129,9 +132,9 @@ describe("tokenizeTexts", () => {
     expect(report).toMatchObject({ examples: 3, tokensCut: 0 });
   });
 
-  test("packed with a tokenizer that adds BOS, every text begins with it", () => {
+  test("packed with a tokenizer that adds BOS, every text begins with it", async () => {
     const adding = { ...tokenizer, addsBos: true, bosId: 94 };
-    const { examples } = tokenizeTexts(texts("ab", "c"), adding, { maxLength: 16, pack: true });
+    const { examples } = await tokenizeTexts(texts("ab", "c"), adding, { maxLength: 16, pack: true });
     expect(examples.flatMap(({ prompt, responses }) => [...prompt, ...responses[0]!])).toEqual([
       94,
       97,
@@ -143,11 +146,11 @@ describe("tokenizeTexts", () => {
     ]);
   });
 
-  test("packed windows learn every token of the stream once, whatever their length", () => {
+  test("packed windows learn every token of the stream once, whatever their length", async () => {
     const words = fc.array(fc.string({ unit: fc.constantFrom(..."abc"), minLength: 1 }), { minLength: 1 });
-    fc.assert(
-      fc.property(words, fc.integer({ min: 2, max: 12 }), (words, maxLength) => {
-        const { examples } = tokenizeTexts(texts(...words), tokenizer, { maxLength, pack: true });
+    await fc.assert(
+      fc.asyncProperty(words, fc.integer({ min: 2, max: 12 }), async (words, maxLength) => {
+        const { examples } = await tokenizeTexts(texts(...words), tokenizer, { maxLength, pack: true });
         expect(examples.flatMap(({ responses }) => [...responses[0]!])).toEqual(
           words.flatMap((word) => [...bytes(word), end]),
         );

@@ -3,8 +3,8 @@ import type { TokenizedExample } from "./example.ts";
 import type { RecordPlace } from "./files/read.ts";
 import type { PreferencePair } from "./forms/pairs.ts";
 import type { PlainText } from "./forms/text.ts";
-import { packWindows } from "./pack.ts";
-import { encodePrompt, encodeResponse, encodeText } from "./tokens/boundaries.ts";
+import { WindowPacker } from "./pack.ts";
+import { encodePrompts, encodeResponses, encodeTexts } from "./tokens/boundaries.ts";
 import type { Tokenizer } from "./tokens/tokenizer.ts";
 import { type LengthOptions, resolveLimits, truncate } from "./truncate.ts";
 import { count, emptyReport, type TruncationReport } from "./truncation-report.ts";
@@ -26,20 +26,20 @@ export interface TokenizedData {
  *
  * @throws UserError for impossible limits, a tokenizer without the tokens that `boundaries.ts` needs, or one of another model.
  */
-export function tokenizePairs(
-  pairs: Iterable<PreferencePair>,
+export async function tokenizePairs(
+  pairs: readonly PreferencePair[],
   tokenizer: Tokenizer,
   options: TokenizeOptions = {},
-): TokenizedData {
+): Promise<TokenizedData> {
   return tokenizeAnswers(pairs, tokenizer, options, ({ chosen, rejected }) => [chosen, rejected]);
 }
 
 /** The chosen answers of pairs, for supervised fine-tuning. Otherwise like `tokenizePairs`, but only `chosen` counts for cutting. */
-export function tokenizeChosen(
-  pairs: Iterable<PreferencePair>,
+export async function tokenizeChosen(
+  pairs: readonly PreferencePair[],
   tokenizer: Tokenizer,
   options: TokenizeOptions = {},
-): TokenizedData {
+): Promise<TokenizedData> {
   return tokenizeAnswers(pairs, tokenizer, options, ({ chosen }) => [chosen]);
 }
 
@@ -50,48 +50,69 @@ export function tokenizeChosen(
  *   tokens (see `packWindows`); nothing is cut. Default: false.
  * @throws UserError as `tokenizePairs`.
  */
-export function tokenizeTexts(
-  texts: Iterable<PlainText>,
+export async function tokenizeTexts(
+  texts: readonly PlainText[],
   tokenizer: Tokenizer,
   options: TokenizeOptions & { readonly pack?: boolean | undefined } = {},
-): TokenizedData {
+): Promise<TokenizedData> {
   const limits = resolveLimits(options);
-  const documents = function* () {
-    for (const { text, place } of texts) {
-      const ids = encodeText(tokenizer, text);
-      checkVocabulary(ids, options.modelVocabularySize, tokenizer, place);
-      yield { ids, place };
-    }
-  };
+  const packing = options.pack ? new WindowPacker(limits.maxLength, tokenizer) : undefined;
   const { examples, report, add } = collector();
-  if (options.pack) {
-    for (const window of packWindows(documents(), limits.maxLength, tokenizer))
-      add([window[0]!], [window.slice(1)], undefined);
-  } else {
-    for (const { ids, place } of documents()) {
+  const addWindows = (windows: Iterable<number[]>) => {
+    for (const window of windows) add([window[0]!], [window.slice(1)], undefined);
+  };
+  for (const part of parts(texts)) {
+    const documents = await encodeTexts(
+      tokenizer,
+      part.map(({ text }) => text),
+    );
+    for (const [index, ids] of documents.entries()) {
+      const { place } = part[index]!;
+      checkVocabulary(ids, options.modelVocabularySize, tokenizer, place);
+      if (packing) {
+        addWindows(packing.add(ids));
+        continue;
+      }
       const [start, text] = [ids.slice(0, 1), ids.slice(1)];
       add(start, [text], place, truncate(start, [text], limits, undefined));
+    }
+  }
+  if (packing) addWindows(packing.end());
+  return { examples, report };
+}
+
+async function tokenizeAnswers(
+  pairs: readonly PreferencePair[],
+  tokenizer: Tokenizer,
+  options: TokenizeOptions,
+  answersOf: (pair: PreferencePair) => string[],
+): Promise<TokenizedData> {
+  const limits = resolveLimits(options);
+  const bosId = tokenizer.addsBos ? tokenizer.bosId : undefined;
+  const { examples, report, add } = collector();
+  for (const part of parts(pairs)) {
+    const prompts = await encodePrompts(
+      tokenizer,
+      part.map(({ prompt }) => prompt),
+    );
+    const answers = part.flatMap((pair) => answersOf(pair).map((response) => ({ prompt: pair.prompt, response })));
+    const encoded = (await encodeResponses(tokenizer, answers)).values();
+    for (const [index, pair] of part.entries()) {
+      const prompt = prompts[index]!;
+      const responses = answersOf(pair).map(() => encoded.next().value!);
+      for (const ids of [prompt, ...responses])
+        checkVocabulary(ids, options.modelVocabularySize, tokenizer, pair.place);
+      add(prompt, responses, pair.place, truncate(prompt, responses, limits, bosId));
     }
   }
   return { examples, report };
 }
 
-function tokenizeAnswers(
-  pairs: Iterable<PreferencePair>,
-  tokenizer: Tokenizer,
-  options: TokenizeOptions,
-  answersOf: (pair: PreferencePair) => string[],
-): TokenizedData {
-  const limits = resolveLimits(options);
-  const bosId = tokenizer.addsBos ? tokenizer.bosId : undefined;
-  const { examples, report, add } = collector();
-  for (const pair of pairs) {
-    const prompt = encodePrompt(tokenizer, pair.prompt);
-    const responses = answersOf(pair).map((answer) => encodeResponse(tokenizer, pair.prompt, answer));
-    for (const ids of [prompt, ...responses]) checkVocabulary(ids, options.modelVocabularySize, tokenizer, pair.place);
-    add(prompt, responses, pair.place, truncate(prompt, responses, limits, bosId));
-  }
-  return { examples, report };
+/** Records are tokenized so many at once: enough for all cores, and little memory for what is not yet cut. */
+const recordsAtOnce = 2000;
+
+function* parts<Item>(items: readonly Item[]): Generator<readonly Item[]> {
+  for (let start = 0; start < items.length; start += recordsAtOnce) yield items.slice(start, start + recordsAtOnce);
 }
 
 type Ids = ArrayLike<number>;

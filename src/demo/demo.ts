@@ -5,7 +5,7 @@
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { loadTokenizer, type Tokenizer } from "../data/tokens/tokenizer.ts";
+import type { Tokenizer } from "../data/tokens/tokenizer.ts";
 import { createEngine } from "../engine/create.ts";
 import type { Engine } from "../engine/engine.ts";
 import { type EvaluationReporter, evaluate } from "../evaluate/evaluate.ts";
@@ -20,6 +20,7 @@ import type { Reporter } from "../report.ts";
 import { RunFolder } from "../runs/run-folder.ts";
 import { openModelFolder } from "../storage/folder.ts";
 import { loadLanguageModel } from "../storage/load-model.ts";
+import { loadModelTokenizer } from "../storage/model-tokenizer.ts";
 import { trainRun } from "../train/run.ts";
 import { type Difference, pairedDifference } from "./difference.ts";
 import { missedTargets } from "./targets.ts";
@@ -136,8 +137,8 @@ async function freshReviews(
   try {
     const openings = await readPrompts(openingsFile);
     const folder = await openModelFolder(folders[0]);
-    const tokenizer = await loadTokenizer(folders[0], folder.configuration);
-    const prompts = encodePrompts(tokenizer, folder.configuration, openings);
+    const tokenizer = await loadModelTokenizer(folder);
+    const prompts = await encodePrompts(tokenizer, folder.configuration, openings);
     const base = await loadLanguageModel(engine, folder);
     const aligned = await loadLanguageModel(engine, await openModelFolder(folders[1]), { like: base });
     const models = [
@@ -164,11 +165,11 @@ async function freshReviews(
     const [review] = shown[1]!;
     const divergences = await tokenDivergences(
       engine,
-      { policy: aligned, reference: base, tokenizer },
+      { policy: aligned, reference: base },
       prompts[opening]!,
       review!.generation,
     );
-    const pieces = tokenPieces(tokenizer, review!.generation.tokens);
+    const pieces = tokenPieces(tokenizer, review!.generation.tokens, prompts[opening]!);
     const [textsBefore, textsAfter] = shown.map((reviews) => reviews.map(({ generation }) => generation.text));
     const examples = {
       opening: openings[opening]!.text,

@@ -3,7 +3,7 @@ import { logitsOf, sequenceBatch } from "../../test/helpers/logits.ts";
 import { temporaryFolder } from "../../test/helpers/runs.ts";
 import { example, tinyConfiguration, tinyModel } from "../../test/helpers/tiny.ts";
 import { writeByteTokenizer } from "../data/tokens/byte-tokenizer.ts";
-import { loadTokenizer } from "../data/tokens/tokenizer.ts";
+import { loadTokenizer } from "../data/tokens/load-tokenizer.ts";
 import { float64Engine } from "../engine/float64.ts";
 import { defaultGenerateOptions, type Generation, generate } from "../generate/generate.ts";
 import type { LanguageModel } from "../models/language-model.ts";

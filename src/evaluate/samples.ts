@@ -95,7 +95,7 @@ export async function measureSamples(
   };
   if (reference) {
     const learner = new Learner({ engine, policy, reference, objective: divergenceOfSamples });
-    const sampled = answers.map((answer) => sampledExample(prompts[answer.prompt]!, answer, tokenizer));
+    const sampled = answers.map((answer) => sampledExample(prompts[answer.prompt]!, answer));
     const scored = await scoreExamples(learner, sampled, microbatch, progress("measuring samples of"), signal);
     if (!scored) return undefined;
     metrics["samples/seq_kl"] = mean(scored, ({ responses }) => total(responses[0]!.klPolicyReference));
@@ -117,12 +117,12 @@ export async function measureSamples(
  */
 export async function tokenDivergences(
   engine: Engine,
-  { policy, reference, tokenizer }: { policy: LanguageModel; reference: LanguageModel; tokenizer: Tokenizer },
+  { policy, reference }: { policy: LanguageModel; reference: LanguageModel },
   prompt: Int32Array,
   answer: Generation,
 ): Promise<Float64Array> {
   const learner = new Learner({ engine, policy, reference, objective: divergenceOfSamples });
-  const [scored] = await learner.evaluate(packBatch([sampledExample(prompt, answer, tokenizer)]));
+  const [scored] = await learner.evaluate(packBatch([sampledExample(prompt, answer)]));
   return scored!.responses[0]!.klReferencePolicy!;
 }
 
@@ -137,8 +137,8 @@ export function distinct(answers: readonly (readonly number[])[], length: number
 }
 
 /** An answer as an example to score; the token that ended it counts, as in training. */
-function sampledExample(prompt: Int32Array, { tokens, end }: Generation, { eosId }: Tokenizer): TokenizedExample {
-  const response = Int32Array.from(end === "end token" ? [...tokens, eosId!] : tokens);
+function sampledExample(prompt: Int32Array, { tokens, endToken }: Generation): TokenizedExample {
+  const response = Int32Array.from(endToken === undefined ? tokens : [...tokens, endToken]);
   return { prompt, responses: [response], cut: { prompt: 0, responses: [0] }, place: undefined };
 }
 

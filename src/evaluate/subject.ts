@@ -1,12 +1,13 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { loadTokenizer, type Tokenizer } from "../data/tokens/tokenizer.ts";
+import type { Tokenizer } from "../data/tokens/tokenizer.ts";
 import { UserError } from "../errors.ts";
 import { readRecipe } from "../recipe/parse.ts";
 import type { Recipe } from "../recipe/schema.ts";
 import { checkpointModel, listCheckpoints } from "../runs/checkpoint.ts";
 import { RunFolder } from "../runs/run-folder.ts";
 import { isModelFolder, type ModelFolder, modelPath, openModelFolder } from "../storage/folder.ts";
+import { loadModelTokenizer } from "../storage/model-tokenizer.ts";
 
 /** A model to evaluate; its weights are not loaded yet. */
 export interface Subject {
@@ -31,8 +32,8 @@ export async function openSubject(name: string): Promise<Subject> {
   const recipe = isRun ? await readRecipe(recipeFile) : undefined;
   const { path, note } = isRun ? await modelOfRun(name) : { path: modelPath(name), note: undefined };
   const folder = await openModelFolder(path);
-  const tokenizer = await loadTokenizer(folder.tokenizerFolder, folder.configuration);
-  return { name, folder, tokenizer, recipe, notes: [...(note ? [note] : []), ...folder.notes] };
+  const tokenizer = await loadModelTokenizer(folder);
+  return { name, folder, tokenizer, recipe, notes: [...(note ? [note] : []), ...folder.notes, ...tokenizer.warnings] };
 }
 
 async function modelOfRun(name: string): Promise<{ path: string; note: string | undefined }> {

@@ -16,6 +16,8 @@ export interface Generation {
   /** Mean entropy of the model's distribution (before temperature and filters) at the answer's tokens, end token included, in nats. */
   readonly meanEntropy: number;
   readonly end: "end token" | "stop string" | "length";
+  /** The end token, if one ended it. */
+  readonly endToken?: number;
 }
 
 export interface AnswerOptions extends SamplingOptions {
@@ -37,15 +39,25 @@ export class Answer {
   #entropy = 0;
   #draws = 0;
   #end: Generation["end"] | undefined;
+  #endToken: number | undefined;
 
-  /** @param limit tokens at most, from 1 on */
-  constructor(tokenizer: Tokenizer, place: { prompt: number; sample: number }, limit: number, options: AnswerOptions) {
+  /**
+   * @param promptTokens what it answers to
+   * @param limit tokens at most, from 1 on
+   */
+  constructor(
+    tokenizer: Tokenizer,
+    promptTokens: Int32Array,
+    place: { prompt: number; sample: number },
+    limit: number,
+    options: AnswerOptions,
+  ) {
     this.#tokenizer = tokenizer;
     this.#place = place;
     this.#limit = limit;
     this.#options = options;
     this.#random = Random.from(options.seed, "generate", place.prompt, place.sample);
-    this.#stream = new TextStream(tokenizer);
+    this.#stream = new TextStream(tokenizer, promptTokens);
     this.#text = new StoppableText(options.stop);
   }
 
@@ -61,7 +73,10 @@ export class Answer {
     const token = sample(meaningful, this.#options, this.#random);
     this.#entropy += entropy(logits);
     this.#draws++;
-    this.#end = this.#tokenizer.eosIds.includes(token) ? "end token" : this.#append(token);
+    if (this.#tokenizer.eosIds.includes(token)) {
+      this.#end = "end token";
+      this.#endToken = token;
+    } else this.#end = this.#append(token);
     if (this.#end && this.#end !== "stop string" && this.#text.add(this.#stream.end())) this.#end = "stop string";
     this.#show();
     return token;
@@ -76,6 +91,7 @@ export class Answer {
       tokens: this.#tokens,
       meanEntropy: this.#entropy / this.#draws,
       end: this.#end,
+      ...(this.#endToken !== undefined && { endToken: this.#endToken }),
     };
   }
 

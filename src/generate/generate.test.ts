@@ -2,8 +2,9 @@ import { describe, expect, test } from "vitest";
 import { engines } from "../../test/helpers/engines.ts";
 import { logitsOf, sequenceBatch } from "../../test/helpers/logits.ts";
 import { sharedFile } from "../../test/helpers/shared-file.ts";
-import { encodePrompt } from "../data/tokens/boundaries.ts";
-import { loadTokenizer, type Tokenizer } from "../data/tokens/tokenizer.ts";
+import { loadTokenizer } from "../data/tokens/load-tokenizer.ts";
+import { promptIds } from "../data/tokens/testing/token-ids.ts";
+import type { Tokenizer } from "../data/tokens/tokenizer.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import { loadLanguageModel } from "../storage/load-model.ts";
@@ -17,9 +18,9 @@ const letters: Tokenizer = {
   ...tokenizer,
   decode: (ids) => Array.from(ids, (id) => String.fromCharCode(97 + (id % 26))).join(""),
 };
-const prompts = ["Hello", "", "A rather longer prompt", "Oh no"].map((text) =>
-  Int32Array.from(encodePrompt(tokenizer, text)),
-);
+const encoded = (read: Tokenizer, texts: readonly string[]) =>
+  Promise.all(texts.map(async (text) => Int32Array.from(await promptIds(read, text))));
+const prompts = await encoded(tokenizer, ["Hello", "", "A rather longer prompt", "Oh no"]);
 const exact = engines[0].engine;
 const native = engines[1].engine;
 
@@ -182,7 +183,7 @@ test("a trained model's greedy answers are what the whole sequence gives", async
     "I have",
     "The director of this film has made a very strange story about a dog that",
   ];
-  const some = texts.map((text) => Int32Array.from(encodePrompt(read, text)));
+  const some = await encoded(read, texts);
   const answers = await answersOf(native, { temperature: 0, maxNewTokens: 24, samples: 2 }, { model, some, read });
   for (const { prompt, tokens, end } of answers) {
     const expected = await recompute(native, model, some[prompt]!, 24, read.vocabularySize);

@@ -60,7 +60,7 @@ export async function* generate(
       const answers = limits.flatMap((limit, index) =>
         Array.from({ length: options.samples }, (_, sample) => {
           const prompt = (options.firstPrompt ?? 0) + first + index;
-          return new Answer(tokenizer, { prompt, sample }, limit, options);
+          return new Answer(tokenizer, batch[index]!, { prompt, sample }, limit, options);
         }),
       );
       const start = { copies: options.samples, newTokens: Math.max(...limits) };

@@ -51,14 +51,14 @@ test("encoding: an empty prompt is the start token; what does not fit is refused
   const tokenizer = await byteTokenizer();
   const sizes = { contextLength: 4, vocabularySize: 257 };
   const place = { file: "some.txt", line: 7 };
-  expect(encodePrompts(tokenizer, sizes, [{ text: "" }, { text: "abc" }])).toEqual([
+  expect(await encodePrompts(tokenizer, sizes, [{ text: "" }, { text: "abc" }])).toEqual([
     Int32Array.of(256),
     Int32Array.from(Buffer.from("abc")),
   ]);
-  expect(() => encodePrompts(tokenizer, sizes, [{ text: "abcd", place }])).toThrow(
+  await expect(encodePrompts(tokenizer, sizes, [{ text: "abcd", place }])).rejects.toThrow(
     "some.txt:7: prompt: has 4 tokens, and the model's context of 4 leaves no room for an answer; shorten it",
   );
-  expect(() => encodePrompts(tokenizer, { ...sizes, vocabularySize: 99 }, [{ text: "a" }, { text: "z" }])).toThrow(
-    "prompt 2: its token 122 is not in the model's vocabulary of 99",
-  );
+  await expect(
+    encodePrompts(tokenizer, { ...sizes, vocabularySize: 99 }, [{ text: "a" }, { text: "z" }]),
+  ).rejects.toThrow("prompt 2: its token 122 is not in the model's vocabulary of 99");
 });

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { BadRecord, textField } from "../data/files/convert.ts";
 import { type RecordPlace, readRecords } from "../data/files/read.ts";
-import { encodePrompt } from "../data/tokens/boundaries.ts";
+import * as boundaries from "../data/tokens/boundaries.ts";
 import type { Tokenizer } from "../data/tokens/tokenizer.ts";
 import { UserError } from "../errors.ts";
 import { asUserError } from "../files.ts";
@@ -26,13 +26,17 @@ export async function readPrompts(file: string): Promise<Prompt[]> {
  *
  * @throws UserError for a prompt that leaves no room for an answer in the context, or that the model's vocabulary does not cover.
  */
-export function encodePrompts(
+export async function encodePrompts(
   tokenizer: Tokenizer,
   { contextLength, vocabularySize }: { contextLength: number; vocabularySize: number },
   prompts: readonly Prompt[],
-): Int32Array[] {
-  return prompts.map(({ text, place }, index) => {
-    const ids = Int32Array.from(encodePrompt(tokenizer, text));
+): Promise<Int32Array[]> {
+  const encoded = await boundaries.encodePrompts(
+    tokenizer,
+    prompts.map(({ text }) => text),
+  );
+  return prompts.map(({ place }, index) => {
+    const ids = Int32Array.from(encoded[index]!);
     const where = place ? { ...place, field: "prompt" } : { field: `prompt ${index + 1}` };
     if (ids.length >= contextLength) {
       const problem = `has ${ids.length} tokens, and the model's context of ${contextLength} leaves no room for an answer`;

@@ -1,19 +1,24 @@
+import { isEmptyPrompt } from "../data/tokens/boundaries.ts";
 import type { Tokenizer } from "../data/tokens/tokenizer.ts";
 
 /**
- * Turns tokens into text as they come. A token's text can depend on the one before it (a space, half a character), so the last piece is
- * decoded again with each new one; a piece that ends in the middle of a character waits for the rest.
+ * Turns the tokens of an answer into text as they come: into what the whole text has behind its prompt. A token's text can
+ * depend on the one before it (a space, half a character), so the last piece is decoded again with each new one; a piece
+ * that ends in the middle of a character waits for the rest.
  */
 export class TextStream {
   readonly #tokenizer: Tokenizer;
-  readonly #tokens: number[] = [];
+  readonly #tokens: number[];
   /** Tokens before this one are of no more use. */
   #start = 0;
   /** Tokens before this one are text already. */
-  #done = 0;
+  #done: number;
 
-  constructor(tokenizer: Tokenizer) {
+  /** @param prompt what the answer stands behind; an answer to an empty prompt begins the text */
+  constructor(tokenizer: Tokenizer, prompt: ArrayLike<number>) {
     this.#tokenizer = tokenizer;
+    this.#tokens = isEmptyPrompt(tokenizer, prompt) ? [] : Array.from(prompt);
+    this.#done = this.#tokens.length;
   }
 
   /** The text that a token completes, maybe none. */
@@ -42,8 +47,8 @@ export class TextStream {
 }
 
 /** The text of each token of an answer; a character that several tokens make is whole in the last of them, and the others have no text. */
-export function tokenPieces(tokenizer: Tokenizer, tokens: readonly number[]): string[] {
-  const stream = new TextStream(tokenizer);
+export function tokenPieces(tokenizer: Tokenizer, tokens: readonly number[], prompt: ArrayLike<number> = []): string[] {
+  const stream = new TextStream(tokenizer, prompt);
   const pieces = tokens.map((token) => stream.push(token));
   const rest = stream.end();
   return pieces.map((piece, index) => (index === pieces.length - 1 ? piece + rest : piece));

@@ -7,13 +7,14 @@ import { type PreferencePair, readPairs } from "../data/forms/pairs.ts";
 import { type PlainText, readTexts } from "../data/forms/text.ts";
 import { promptKey } from "../data/split.ts";
 import { type TokenizedData, tokenizeChosen, tokenizePairs, tokenizeTexts } from "../data/tokenize.ts";
-import { loadTokenizer, type Tokenizer } from "../data/tokens/tokenizer.ts";
+import type { Tokenizer } from "../data/tokens/tokenizer.ts";
 import { UserError } from "../errors.ts";
 import type { LlamaConfiguration } from "../families/configuration.ts";
 import type { Dtype } from "../number-formats.ts";
 import type { Objective } from "../objectives/objective.ts";
 import type { Recipe } from "../recipe/schema.ts";
 import { modelPath, openModelFolder } from "../storage/folder.ts";
+import { loadModelTokenizer } from "../storage/model-tokenizer.ts";
 import { elementCount } from "../storage/safetensors-header.ts";
 import { type AdapterFindings, inspectAdapter } from "./adapter.ts";
 
@@ -74,8 +75,8 @@ const sliceSize = 20;
 /** Opens a model and its tokenizer; the weights stay on the disk. */
 export async function inspectModel(path: string): Promise<ModelFindings> {
   const folder = await openModelFolder(modelPath(path));
-  const { tokenizerFolder, configuration } = folder;
-  const tokenizer = await loadTokenizer(tokenizerFolder, configuration);
+  const { configuration } = folder;
+  const tokenizer = await loadModelTokenizer(folder);
   const entries = [...(folder.base ?? folder).weights.values()];
   return {
     ...{ path, configuration, tokenizer },
@@ -155,7 +156,7 @@ export async function inspectData(
       ...{ files, columns, format, pairs: [], texts, records: texts.length, skipped, prompts: 0 },
       ...{ multiTurnAnswers: 0, repeatedPrompts: 0, contradictions: 0, unusedColumns: [...unused.keys()] },
       duplicates: texts.length - countDifferent(texts, ({ text }) => text),
-      ...tokenizeSample(texts, tokenize, onProgress),
+      ...(await tokenizeSample(texts, tokenize, onProgress)),
     };
   }
   const found = await readPairs(files, { columns, onBadPair: "skip", repeatedPrompt: "strip" });
@@ -169,7 +170,7 @@ export async function inspectData(
     repeatedPrompts: found.repeatedPrompts.count,
     contradictions: found.contradictions.count,
     unusedColumns: [...found.unused.keys()],
-    ...tokenizeSample(pairs, tokenize, onProgress),
+    ...(await tokenizeSample(pairs, tokenize, onProgress)),
   };
 }
 
@@ -178,17 +179,17 @@ function countDifferent<Item>(items: readonly Item[], key: (item: Item) => strin
   return new Set(items.map((item) => createHash("sha256").update(key(item)).digest("base64"))).size;
 }
 
-function tokenizeSample<Item>(
+async function tokenizeSample<Item>(
   items: readonly Item[],
-  tokenize: (items: Item[]) => TokenizedData,
+  tokenize: (items: Item[]) => Promise<TokenizedData>,
   onProgress: (done: number, total: number) => void,
-): Pick<DataFindings, "examples" | "identicalAfterTokenizing"> {
+): Promise<Pick<DataFindings, "examples" | "identicalAfterTokenizing">> {
   const total = Math.min(items.length, largestSample);
   const sample = Array.from({ length: total }, (_, index) => items[Math.floor((index * items.length) / total)]!);
   const examples: TokenizedExample[] = [];
   let identicalAfterTokenizing = 0;
   for (let start = 0; start < total; start += sliceSize) {
-    const part = tokenize(sample.slice(start, start + sliceSize));
+    const part = await tokenize(sample.slice(start, start + sliceSize));
     examples.push(...part.examples);
     identicalAfterTokenizing += part.report.identicalAfterTokenizing;
     onProgress(examples.length, total);

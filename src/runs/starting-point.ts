@@ -3,13 +3,15 @@ import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { writeByteTokenizer } from "../data/tokens/byte-tokenizer.ts";
-import { loadTokenizer, type Tokenizer } from "../data/tokens/tokenizer.ts";
+import { loadTokenizer } from "../data/tokens/load-tokenizer.ts";
+import type { Tokenizer } from "../data/tokens/tokenizer.ts";
 import type { Engine } from "../engine/engine.ts";
 import { UserError } from "../errors.ts";
 import { elementCount } from "../graph/tensor.ts";
 import { createConfiguration, type LlamaConfiguration } from "../families/configuration.ts";
 import { type ModelFolder, modelPath, openModelFolder } from "../storage/folder.ts";
 import { frozenBytes } from "../storage/frozen-parameters.ts";
+import { loadModelTokenizer } from "../storage/model-tokenizer.ts";
 import { initializeLanguageModel } from "../models/initialize.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import { type AdapterOptions, type LoadOptions, loadLanguageModel, loadWithAdapter } from "../storage/load-model.ts";
@@ -63,7 +65,7 @@ export async function startingPoint(recipe: Start, tokenizerGiven: string | unde
   const opened = await openModelFolder(modelPath(recipe.model!));
   const tokenizerFolder = tokenizerGiven ?? opened.tokenizerFolder;
   const { configuration } = opened;
-  const tokenizer = await loadTokenizer(tokenizerFolder, configuration);
+  const tokenizer = await loadModelTokenizer(opened, tokenizerFolder);
   const adapter = adapterOf(recipe, opened);
   const base = (opened.base ?? opened).path;
   return {
@@ -72,7 +74,7 @@ export async function startingPoint(recipe: Start, tokenizerGiven: string | unde
     tokenizer,
     tokenizerFolder,
     adapter,
-    warnings: [...opened.notes, ...shapeWarnings(recipe, opened)],
+    warnings: [...opened.notes, ...tokenizer.warnings, ...shapeWarnings(recipe, opened)],
     load: (engine, options) =>
       adapter
         ? loadWithAdapter(engine, opened, { ...adapter, like: options?.like })
@@ -149,7 +151,7 @@ async function newModel(
     tokenizer,
     tokenizerFolder,
     adapter: undefined,
-    warnings: [],
+    warnings: tokenizer.warnings,
     load: (engine, options) =>
       initializeLanguageModel(engine, configuration, { seed, standardDeviation, like: options?.like }),
     resume: loadLanguageModel,

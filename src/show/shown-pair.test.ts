@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { loadTokenizer } from "../data/tokens/tokenizer.ts";
+import { loadTokenizer } from "../data/tokens/load-tokenizer.ts";
+import { tokenIds } from "../data/tokens/testing/token-ids.ts";
 import { type ShownToken, shownPair, weightsOf } from "./shown-pair.ts";
 
 const tokenizer = await loadTokenizer(fileURLToPath(new URL("../../demo/model", import.meta.url)));
@@ -22,8 +23,8 @@ function shown(tokens: readonly number[]): readonly ShownToken[] {
 
 const texts = (tokens: readonly ShownToken[]) => tokens.map(({ text }) => text);
 
-test("a pair has its texts and the figures of its tokens", () => {
-  const ids = { prompt: [...tokenizer.encode("This film"), 0], chosen: [40, 41, 0], rejected: [42] };
+test("a pair has its texts and the figures of its tokens", async () => {
+  const ids = { prompt: [...(await tokenIds(tokenizer, "This film")), 0], chosen: [40, 41, 0], rejected: [42] };
   const pair = shownPair(
     { prompt: Int32Array.from(ids.prompt), chosen: estimate(ids.chosen), rejected: estimate(ids.rejected) },
     12,
@@ -43,8 +44,8 @@ test("a pair has its texts and the figures of its tokens", () => {
   expect([...weightsOf(pair)]).toEqual([1, 2, 3, 4]);
 });
 
-test("tokens that split a character are one, with their mean weight and its whole probability", () => {
-  const tokens = tokenizer.encode("a😀b");
+test("tokens that split a character are one, with their mean weight and its whole probability", async () => {
+  const tokens = await tokenIds(tokenizer, "a😀b");
   const several = shown(tokens);
   expect(tokens.length).toBeGreaterThan(4);
   expect(texts(several)).toEqual(["a", "😀", "b"]);
@@ -62,21 +63,21 @@ test("tokens that split a character are one, with their mean weight and its whol
   });
 });
 
-test("an answer cut within a character keeps its end token apart", () => {
-  const tokens = [...tokenizer.encode("a😀").slice(0, -1), tokenizer.eosId!];
+test("an answer cut within a character keeps its end token apart", async () => {
+  const tokens = [...(await tokenIds(tokenizer, "a😀")).slice(0, -1), tokenizer.eosId!];
   expect(texts(shown(tokens))).toEqual(["a", "\uFFFD", "<|endoftext|>"]);
 });
 
-test("all tokens are there, whatever the text", () => {
+test("all tokens are there, whatever the text", async () => {
   for (const text of ["", "café", "naïve — 中文 👩‍🚀\n\n end", "\u0000\u202e"]) {
-    const tokens = tokenizer.encode(text);
+    const tokens = await tokenIds(tokenizer, text);
     const all = shown(tokens);
     expect(texts(all).join("")).toBe(text);
     expect(all.flatMap(({ token, parts }) => parts?.map((part) => part.token) ?? [token])).toEqual(tokens);
   }
 });
 
-test("weights that are not as many as the tokens are a fault", () => {
+test("weights that are not as many as the tokens are a fault", async () => {
   const pair = { prompt: new Int32Array(), chosen: estimate([40]), rejected: estimate([]) };
   expect(() => shownPair(pair, 1, { chosen: [], rejected: [] }, tokenizer)).toThrow("0 weights for 1 tokens");
 });

@@ -49,8 +49,8 @@ export function shownPair(
   return {
     number,
     prompt: tokenizer.decode(estimate.prompt, { skipSpecialTokens: true }),
-    chosen: shownTokens(estimate.chosen, weights.chosen, tokenizer),
-    rejected: shownTokens(estimate.rejected, weights.rejected, tokenizer),
+    chosen: shownTokens(estimate.prompt, estimate.chosen, weights.chosen, tokenizer),
+    rejected: shownTokens(estimate.prompt, estimate.rejected, weights.rejected, tokenizer),
   };
 }
 
@@ -64,7 +64,12 @@ export function* weightsOf({ chosen, rejected }: ShownPair): Generator<number> {
   for (const shown of [...chosen, ...rejected]) for (const { weight } of partsOf(shown)) yield weight;
 }
 
-function shownTokens(answer: ResponseEstimate, weights: ArrayLike<number>, tokenizer: Tokenizer): ShownToken[] {
+function shownTokens(
+  prompt: ArrayLike<number>,
+  answer: ResponseEstimate,
+  weights: ArrayLike<number>,
+  tokenizer: Tokenizer,
+): ShownToken[] {
   if (weights.length !== answer.tokens.length) {
     throw new Error(`${weights.length} weights for ${answer.tokens.length} tokens`);
   }
@@ -77,19 +82,23 @@ function shownTokens(answer: ResponseEstimate, weights: ArrayLike<number>, token
   // End tokens stand alone, so that half a character before one does not swallow it.
   for (const [index, one] of figures.entries()) {
     if (!tokenizer.eosIds.includes(one.token)) continue;
-    shown.push(...textTokens(figures.slice(start, index), tokenizer));
+    shown.push(...textTokens(figures.slice(start, index), before(start), tokenizer));
     shown.push({ ...one, text: tokenizer.decode([one.token]) || "■", end: true });
     start = index + 1;
   }
-  return [...shown, ...textTokens(figures.slice(start), tokenizer)];
+  return [...shown, ...textTokens(figures.slice(start), before(start), tokenizer)];
+
+  function before(index: number): number[] {
+    return [...Array.from(prompt), ...figures.slice(0, index).map(({ token }) => token)];
+  }
 }
 
 /** Joins tokens that have no text of their own with those that complete it; where none does, they are "∅". */
-function textTokens(figures: readonly TokenFigures[], tokenizer: Tokenizer): ShownToken[] {
+function textTokens(figures: readonly TokenFigures[], before: readonly number[], tokenizer: Tokenizer): ShownToken[] {
   const ids = figures.map(({ token }) => token);
   const shown: ShownToken[] = [];
   let waiting: TokenFigures[] = [];
-  for (const [index, text] of tokenPieces(tokenizer, ids).entries()) {
+  for (const [index, text] of tokenPieces(tokenizer, ids, before).entries()) {
     waiting.push(figures[index]!);
     if (text === "" && index < figures.length - 1) continue;
     shown.push(joined(text || "∅", waiting));

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { TokenizedExample } from "../data/example.ts";
-import { encodePrompt } from "../data/tokens/boundaries.ts";
+import { encodePrompts } from "../data/tokens/boundaries.ts";
 import type { Tokenizer } from "../data/tokens/tokenizer.ts";
 import { UserError } from "../errors.ts";
 import { fillTemplate, promptTemplates } from "../importance/prompt-templates.ts";
@@ -55,16 +55,15 @@ export async function openPole(recipe: WeightedRecipe, pole: Pole, start: Starti
  *
  * @throws UserError where that is longer than the model's context.
  */
-export function promptedExamples(
+export async function promptedExamples(
   examples: readonly TokenizedExample[],
   template: string | undefined,
   { tokenizer, configuration: { contextLength } }: Pick<StartingPoint, "tokenizer" | "configuration">,
-): readonly TokenizedExample[] {
+): Promise<readonly TokenizedExample[]> {
   if (template === undefined) return examples;
-  const prompted = examples.map((example) => ({
-    ...example,
-    prompt: promptUnder(template, example.prompt, tokenizer),
-  }));
+  const texts = examples.map(({ prompt }) => fillTemplate(template, promptText(prompt, tokenizer)));
+  const prompts = await encodePrompts(tokenizer, texts);
+  const prompted = examples.map((example, index) => ({ ...example, prompt: Int32Array.from(prompts[index]!) }));
   const added = Math.max(...prompted.map(({ prompt }, index) => prompt.length - examples[index]!.prompt.length));
   const tooLong = prompted.find((example) => lengthOf(example) > contextLength);
   if (!tooLong) return prompted;
@@ -74,11 +73,10 @@ export function promptedExamples(
   throw new UserError(problem, { field: "data.maxLength", hint });
 }
 
-function promptUnder(template: string, prompt: Int32Array, tokenizer: Tokenizer): Int32Array {
+function promptText(prompt: Int32Array, tokenizer: Tokenizer): string {
   // The start token is added again in front of the instruction; other special tokens are part of the text.
   const own = tokenizer.addsBos && prompt[0] === tokenizer.bosId ? prompt.subarray(1) : prompt;
-  const text = tokenizer.decode(Array.from(own), { skipSpecialTokens: false });
-  return Int32Array.from(encodePrompt(tokenizer, fillTemplate(template, text)));
+  return tokenizer.decode(own, { skipSpecialTokens: false });
 }
 
 function lengthOf({ prompt, responses }: TokenizedExample): number {

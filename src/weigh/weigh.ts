@@ -79,8 +79,8 @@ async function weighStages(
   for (const note of poles.flatMap((pole) => models[pole].folder.notes)) reporter.note(note);
   const identity = await identityOf(from, models, start.tokenizerFolder, examples);
   const views = {
-    positive: promptedExamples(examples, models.positive.template, start),
-    negative: promptedExamples(examples, models.negative.template, start),
+    positive: await promptedExamples(examples, models.positive.template, start),
+    negative: await promptedExamples(examples, models.negative.template, start),
   };
   if (dryRun) return { status: "checked", file };
   if (await isEstimateOf(identity, file)) {

@@ -1,7 +1,7 @@
 /** What `generate` and `pairs` have in common: the options of sampling, and the way to an engine with a model in it. */
 import { availableParallelism } from "node:os";
 import { type Command, Option } from "commander";
-import { loadTokenizer, type Tokenizer } from "../../data/tokens/tokenizer.ts";
+import type { Tokenizer } from "../../data/tokens/tokenizer.ts";
 import { createEngine } from "../../engine/create.ts";
 import type { Engine } from "../../engine/engine.ts";
 import { defaultGenerateOptions, type GenerateOptions } from "../../generate/generate.ts";
@@ -9,6 +9,7 @@ import { encodePrompts, type Prompt } from "../../generate/prompts.ts";
 import type { LanguageModel } from "../../models/language-model.ts";
 import { type ModelFolder, modelPath, openModelFolder } from "../../storage/folder.ts";
 import { loadLanguageModel } from "../../storage/load-model.ts";
+import { loadModelTokenizer } from "../../storage/model-tokenizer.ts";
 import { atLeast, filledTextWithBreaks, number } from "../terminal/option-values.ts";
 
 /** The values of the options that `addGenerationOptions` adds. */
@@ -59,9 +60,9 @@ export interface PreparedModel {
 /** Opens the model of a folder or run and encodes prompts for it; throws a `UserError` for what is wrong with either. */
 export async function prepareModel(path: string, prompts: readonly Prompt[]): Promise<PreparedModel> {
   const folder = await openModelFolder(modelPath(path));
-  for (const note of folder.notes) console.error(`note: ${note}`);
-  const tokenizer = await loadTokenizer(folder.tokenizerFolder, folder.configuration);
-  return { folder, tokenizer, prompts: encodePrompts(tokenizer, folder.configuration, prompts) };
+  const tokenizer = await loadModelTokenizer(folder);
+  for (const note of [...folder.notes, ...tokenizer.warnings]) console.error(`note: ${note}`);
+  return { folder, tokenizer, prompts: await encodePrompts(tokenizer, folder.configuration, prompts) };
 }
 
 /** Runs work with the model in an engine of its own. */

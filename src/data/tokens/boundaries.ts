@@ -12,18 +12,26 @@
 import { UserError } from "../../errors.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
-/** Token ids of a prompt, at least one. */
-export function encodePrompt(tokenizer: Tokenizer, prompt: string): number[] {
-  const ids = tokenizer.encode(prompt);
-  if (ids.length === 0) return [startToken(tokenizer)];
-  if (tokenizer.addsBos && ids[0] !== tokenizer.bosId) ids.unshift(startToken(tokenizer));
-  return ids;
+/** Token ids of prompts, each at least one. */
+export async function encodePrompts(tokenizer: Tokenizer, prompts: readonly string[]): Promise<number[][]> {
+  const encoded = await tokenizer.encode(prompts.map((text) => ({ text, continues: false })));
+  return encoded.map((list) => {
+    const ids = Array.from(list);
+    if (ids.length === 0) return [startToken(tokenizer)];
+    if (tokenizer.addsBos && ids[0] !== tokenizer.bosId) ids.unshift(startToken(tokenizer));
+    return ids;
+  });
 }
 
-/** Token ids of a response to `prompt`, with EOS at the end. Throws a `UserError` if there is no EOS. */
-export function encodeResponse(tokenizer: Tokenizer, prompt: string, response: string): number[] {
-  const ids = isContinuation(prompt) ? tokenizer.encodeContinuation(response) : tokenizer.encode(response);
-  return withOneEos(tokenizer, ids);
+/** Token ids of responses to prompts, with EOS at the end. Throws a `UserError` if there is no EOS. */
+export async function encodeResponses(
+  tokenizer: Tokenizer,
+  responses: readonly { readonly prompt: string; readonly response: string }[],
+): Promise<number[][]> {
+  const encoded = await tokenizer.encode(
+    responses.map(({ prompt, response }) => ({ text: response, continues: isContinuation(prompt) })),
+  );
+  return encoded.map((ids) => withOneEos(tokenizer, Array.from(ids)));
 }
 
 /** Whether a response to `prompt` continues a text: to an empty one it begins the text. */
@@ -31,12 +39,20 @@ export function isContinuation(prompt: string): boolean {
   return prompt !== "";
 }
 
-/** Token ids of a text on its own: the start token, the text, EOS. */
-export function encodeText(tokenizer: Tokenizer, text: string): number[] {
+/** Token ids of texts on their own: the start token, the text, EOS. */
+export async function encodeTexts(tokenizer: Tokenizer, texts: readonly string[]): Promise<number[][]> {
   const start = startToken(tokenizer);
-  const ids = tokenizer.encode(text);
-  if (ids[0] !== start) ids.unshift(start);
-  return withOneEos(tokenizer, ids);
+  const encoded = await tokenizer.encode(texts.map((text) => ({ text, continues: false })));
+  return encoded.map((list) => {
+    const ids = Array.from(list);
+    if (ids[0] !== start) ids.unshift(start);
+    return withOneEos(tokenizer, ids);
+  });
+}
+
+/** Whether token ids are those of an empty prompt. */
+export function isEmptyPrompt({ bosId, eosId }: Tokenizer, ids: ArrayLike<number>): boolean {
+  return ids.length === 0 || (ids.length === 1 && ids[0] === (bosId ?? eosId));
 }
 
 /** The token that stands for an empty prompt. Throws a `UserError` if the model has neither BOS nor EOS. */

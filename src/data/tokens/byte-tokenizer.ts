@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { byteSymbols } from "./byte-symbols.ts";
 
 export const endOfText = "<|endoftext|>";
 
@@ -15,7 +16,7 @@ export async function writeByteTokenizer(
   merges: readonly (readonly [string, string])[] = [],
   options: { addBos?: boolean } = {},
 ): Promise<number> {
-  const tokens = [...byteSymbols(), ...merges.map(([left, right]) => left + right)];
+  const tokens = [...byteSymbols, ...merges.map(([left, right]) => left + right)];
   const endId = tokens.length;
   const special = {
     id: endId,
@@ -59,13 +60,4 @@ export async function writeByteTokenizer(
   await writeFile(join(folder, "tokenizer.json"), JSON.stringify(tokenizer));
   await writeFile(join(folder, "tokenizer_config.json"), JSON.stringify(config));
   return endId + 1;
-}
-
-/** GPT-2's printable stand-in for each byte: itself where printable, else the next free character from U+0100 on. */
-function byteSymbols(): string[] {
-  let free = 0x100;
-  return Array.from({ length: 256 }, (_, byte) => {
-    const printable = (byte > 0x20 && byte < 0x7f) || (byte > 0xa0 && byte !== 0xad);
-    return String.fromCharCode(printable ? byte : free++);
-  });
 }

@@ -1,13 +1,6 @@
 import { createHash } from "node:crypto";
 import type { TokenCache } from "./token-cache.ts";
-import type { Tokenizer } from "./tokenizer.ts";
-
-/** A text as a tokenizer is asked for it. */
-export interface TextRequest {
-  readonly text: string;
-  /** Whether it continues another; see `encodeContinuation`. */
-  readonly continues: boolean;
-}
+import type { TextRequest, Tokenizer } from "./tokenizer.ts";
 
 /** Below so many characters, about half a second of tokenizing, data is not worth a file. */
 const defaultLeastCharacters = 750_000;
@@ -38,11 +31,7 @@ export class RememberedTokens {
   ) {
     this.#cache = cache;
     this.#leastCharacters = leastCharacters;
-    this.tokenizer = {
-      ...tokenizer,
-      encode: (text) => remembered(this.#whole, text, tokenizer.encode),
-      encodeContinuation: (text) => remembered(this.#continuing, text, tokenizer.encodeContinuation),
-    };
+    this.tokenizer = { ...tokenizer, encode: (texts) => this.#encode(texts, tokenizer) };
   }
 
   /** Says which texts will be tokenized, by columns, and looks for them in the cache. Small data is tokenized as it comes. */
@@ -73,22 +62,21 @@ export class RememberedTokens {
     this.#missing.clear();
   }
 
+  async #encode(texts: readonly TextRequest[], tokenizer: Tokenizer): Promise<Int32Array[]> {
+    const known = texts.map((request) => this.#idsOf(request).get(request.text));
+    const rest = texts.filter((_, index) => known[index] === undefined);
+    const encoded = rest.length === 0 ? [] : await tokenizer.encode(rest);
+    for (const [index, request] of rest.entries()) {
+      const ids = this.#idsOf(request);
+      if (ids.has(request.text)) ids.set(request.text, encoded[index]);
+    }
+    const fresh = encoded.values();
+    return known.map((ids) => ids ?? fresh.next().value!);
+  }
+
   #idsOf({ continues }: TextRequest): Map<string, Int32Array | undefined> {
     return continues ? this.#continuing : this.#whole;
   }
-}
-
-/** Ids of a text, in an array that is the caller's own. */
-function remembered(
-  known: Map<string, Int32Array | undefined>,
-  text: string,
-  encode: (text: string) => number[],
-): number[] {
-  const found = known.get(text);
-  if (found) return Array.from(found);
-  const ids = encode(text);
-  if (known.has(text)) known.set(text, Int32Array.from(ids));
-  return ids;
 }
 
 function withoutRepeats(column: readonly TextRequest[]): TextRequest[] {

@@ -1,13 +1,25 @@
-import { createHash } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { join } from "node:path";
-import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
 import { UserError } from "../../errors.ts";
-import { readJson } from "../../json.ts";
-import { quoted } from "../../one-line.ts";
+import { createDecoder } from "./decoder.ts";
+import { addedTokensOf, InvalidTokenizer, type JsonObject, vocabularyOf } from "./definition.ts";
+import { leadingTokens } from "./leading-tokens.ts";
+import type { Encoder, TokenizerLibrary } from "./library.ts";
+import { withoutSpecialTokens } from "./plain-special-tokens.ts";
 import { withoutPrefixSpace } from "./prefix-space.ts";
-import { resolveSpecialTokens, type SpecialTokens } from "./special-tokens.ts";
+import {
+  bosWarning,
+  type JsonFile,
+  type ModelTokens,
+  resolveSpecialTokens,
+  type SpecialTokens,
+} from "./special-tokens.ts";
+import { withTokensBeside } from "./tokens-beside.ts";
+
+/** A text to tokenize. */
+export interface TextRequest {
+  readonly text: string;
+  /** Whether it continues another text: then it gets no space in front, as some tokenizers give every text. */
+  readonly continues: boolean;
+}
 
 /** Texts to token ids and back. Nothing here adds BOS or EOS: that is the business of `boundaries.ts` alone. */
 export interface Tokenizer extends SpecialTokens {
@@ -17,104 +29,160 @@ export interface Tokenizer extends SpecialTokens {
   readonly fingerprint: string;
   /** One more than the largest token id. The model's own vocabulary may be larger (padded), never smaller. */
   readonly vocabularySize: number;
-  /** Token ids of a text. Special tokens written out in the text, such as `<|endoftext|>`, become their one token. */
-  encode(text: string): number[];
-  /** Like `encode`, for a text that continues another: without the space that some tokenizers put in front of every text. */
-  encodeContinuation(text: string): number[];
+  /** Special tokens by id, the unknown-token not among them: written out in a text, they become one token. */
+  readonly specialTokens: ReadonlyMap<number, string>;
+  /** What its files say without effect. */
+  readonly warnings: readonly string[];
+  /** Token ids of texts, in their order. Many at once are faster than one after the other. */
+  encode(texts: readonly TextRequest[]): Promise<Int32Array[]>;
   /** The text of token ids; "" for none. Bytes that make no character become U+FFFD. */
   decode(ids: ArrayLike<number>, options?: { skipSpecialTokens?: boolean }): string;
+  /** The same tokenizer for texts in which special tokens are no tokens, but the characters they are written with. */
+  readingSpecialTokensAsText(): Promise<Tokenizer>;
+}
+
+/** The files of a tokenizer; those that are not there are empty. */
+export interface TokenizerFiles {
+  readonly definition: JsonFile;
+  readonly config: JsonFile;
+  readonly map: JsonFile;
+  readonly added: JsonFile;
 }
 
 /**
- * Loads the tokenizer of a Hugging Face model folder: `tokenizer.json`, and `tokenizer_config.json` and `special_tokens_map.json` if there.
+ * Makes the tokenizer of a model's files.
  *
- * @param model The `bos_token_id` and `eos_token_id` of the model's `config.json`, for tokenizers that do not name these tokens.
- * @throws UserError if `tokenizer.json` is missing or broken, or a special token is not in the vocabulary.
+ * @param model The tokens that the model's other files name.
+ * @throws UserError for files that are broken, or that ask for what the library does not do.
  */
-export async function loadTokenizer(
-  folder: string,
-  model: { bosTokenId?: number | undefined; eosTokenIds?: number | readonly number[] | undefined } = {},
+export async function createTokenizer(
+  { definition: [file, given], config, map, added }: TokenizerFiles,
+  model: ModelTokens,
+  library: TokenizerLibrary,
 ): Promise<Tokenizer> {
-  const file = join(folder, "tokenizer.json");
-  const json = await readObject(file);
-  if (json === undefined) {
-    const hint = existsSync(join(folder, "tokenizer.model"))
-      ? "the folder has a tokenizer.model only: save it again with AutoTokenizer, which writes a tokenizer.json"
-      : "a Hugging Face model folder with a fast tokenizer is needed";
-    throw new UserError("there is no such file", { file, hint });
-  }
-  const configFile = join(folder, "tokenizer_config.json");
-  const config = (await readObject(configFile)) ?? {};
-  const map = (await readObject(join(folder, "special_tokens_map.json"))) ?? {};
-
-  const build = (definition: JsonObject): LibraryTokenizer => {
-    try {
-      return new HuggingFaceTokenizer(definition, { ...config, clean_up_tokenization_spaces: false });
-    } catch (cause) {
-      throw new UserError(`is not a tokenizer that can be used: ${messageOf(cause)}`, { file, cause });
-    }
-  };
-  const whole = build(json);
-  const continuation = withoutPrefixSpace(json);
-  const continuing = continuation === undefined ? whole : build(continuation);
-
-  let vocabularySize = 0;
-  for (const id of whole.get_vocab().values()) vocabularySize = Math.max(vocabularySize, id + 1);
-  const encodeWith = (tokenizer: LibraryTokenizer, text: string, add_special_tokens = false): number[] => {
-    const { ids, tokens } = tokenizer.encode(text, { add_special_tokens });
-    const unknown = ids.indexOf(undefined);
-    if (unknown < 0) return ids as number[];
-    throw new UserError(`has no token for ${quoted(tokens[unknown])}, and no unknown-token either`, { file });
-  };
-
-  return {
-    file,
-    fingerprint: fingerprintOf([json, continuation ?? null, config]),
-    vocabularySize,
-    ...resolveSpecialTokens({
-      files: [
-        [configFile, config],
-        [join(folder, "special_tokens_map.json"), map],
-      ],
-      model,
+  return naming(file, async () => {
+    const { definition, warnings } = withTokensBeside(given, { config, added, map });
+    const vocabulary = vocabularyOf(definition);
+    let vocabularySize = 0;
+    for (const id of vocabulary.values()) vocabularySize = Math.max(vocabularySize, id + 1);
+    const leading = leadingTokens(definition.post_processor);
+    const sources = {
+      files: [config, map] as [JsonFile, JsonFile],
+      tokenizerFile: file,
+      ...{ model, vocabulary, vocabularySize, leading },
+    };
+    const bos = bosWarning(sources);
+    const dropout = withoutDropout(definition);
+    if (dropout) warnings.push(`${file}: model.dropout has no effect: a text always gets the same tokens`);
+    const common = {
+      file,
       vocabularySize,
-      tokenId: (token) => whole.token_to_id(token),
-      encode: (text, withSpecialTokens) => encodeWith(whole, text, withSpecialTokens),
-    }),
-    encode: (text) => encodeWith(whole, text),
-    encodeContinuation: (text) => encodeWith(continuing, text),
-    decode(ids, { skipSpecialTokens = false } = {}) {
-      const list = Array.from(ids);
-      return list.length === 0 ? "" : whole.decode(list, { skip_special_tokens: skipSpecialTokens });
-    },
+      warnings: bos === undefined ? warnings : [bos, ...warnings],
+      ...resolveSpecialTokens(sources),
+      decode: decoderOf(definition, vocabulary),
+    };
+    return withEncoders(dropout ?? definition, common, library);
+  });
+}
+
+type Common = Omit<Tokenizer, "fingerprint" | "specialTokens" | "encode" | "readingSpecialTokensAsText">;
+
+/** Adds what depends on how texts are read. */
+async function withEncoders(definition: JsonObject, common: Common, library: TokenizerLibrary): Promise<Tokenizer> {
+  const { file } = common;
+  const continuation = withoutPrefixSpace(definition);
+  const whole = await build(definition, library);
+  const continuing = continuation === undefined ? whole : await build(continuation, library);
+  const special = addedTokensOf(definition).filter((token) => token.special && !isUnknown(definition, token));
+  const tokenizer: Tokenizer = {
+    ...common,
+    fingerprint: await fingerprintOf([library.name, essentials(definition), continuation && essentials(continuation)]),
+    specialTokens: new Map(special.map(({ id, content }) => [id, content])),
+    encode: (texts) => naming(file, () => encodeBoth(texts, whole, continuing)),
+    readingSpecialTokensAsText: () =>
+      naming(file, async () => {
+        const plain = withoutSpecialTokens(definition);
+        return plain ? { ...(await withEncoders(plain, common, library)), specialTokens: new Map() } : tokenizer;
+      }),
+  };
+  return tokenizer;
+}
+
+/** What decides on ids: nothing is cut, filled up or put around, whatever the definition says of it. */
+function essentials({ added_tokens, normalizer, pre_tokenizer, model }: JsonObject): JsonObject {
+  const absent = { truncation: null, padding: null, post_processor: null, decoder: null };
+  const own = { normalizer: normalizer ?? null, pre_tokenizer: pre_tokenizer ?? null, model };
+  return { version: "1.0", ...absent, added_tokens: added_tokens ?? [], ...own };
+}
+
+/** Builds a tokenizer and checks that its added tokens have the ids that the file gives them. */
+async function build(definition: JsonObject, library: TokenizerLibrary): Promise<Encoder> {
+  const encoder = await library.build(essentials(definition));
+  const tokens = addedTokensOf(definition);
+  const ids = await encoder.idsOf(tokens);
+  for (const [index, { content, id }] of tokens.entries()) {
+    if (ids[index] === id) continue;
+    const problem = `gives ${JSON.stringify(content)} the id ${id}, but libraries would take it for ${ids[index]}`;
+    const hint = "an added token has the id of the vocabulary, or the next one that is free";
+    throw new InvalidTokenizer("added_tokens", problem, hint);
+  }
+  return encoder;
+}
+
+async function encodeBoth(texts: readonly TextRequest[], whole: Encoder, continuing: Encoder): Promise<Int32Array[]> {
+  if (whole === continuing) return whole.encode(texts.map(({ text }) => text));
+  const part = async (encoder: Encoder, continues: boolean) =>
+    (await encoder.encode(texts.filter((each) => each.continues === continues).map(({ text }) => text))).values();
+  const [begun, continued] = [await part(whole, false), await part(continuing, true)];
+  return texts.map(({ continues }) => (continues ? continued : begun).next().value!);
+}
+
+function decoderOf(definition: JsonObject, vocabulary: ReadonlyMap<string, number>): Tokenizer["decode"] {
+  const tokens = new Map<number, string>();
+  for (const [token, id] of vocabulary) tokens.set(id, token);
+  const special = new Set<number>();
+  for (const token of addedTokensOf(definition)) {
+    tokens.set(token.id, token.content);
+    if (token.special) special.add(token.id);
+  }
+  const decode = createDecoder(definition.decoder);
+  return (ids, { skipSpecialTokens = false } = {}) => {
+    const pieces: string[] = [];
+    for (let index = 0; index < ids.length; index++) {
+      const token = tokens.get(ids[index]!);
+      if (token !== undefined && !(skipSpecialTokens && special.has(ids[index]!))) pieces.push(token);
+    }
+    return pieces.length === 0 ? "" : decode(pieces);
   };
 }
 
-/** Identifies what decides on ids: the definition, the library, and the tables of Unicode that its patterns are matched with. */
-function fingerprintOf(definition: readonly unknown[]): string {
-  const library = createRequire(import.meta.url).resolve("@huggingface/tokenizers");
-  const hash = createHash("sha256").update(readFileSync(library)).update(`\n${process.versions.unicode}\n`);
-  return hash.update(JSON.stringify(definition)).digest("hex");
+/** BPE's dropout splits texts at random, to make a training's data more various; undefined without it. */
+function withoutDropout(definition: JsonObject): JsonObject | undefined {
+  const model = definition.model as JsonObject;
+  return typeof model.dropout === "number" && model.dropout > 0
+    ? { ...definition, model: { ...model, dropout: null } }
+    : undefined;
 }
 
-/** What is used of the library; its own declarations do not resolve under `nodenext`. */
-interface LibraryTokenizer {
-  encode(text: string, options: { add_special_tokens: boolean }): { ids: (number | undefined)[]; tokens: string[] };
-  decode(ids: number[], options: { skip_special_tokens: boolean }): string;
-  token_to_id(token: string): number | undefined;
-  get_vocab(): Map<string, number>;
+function isUnknown({ model }: JsonObject, { content, id }: { content: string; id: number }): boolean {
+  const { unk_token: name, unk_id: unknownId } = model as JsonObject;
+  return content === name || id === unknownId;
 }
 
-type JsonObject = Readonly<Record<string, unknown>>;
-
-/** The object in a JSON file; undefined if there is no such file. */
-async function readObject(file: string): Promise<JsonObject | undefined> {
-  if (!existsSync(file)) return undefined;
-  const value = await readJson(file, { uniqueKeys: false });
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as JsonObject;
-  throw new UserError("must hold a JSON object", { file });
+async function fingerprintOf(parts: readonly unknown[]): Promise<string> {
+  const bytes = new TextEncoder().encode(JSON.stringify(parts));
+  return Array.from(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)), (byte) =>
+    byte.toString(16).padStart(2, "0"),
+  ).join("");
 }
 
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
+/** Does work with a definition; what is wrong with it becomes the user's error, with the name of the file. */
+async function naming<Result>(file: string, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof InvalidTokenizer)) throw error;
+    const { field, message, hint } = error;
+    throw new UserError(message, { file, ...(field !== undefined && { field }), ...(hint !== undefined && { hint }) });
+  }
 }

@@ -12,6 +12,7 @@ import { userCacheFolder } from "./tokens/cache-folder.ts";
 import { RememberedTokens } from "./tokens/remembered-tokens.ts";
 import { TokenCache } from "./tokens/token-cache.ts";
 import type { TextRequest, Tokenizer } from "./tokens/tokenizer.ts";
+import { type SpecialTokensSetting, WrittenTokens } from "./written-tokens.ts";
 
 /** The examples of a run, and what became of the data on the way, in sentences for the user. */
 export interface RunExamples {
@@ -36,6 +37,7 @@ export interface DataSettings {
     readonly columns: NonNullable<PairOptions["columns"]> & { readonly text?: string | undefined };
     readonly onBadPair: "error" | "skip";
     readonly repeatedPrompt: "keep" | "strip";
+    readonly specialTokens?: SpecialTokensSetting | undefined;
     readonly limit?: number | undefined;
     readonly maxLength?: number | undefined;
     readonly maxPromptLength?: number | undefined;
@@ -61,15 +63,17 @@ export async function prepareExamples(
   { heldOutOnly = false }: { heldOutOnly?: boolean } = {},
 ): Promise<RunExamples> {
   const remarks: Remarks = { notes: [], warnings: [] };
-  const { format, pack, maxLength, maxPromptLength, truncation } = recipe.data;
+  const { format, pack, maxLength, maxPromptLength, truncation, specialTokens } = recipe.data;
   const options = {
     maxLength,
     maxPromptLength,
     truncation,
     contextLength: model.contextLength,
     modelVocabularySize: model.vocabularySize,
+    specialTokens,
   };
-  const tokens = new RememberedTokens(tokenizer, tokenCache(recipe, remarks, heldOutOnly));
+  const reading = specialTokens === "text" ? await tokenizer.readingSpecialTokensAsText() : tokenizer;
+  const tokens = new RememberedTokens(reading, tokenCache(recipe, remarks, heldOutOnly));
   const { tokenizer: remembering } = tokens;
   let examples: RunExamples;
   if (format === "text") {
@@ -170,6 +174,8 @@ async function tokenized<Item>(
   { notes, warnings }: Remarks,
 ): Promise<RunExamples> {
   const [trained, evaluated] = [await tokenize(train), await tokenize(heldOut)];
+  const written = WrittenTokens.inWords([trained.written, evaluated.written]);
+  if (written !== undefined) warnings.push(written);
   for (const [side, { report }] of Object.entries({ training: trained, "held-out": evaluated })) {
     if (report.examples === 0) continue;
     const longest = `longest prompt ${report.longestPrompt}, longest response ${report.longestResponse} tokens`;

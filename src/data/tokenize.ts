@@ -8,17 +8,21 @@ import { encodePrompts, encodeResponses, encodeTexts } from "./tokens/boundaries
 import type { Tokenizer } from "./tokens/tokenizer.ts";
 import { type LengthOptions, resolveLimits, truncate } from "./truncate.ts";
 import { count, emptyReport, type TruncationReport } from "./truncation-report.ts";
+import { type SpecialTokensSetting, WrittenTokens } from "./written-tokens.ts";
 
 export type { TokenizedExample } from "./example.ts";
 
 export interface TokenizeOptions extends LengthOptions {
   /** Size of the model's vocabulary: a token beyond it is an error, instead of a wrong row of the embedding. */
   readonly modelVocabularySize?: number | undefined;
+  /** What a special token is that a text spells out. For `text` the tokenizer itself must read them so. Default: token. */
+  readonly specialTokens?: SpecialTokensSetting | undefined;
 }
 
 export interface TokenizedData {
   readonly examples: TokenizedExample[];
   readonly report: TruncationReport;
+  readonly written: WrittenTokens;
 }
 
 /**
@@ -58,6 +62,7 @@ export async function tokenizeTexts(
   const limits = resolveLimits(options);
   const packing = options.pack ? new WindowPacker(limits.maxLength, tokenizer) : undefined;
   const { examples, report, add } = collector();
+  const written = new WrittenTokens(tokenizer, options.specialTokens);
   const addWindows = (windows: Iterable<number[]>) => {
     for (const window of windows) add([window[0]!], [window.slice(1)], undefined);
   };
@@ -69,6 +74,7 @@ export async function tokenizeTexts(
     for (const [index, ids] of documents.entries()) {
       const { place } = part[index]!;
       checkVocabulary(ids, options.modelVocabularySize, tokenizer, place);
+      written.look("text", ids, place);
       if (packing) {
         addWindows(packing.add(ids));
         continue;
@@ -78,7 +84,7 @@ export async function tokenizeTexts(
     }
   }
   if (packing) addWindows(packing.end());
-  return { examples, report };
+  return { examples, report, written };
 }
 
 async function tokenizeAnswers(
@@ -90,6 +96,7 @@ async function tokenizeAnswers(
   const limits = resolveLimits(options);
   const bosId = tokenizer.addsBos ? tokenizer.bosId : undefined;
   const { examples, report, add } = collector();
+  const written = new WrittenTokens(tokenizer, options.specialTokens);
   for (const part of parts(pairs)) {
     const prompts = await encodePrompts(
       tokenizer,
@@ -102,10 +109,12 @@ async function tokenizeAnswers(
       const responses = answersOf(pair).map(() => encoded.next().value!);
       for (const ids of [prompt, ...responses])
         checkVocabulary(ids, options.modelVocabularySize, tokenizer, pair.place);
+      written.look("prompt", prompt, pair.place);
+      for (const ids of responses) written.look("answer", ids, pair.place);
       add(prompt, responses, pair.place, truncate(prompt, responses, limits, bosId));
     }
   }
-  return { examples, report };
+  return { examples, report, written };
 }
 
 /** Records are tokenized so many at once: enough for all cores, and little memory for what is not yet cut. */

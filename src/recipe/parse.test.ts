@@ -27,6 +27,7 @@ test("fills in the defaults", () => {
       columns: {},
       onBadPair: "error",
       repeatedPrompt: "keep",
+      specialTokens: "token",
       truncation: "keep_end",
       pack: false,
     },

@@ -64,6 +64,8 @@ const data = z.strictObject({
   onBadPair: z.enum(["error", "skip"]).default("error"),
   /** Where both answers begin with the prompt: leave it there, or take it off both. */
   repeatedPrompt: z.enum(["keep", "strip"]).default("keep"),
+  /** Special tokens that a text spells out: tokens, as in transformers, plain text, or an error. */
+  specialTokens: z.enum(["token", "text", "error"]).default("token"),
   /** Read so many pairs or texts of `train`, from its beginning. */
   limit: count.optional(),
   /** Tokens of prompt and longer answer together. */

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { TokenizedExample } from "../data/example.ts";
 import { encodePrompts } from "../data/tokens/boundaries.ts";
 import type { Tokenizer } from "../data/tokens/tokenizer.ts";
+import type { SpecialTokensSetting } from "../data/written-tokens.ts";
 import { UserError } from "../errors.ts";
 import { fillTemplate, promptTemplates } from "../importance/prompt-templates.ts";
 import type { StartingPoint } from "../runs/starting-point.ts";
@@ -59,10 +60,13 @@ export async function promptedExamples(
   examples: readonly TokenizedExample[],
   template: string | undefined,
   { tokenizer, configuration: { contextLength } }: Pick<StartingPoint, "tokenizer" | "configuration">,
+  specialTokens: SpecialTokensSetting,
 ): Promise<readonly TokenizedExample[]> {
   if (template === undefined) return examples;
   const texts = examples.map(({ prompt }) => fillTemplate(template, promptText(prompt, tokenizer)));
-  const prompts = await encodePrompts(tokenizer, texts);
+  // As the prompts were read themselves.
+  const reading = specialTokens === "text" ? await tokenizer.readingSpecialTokensAsText() : tokenizer;
+  const prompts = await encodePrompts(reading, texts);
   const prompted = examples.map((example, index) => ({ ...example, prompt: Int32Array.from(prompts[index]!) }));
   const added = Math.max(...prompted.map(({ prompt }, index) => prompt.length - examples[index]!.prompt.length));
   const tooLong = prompted.find((example) => lengthOf(example) > contextLength);

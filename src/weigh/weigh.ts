@@ -78,9 +78,10 @@ async function weighStages(
   };
   for (const note of poles.flatMap((pole) => models[pole].folder.notes)) reporter.note(note);
   const identity = await identityOf(from, models, start.tokenizerFolder, examples);
+  const { specialTokens } = recipe.data;
   const views = {
-    positive: await promptedExamples(examples, models.positive.template, start),
-    negative: await promptedExamples(examples, models.negative.template, start),
+    positive: await promptedExamples(examples, models.positive.template, start, specialTokens),
+    negative: await promptedExamples(examples, models.negative.template, start, specialTokens),
   };
   if (dryRun) return { status: "checked", file };
   if (await isEstimateOf(identity, file)) {

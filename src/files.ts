@@ -1,3 +1,5 @@
+import { isUtf8 } from "node:buffer";
+import { createReadStream } from "node:fs";
 import { access, constants, type FileHandle, mkdir, open, readdir, realpath, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { UserError } from "./errors.ts";
@@ -99,6 +101,37 @@ export async function checkWritable(path: string, problem: string): Promise<void
   await access(folder, constants.W_OK).catch((error) => {
     throw asUserError(error, path, problem);
   });
+}
+
+/**
+ * Reads a small text file in UTF-8; a byte order mark is skipped.
+ *
+ * @param most bytes that a file of its kind has at most: what never ends, such as a device, is not read further
+ * @param problem what cannot be done where the file system refuses
+ * @throws UserError for a file that cannot be read, is longer, or is not UTF-8.
+ */
+export async function readTextFile(file: string, most: number, problem = "cannot read"): Promise<string> {
+  const pieces: Uint8Array[] = [];
+  let bytes = 0;
+  try {
+    for await (const piece of createReadStream(file, { highWaterMark: 1 << 20 })) {
+      pieces.push(piece);
+      bytes += piece.length;
+      if (bytes > most) break;
+    }
+  } catch (error) {
+    throw asUserError(error, file, problem);
+  }
+  const hint = "is it another file under this name?";
+  if (bytes > most)
+    throw new UserError(`is longer than ${most / 1e6} MB, which no file of its kind is`, { file, hint });
+  const content = Buffer.concat(pieces);
+  const mark = content.subarray(0, 2).toString("hex");
+  if (mark === "fffe" || mark === "feff") {
+    throw new UserError("is UTF-16", { file, hint: "save it as UTF-8" });
+  }
+  if (!isUtf8(content)) throw new UserError("is not UTF-8 text", { file, hint });
+  return new TextDecoder().decode(content);
 }
 
 /** Turns a refusal of the file system into a UserError naming the file; any other error is returned as it is. */

@@ -1,7 +1,6 @@
 /** JSON files of models and runs. They come from anywhere, so what is odd about them is refused here, once for all. */
-import { readFile, stat } from "node:fs/promises";
 import { UserError } from "./errors.ts";
-import { asUserError } from "./files.ts";
+import { readTextFile } from "./files.ts";
 import { quoted } from "./one-line.ts";
 
 export interface JsonOptions {
@@ -29,21 +28,7 @@ const mostValues = 5_000_000;
  * @throws UserError if it cannot be read, is too long, or as `parseJson`.
  */
 export async function readJson(file: string, options?: JsonOptions): Promise<unknown> {
-  const text = await readText(file).catch((error) => {
-    throw asUserError(error, file, "cannot read");
-  });
-  return parseJson(text, file, options);
-}
-
-async function readText(file: string): Promise<string> {
-  const found = await stat(file);
-  // Reading a pipe or a device may never end.
-  if (!found.isFile() && !found.isDirectory()) throw new UserError("is not a regular file", { file });
-  if (found.size > longestFile) {
-    const problem = `has ${Math.round(found.size / 1e6)} MB, and no file of its kind is longer than ${longestFile / 1e6} MB`;
-    throw new UserError(problem, { file, hint: "is it another file under this name?" });
-  }
-  return readFile(file, "utf8");
+  return parseJson(await readTextFile(file, longestFile), file, options);
 }
 
 /**

@@ -170,7 +170,7 @@ describe("bad recipes", () => {
     ["model: [", "recipe.yaml:2:1: not valid YAML: "],
     ["output: a\noutput: b", "recipe.yaml:2:1: not valid YAML: Map keys must be unique"],
     ["output: a\n\tseed: 1", "recipe.yaml:2:1: not valid YAML: "],
-    ["seed: *nowhere", "recipe.yaml: not valid YAML: Unresolved alias"],
+    ["seed: *nowhere", "recipe.yaml:1:7: there is no anchor &nowhere before this alias"],
     ["seed: !strange 1", "recipe.yaml:1:7: not valid YAML: Unresolved tag: !strange"],
     ["", "recipe.yaml: is not a recipe"],
     ["- a\n- b", "recipe.yaml: is not a recipe"],
@@ -187,7 +187,7 @@ describe("bad recipes", () => {
     ["learningRate", "--set learningRate: is not a setting; write key=value, such as objective.beta=0.2"],
     ["=3", "--set =3: is not a setting"],
     ["output.x=1", "--set output.x=1: the recipe has no place for this key"],
-    ["seed=[1", "--set seed=[1: the value is not valid YAML"],
+    ["seed=[1", "--set seed=[1: not valid YAML"],
     ["learningRate=", "learningRate: is missing"],
   ])("--set %s", async (setting, message) => {
     expectOneError(await trainHere({}, "--set", setting), message);

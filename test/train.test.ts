@@ -19,6 +19,7 @@ import { Trainer } from "../src/step/trainer.ts";
 import { openModelFolder } from "../src/storage/folder.ts";
 import { loadLanguageModel } from "../src/storage/load-model.ts";
 import { trainLoop } from "../src/train/loop.ts";
+import { trainRun } from "../src/train/run.ts";
 import {
   hashes,
   pairRecords,
@@ -566,9 +567,13 @@ describe("resuming", () => {
 });
 
 describe("a training that diverges", () => {
+  /** With a learning rate that recipes may not have. */
+  const trainWith = (learningRate: number, changes: Settings) =>
+    trainRun({ ...parseRecipe(tinyRecipe(folder, { ...changes, steps: 20 }), "recipe.yaml"), learningRate });
+
   test("is one error, and the checkpoints before it stay and load", async () => {
     const model = await firstStage();
-    const attempt = trainTiny(folder, { model, learningRate: 1e30, steps: 20, checkpoints: { everySteps: 1 } });
+    const attempt = trainWith(1e30, { model, checkpoints: { everySteps: 1 } });
     await expect(attempt).rejects.toBeInstanceOf(UserError);
     await expect(attempt).rejects.toThrow(/^the training has diverged in step \d+ \(loss .*NaN.*lower `learningRate`/);
     const checkpoints = await readdir(join(folder, "run", "checkpoints"));
@@ -581,7 +586,7 @@ describe("a training that diverges", () => {
 
   test.each([1, 2])("saves no ruined weights (a checkpoint every %i steps)", async (everySteps) => {
     // The first update makes the weights infinite.
-    const attempt = trainTiny(folder, { learningRate: 1e300, steps: 20, checkpoints: { everySteps } });
+    const attempt = trainWith(1e300, { checkpoints: { everySteps } });
     await expect(attempt).rejects.toBeInstanceOf(UserError);
     await expect(attempt).rejects.toThrow(/the training has diverged.*learning ?rate/i);
     expect((await hashes(join(folder, "run")))["metrics.jsonl"]).toBeDefined();

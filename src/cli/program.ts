@@ -11,6 +11,7 @@ import { showWeightsCommand } from "./commands/show-weights.ts";
 import { trainCommand } from "./commands/train.ts";
 import { weighCommand } from "./commands/weigh.ts";
 import { colorsFor } from "./terminal/colors.ts";
+import { expandPaths } from "./terminal/path-values.ts";
 
 const { version, description } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
   version: string;
@@ -45,7 +46,10 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
     ...[weighCommand(exit), showWeightsCommand(), exportCommand(exit)],
   ];
   for (const command of commands) program.addCommand(command);
-  for (const command of program.commands) command.exitOverride();
+  for (const command of program.commands) {
+    command.exitOverride();
+    expandPaths(command);
+  }
   try {
     await program.parseAsync(args, { from: "user" });
     return exitCode;

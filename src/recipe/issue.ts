@@ -55,7 +55,12 @@ function describe(issue: z.core.$ZodIssue, found: unknown): { problem: string; h
       if (issue.origin === "string" || issue.origin === "array") return { problem: "must not be empty" };
       const limit = issue.code === "too_small" ? issue.minimum : issue.maximum;
       const words = issue.code === "too_small" ? ["at least", "greater than"] : ["at most", "less than"];
-      return { problem: `must be ${words[issue.inclusive ? 0 : 1]} ${limit}${but}` };
+      const hint = /^Too |^Invalid /.test(issue.message) ? undefined : issue.message;
+      return { problem: `must be ${words[issue.inclusive ? 0 : 1]} ${limit}${but}`, hint };
+    }
+    case "custom": {
+      const hint = issue.params?.hint as string | undefined;
+      return { problem: hint === undefined ? `${issue.message}${but}` : issue.message, hint };
     }
     default:
       return { problem: `${issue.message}${but}` };

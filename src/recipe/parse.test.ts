@@ -1,6 +1,9 @@
-import { describe, expect, test } from "vitest";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { homedir, tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { UserError } from "../errors.ts";
-import { parseRecipe, placeInRecipe } from "./parse.ts";
+import { parseRecipe, placeInRecipe, readRecipe } from "./parse.ts";
 
 const text = `
 # A comment.
@@ -125,6 +128,182 @@ describe("overrides", () => {
     );
     expect(() => objectiveOf("init={}", "model=")).toThrow(/^--set init={}: init.architecture: /);
     expect(() => objectiveOf("steps=5")).toThrow("--set steps=5: steps: `epochs` already says how long to train");
+  });
+});
+
+describe("hostile YAML is one clear error", () => {
+  const refused = (addition: string, ...overrides: string[]) => {
+    const parse = () => parseRecipe(text + addition, "r.yaml", overrides);
+    expect(parse).toThrow(UserError);
+    return expect(parse);
+  };
+
+  test.each([
+    [
+      "an alias that holds itself",
+      "lora: &a { rank: *a }",
+      /^r\.yaml:11:18: the alias \*a stands for a group that holds/,
+    ],
+    ["an alias that holds itself below a list", "lora: &a { x: [{ y: *a }] }", /^r\.yaml:11:21: the alias \*a/],
+    ["an alias without an anchor", "lora: *a", /^r\.yaml:11:7: there is no anchor &a before this alias/],
+    [
+      "a bomb of aliases",
+      `a: &a [${"1,".repeat(99)}]\nb: &b [${"*a,".repeat(99)}]\nc: [${"*b,".repeat(99)}]`,
+      /not valid YAML: Excessive/,
+    ],
+    ["nesting", `lora: ${"[".repeat(50)}${"]".repeat(50)}`, /^r\.yaml:11:\d+: nested too deep/],
+    [
+      "nesting beyond the stack",
+      `lora: ${"[".repeat(50_000)}${"]".repeat(50_000)}`,
+      /^r\.yaml:11:\d+: .*nested too deep/,
+    ],
+    [
+      "nesting in blocks",
+      `${Array.from({ length: 60 }, (_, i) => `${" ".repeat(i)}a:`).join("\n")} 1`,
+      /nested too deep/,
+    ],
+    ["keys of keys beyond the stack", "? ".repeat(400_000), /^r\.yaml:11:\d+: nested too deep/],
+    ["lists of lists beyond the stack", `a:\n  ${"- ".repeat(400_000)}`, /^r\.yaml:12:\d+: nested too deep/],
+    ["groups beyond the stack", `lora: ${"{a: ".repeat(200_000)}`, /^r\.yaml:11:\d+: nested too deep/],
+    ["indentation", Array.from({ length: 600 }, (_, i) => `${" ".repeat(i)}a:`).join("\n"), /nested too deep/],
+    ["a key that is a list", "? [a]\n: 1", /^r\.yaml:11:3: a key must be a word/],
+    ["a value of megabytes", `seed: ${"x".repeat(900_000)}`, /seed: must be a number, found "x{79}…$/],
+    ["a key of megabytes", `${"x".repeat(1000)}: 1`, /unknown key$/],
+  ])("%s", (_, addition, message) => refused(`${addition}\n`).toThrow(message));
+
+  test("also in settings of the command line", () => {
+    refused("", "lora=&a {rank: *a}").toThrow(/^--set lora=&a .*the alias \*a stands for a group that holds it/);
+    refused("", `lora=${"[".repeat(50)}${"]".repeat(50)}`).toThrow(/nested too deep/);
+  });
+
+  test("anchors that are used well stay", () => {
+    const shared = `weights: { from: sft, training: &t { steps: 3 }, folder: a }\nevaluation: { everySteps: &n 5, examples: *n }\n`;
+    const recipe = parseRecipe(text.replace("tdpo2", "tis-dpo") + shared, "r.yaml");
+    expect(recipe.evaluation).toMatchObject({ everySteps: 5, examples: 5 });
+  });
+});
+
+describe("files", () => {
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "recipe-"));
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+
+  test.each<[string, string | Uint8Array, RegExp]>([
+    ["in UTF-16", Buffer.from(`\ufeff${text}`, "utf16le"), /recipe\.yaml: is UTF-16; save it as UTF-8/],
+    ["in Latin-1", Buffer.from("model: m\xf6del", "latin1"), /recipe\.yaml: is not UTF-8 text/],
+    ["that are data", "a: 1\n".repeat(300_000), /recipe\.yaml: is longer than 1 MB/],
+  ])("%s are refused", async (_, content, message) => {
+    const file = join(folder, "recipe.yaml");
+    await writeFile(file, content);
+    await expect(readRecipe(file)).rejects.toThrow(message);
+  });
+
+  test.skipIf(process.platform === "win32")("without an end are refused", () =>
+    expect(readRecipe("/dev/zero")).rejects.toThrow(/is longer than 1 MB/),
+  );
+});
+
+describe("paths", () => {
+  const home = (name: string) => join(homedir(), name);
+  const all = `
+model: ~/models/base
+output: ~/runs/one
+tokenizer: ~/tokenizer
+reference: ~/models/sft
+data: { train: [~/a.jsonl, b.jsonl], evaluation: ~/e.jsonl }
+objective: { name: tis-dpo }
+weights: { from: models, positive: ~/p, negative: ~/n, folder: ~/w }
+learningRate: 1e-4
+epochs: 1
+`;
+
+  test("that begin with ~/ are in the home folder", () => {
+    const { model, output, tokenizer, reference, data, weights } = parseRecipe(all, "r.yaml");
+    expect([model, output, tokenizer, reference, data.evaluation, ...data.train]).toEqual([
+      ...[home("models/base"), home("runs/one"), home("tokenizer"), home("models/sft"), home("e.jsonl")],
+      ...[home("a.jsonl"), "b.jsonl"],
+    ]);
+    expect(weights).toMatchObject({ positive: home("p"), negative: home("n"), folder: home("w") });
+    expect(parseRecipe(text, "r.yaml", ["output=~/x"]).output).toBe(home("x"));
+  });
+
+  test("of estimates, too", () => {
+    const file = parseRecipe(all.replace(/from: models.*}/, "from: file, file: ~/e.safetensors }"), "r.yaml").weights;
+    expect(file).toMatchObject({ file: home("e.safetensors") });
+  });
+
+  test.each([
+    [
+      "output: runs/one",
+      "output: $HOME/runs",
+      /^r\.yaml:4:9: output: "\$HOME" is a variable of the shell.*; write the path out/,
+    ],
+    ["models/base", "~bob/base", /^r\.yaml:3:8: model: "~bob" is not looked up/],
+    ["b.jsonl", "'%USERPROFILE%/b.jsonl'", /^r\.yaml:6:10: data\.train: "%USERPROFILE%" is a variable/],
+    ["a.jsonl, b.jsonl", "''", /data\.train/],
+    ["output: runs/one", "output: ~", /^r\.yaml:4:9: output: must be a text, found null/],
+  ])("%s as %s", (right, wrong, message) => {
+    expect(() => parseRecipe(text.replace(right, wrong), "r.yaml")).toThrow(UserError);
+    expect(() => parseRecipe(text.replace(right, wrong), "r.yaml")).toThrow(message);
+  });
+});
+
+describe("numbers that are a slip of the hand", () => {
+  test.each([
+    ["batchSize=1e15", /batchSize: must be at most 1000000, found 1000000000000000; the examples of one step/],
+    ["batchSize=1e400", /batchSize: must be a (whole )?number, found Infinity/],
+    ["threads=1000", /threads: must be at most 512, found 1000; no processor/],
+    ["memory=0GB", /memory: must be more than nothing, such as 2GB, found "0GB"/],
+    ["memory=0.0 MB", /memory: must be more than nothing/],
+    ["memory=99999999GB", /memory: must be a size that a machine has/],
+    ["lora.alpha=1e300", /lora\.alpha: must be at most 1000000, found 1e\+300; what the adapter computes/],
+    ["lora.alpha=1e-300", /lora\.alpha: must be at least 1e-30, found 1e-300; a smaller number is 0 in float32/],
+    ["lora.rank=1e15", /lora\.rank: must be at most 1000000000/],
+    ["epochs=1e300", /epochs: must be at most/],
+    ["learningRate=1e300", /learningRate: must be at most 1000, found 1e\+300; the optimizer moves/],
+    ["learningRate=1e-300", /learningRate: must be at least 1e-30/],
+    ["warmupSteps=1e15", /warmupSteps: must be at most/],
+    ["maxGradientNorm=1e300", /maxGradientNorm: must be at most/],
+    ["optimizer={name: adamw, epsilon: 1e9}", /optimizer\.epsilon: must be at most 1/],
+    ["optimizer={name: adamw, weightDecay: 1e9}", /optimizer\.weightDecay: must be at most/],
+    ["objective.beta=1e300", /objective\.beta: must be at most/],
+    ["objective.beta=1e-300", /objective\.beta: must be at least/],
+    ["objective.alpha=1e300", /objective\.alpha: must be at most/],
+    ["microbatch.tokens=1e15", /microbatch\.tokens: must be at most 10000000, found .*; they are computed at once/],
+    ["data.maxLength=1e15", /data\.maxLength: must be at most/],
+    ["data.heldOut=1e300", /data\.heldOut: must be at most/],
+    ["checkpoints.everyMinutes=1e300", /checkpoints\.everyMinutes: must be at most/],
+    ["checkpoints.keep=1e12", /checkpoints\.keep: must be at most/],
+    ["logging.minimumSeconds=1e300", /logging\.minimumSeconds: must be at most/],
+    ["referenceCache.gigabytes=1e300", /referenceCache\.gigabytes: must be at most/],
+    ["evaluation.samples=1e9", /evaluation\.samples: must be at most/],
+    ["steps=1e15", /steps: must be at most/],
+    ["seed=1e15", /seed: must be at most 4294967295/],
+  ])("%s", (override, message) => {
+    const overrides = [override, ...(override.startsWith("steps") ? ["epochs="] : [])];
+    expect(() => parseRecipe(text, "r.yaml", overrides)).toThrow(UserError);
+    expect(() => parseRecipe(text, "r.yaml", overrides)).toThrow(message);
+  });
+
+  test.each([
+    ["{ mu: 100, upper: 10 }", /weights\.transform: gives weights up to e\^1000/],
+    ["{ name: magnitude, limit: 1e6 }", /weights\.transform: gives weights up to/],
+    ["{ upper: 1e300 }", /weights\.transform\.upper: must be at most/],
+    ["{ name: rank, least: -1e300 }", /weights\.transform\.least: must be at least/],
+  ])("a transform %s", (transform, message) => {
+    const weighed = `${text.replace("tdpo2", "tis-dpo")}weights: { from: sft, transform: ${transform} }\n`;
+    expect(() => parseRecipe(weighed, "r.yaml")).toThrow(message);
+  });
+
+  test.each([
+    ["layers: 1e9", /init\.layers: must be at most 10000/],
+    ["layers: 1000, width: 100000, heads: 100", /init: is a model of about 70000 billion parameters/],
+  ])("a new model with %s", (sizes, message) => {
+    const init = `{ ${sizes}, architecture: llama, ${sizes.includes("width") ? "" : "width: 8, heads: 1, "}feedForwardWidth: 100000, contextLength: 8 }`;
+    const made = text.replace("model: models/base", `init: ${init}\ntokenizer: bytes`);
+    expect(() => parseRecipe(made, "r.yaml")).toThrow(message);
   });
 });
 

@@ -1,11 +1,11 @@
-import { readFile } from "node:fs/promises";
-import { type Document, isMap, isNode, isScalar, LineCounter, type Pair, parseDocument } from "yaml";
+import { type Document, isMap, isNode, isScalar, LineCounter, type Pair } from "yaml";
 import { UserError } from "../errors.ts";
-import { asUserError } from "../files.ts";
+import { readTextFile } from "../files.ts";
 import { describeIssue, type Issue } from "./issue.ts";
 import { keysOfOtherVariants } from "./keys.ts";
 import { firstConflict } from "./rules.ts";
 import { type Recipe, recipeSchema } from "./schema.ts";
+import { parseYaml } from "./yaml.ts";
 
 /**
  * Reads a recipe file.
@@ -15,11 +15,11 @@ import { type Recipe, recipeSchema } from "./schema.ts";
  * @throws UserError with line and column for anything that is not a valid recipe.
  */
 export async function readRecipe(file: string, overrides: readonly string[] = []): Promise<Recipe> {
-  const text = await readFile(file, "utf8").catch((error) => {
-    throw asUserError(error, file, "cannot read the recipe");
-  });
-  return parseRecipe(text, file, overrides);
+  return parseRecipe(await readTextFile(file, longestFile, "cannot read the recipe"), file, overrides);
 }
+
+/** Bytes of a recipe at most; what is longer is data. */
+const longestFile = 1_000_000;
 
 /** Parses and checks the text of a recipe; `file` is named in errors. */
 export function parseRecipe(text: string, file: string, overrides: readonly string[] = []): Recipe {
@@ -56,12 +56,9 @@ class RecipeSource {
 
   constructor(text: string, file: string) {
     this.#file = file;
-    this.#document = parseDocument(text, { lineCounter: this.#lines });
-    const [error] = [...this.#document.errors, ...this.#document.warnings];
-    if (error) {
-      const message = error.message.split("\n")[0]!.replace(/ at line .*$/, "");
-      throw new UserError(`not valid YAML: ${message}`, { file, ...this.#position(error.pos[0]) });
-    }
+    const parsed = parseYaml(text, this.#lines);
+    if ("problem" in parsed) throw new UserError(parsed.problem, { file, ...this.#position(parsed.offset) });
+    this.#document = parsed.document;
     if (!isMap(this.#document.contents))
       throw new UserError("is not a recipe: it needs keys such as `model:` and `data:`", { file });
   }
@@ -71,11 +68,11 @@ class RecipeSource {
     const place = { file: `--set ${text}` };
     if (!key)
       throw new UserError("is not a setting", { ...place, hint: "write key=value, such as objective.beta=0.2" });
-    const parsed = parseDocument(value!);
-    if (parsed.errors.length > 0) throw new UserError("the value is not valid YAML", place);
+    const parsed = parseYaml(value!);
+    if ("problem" in parsed) throw new UserError(parsed.problem, place);
     const path = key.split(".");
     try {
-      const content = parsed.toJS();
+      const content = parsed.document.toJS();
       if (content === null) this.#document.deleteIn(path);
       else {
         if (this.#document.getIn(path) !== content) this.#dropKeysOfOtherVariants(path, content);

@@ -1,7 +1,9 @@
 import { isAbsolute, relative, sep } from "node:path";
 import { templateProblem } from "../importance/prompt-templates.ts";
+import type { TransformOptions } from "../importance/transforms.ts";
 import { createObjective } from "../objectives/index.ts";
 import type { Objective } from "../objectives/objective.ts";
+import { millions } from "../words.ts";
 import type { Issue } from "./issue.ts";
 import type { Recipe } from "./schema.ts";
 
@@ -17,7 +19,10 @@ function* conflicts(recipe: Recipe): Generator<Issue> {
   if (model && init) yield issue("init", "a model to start from is already given", "keep either `model` or `init`");
   if (!model && !init)
     yield issue("model", "is missing", "give a model folder, or `init:` to start from random weights");
-  if (init) yield* headConflicts(init);
+  if (init) {
+    yield* headConflicts(init);
+    yield* sizeConflicts(init);
+  }
   if (init && !recipe.tokenizer)
     yield issue("tokenizer", "is missing", "a new model needs a tokenizer folder, or `bytes`");
   if (init && lora)
@@ -81,6 +86,9 @@ function* weightConflicts({ weights, output, init }: Recipe, objective: Objectiv
     yield issue("weights.transform.lower", `${transform.lower} is not below upper, ${transform.upper}`);
   if ("least" in transform && transform.least > transform.most)
     yield issue("weights.transform.least", `${transform.least} is above most, ${transform.most}`);
+  const exponent = largestExponent(transform);
+  if (exponent > 80)
+    yield issue("weights.transform", `gives weights up to e^${Math.round(exponent)}, too large for float32`);
   if ("training" in weights) {
     const lengths = (["epochs", "steps", "examples"] as const).filter((key) => weights.training[key] !== undefined);
     if (lengths.length > 1)
@@ -92,6 +100,23 @@ function* weightConflicts({ weights, output, init }: Recipe, objective: Objectiv
     if (weights.from === "sft" && weights.training.beta !== undefined)
       yield issue("weights.training.beta", "supervised fine-tuning has no beta", "leave it out");
   }
+}
+
+/** The logarithm of the largest weight that an exponential transform can give; 0 for the others. */
+function largestExponent(transform: TransformOptions): number {
+  if (transform.name === "magnitude") return transform.mu * transform.limit;
+  if (transform.name !== "exp-clamp") return 0;
+  const { k, mu, lower, upper } = transform;
+  return Math.log(k) + mu * Math.max(Math.abs(lower), Math.abs(upper));
+}
+
+/** More parameters than any machine trains in float32. */
+const mostParameters = 1e11;
+
+function* sizeConflicts({ width, layers, feedForwardWidth, vocabularySize = 0 }: NonNullable<Recipe["init"]>) {
+  const parameters = layers * width * (4 * width + 3 * feedForwardWidth) + 2 * vocabularySize * width;
+  if (parameters > mostParameters)
+    yield issue("init", `is a model of about ${millions(parameters)} parameters, which no machine can train here`);
 }
 
 function* headConflicts({ width, heads, headWidth, keyValueHeads }: NonNullable<Recipe["init"]>): Generator<Issue> {

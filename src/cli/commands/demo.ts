@@ -3,6 +3,7 @@ import { Command, Option } from "commander";
 import { type DemoExamples, type DemoFigures, runDemo } from "../../demo/demo.ts";
 import { missedTargets, targets } from "../../demo/targets.ts";
 import { quoted } from "../../one-line.ts";
+import { mostThreads } from "../../recipe/numbers.ts";
 import { colorsFor } from "../terminal/colors.ts";
 import { heatText } from "../terminal/heat.ts";
 import { interrupted, untilInterrupted } from "../terminal/interruption.ts";
@@ -32,7 +33,9 @@ export function demoCommand(exit: (code: number) => void): Command {
       "see it work in minutes: a small model that comes with tokenwise learns from pairs to write friendly film reviews",
     )
     .option("--output <folder>", "the run's folder; that of an earlier run is replaced", "runs/demo")
-    .addOption(new Option("--threads <count>").argParser(atLeast(1)).default(availableParallelism(), "all cores"))
+    .addOption(
+      new Option("--threads <count>").argParser(atLeast(1, mostThreads)).default(availableParallelism(), "all cores"),
+    )
     .option("--json", "print the figures as one line of JSON, last", false)
     .addHelpText(
       "after",

@@ -3,6 +3,7 @@ import { Command, Option } from "commander";
 import { type EvaluateOptions, type EvaluationReporter, evaluate } from "../../evaluate/evaluate.ts";
 import { defaultSampleOptions } from "../../evaluate/samples.ts";
 import { formatTable } from "../../evaluate/table.ts";
+import { mostThreads } from "../../recipe/numbers.ts";
 import { colorsFor } from "../terminal/colors.ts";
 import { activityProgress, type CountedProgress } from "../terminal/counted-progress.ts";
 import { interrupted, untilInterrupted } from "../terminal/interruption.ts";
@@ -39,9 +40,14 @@ export function evaluateCommand(exit: (code: number) => void): Command {
     .addOption(new Option("--on-bad-pair <what>", "stop at a bad record, or count it").choices(["error", "skip"]))
     .option("--max-length <tokens>", "of prompt and longer answer together", atLeast(2))
     .option("--max-prompt-length <tokens>", "what a prompt keeps at least when a pair must be cut", atLeast(1))
-    .option("--samples <count>", "answers to sample for each prompt (the TDPO paper: 25)", atLeast(0), sampling.samples)
+    .option(
+      "--samples <count>",
+      "answers to sample for each prompt (the TDPO paper: 25)",
+      atLeast(0, 1e6),
+      sampling.samples,
+    )
     .option("--prompts-limit <count>", "sample for so many prompts", atLeast(1), sampling.promptsLimit)
-    .option("--max-new-tokens <count>", "longest sample", atLeast(1), sampling.maxNewTokens)
+    .option("--max-new-tokens <count>", "longest sample", atLeast(1, 1e8), sampling.maxNewTokens)
     .option(
       "--top-p <share>",
       "sample from the most likely tokens with this probability together",
@@ -50,7 +56,9 @@ export function evaluateCommand(exit: (code: number) => void): Command {
     )
     .option("--temperature <number>", "of samples", number(0), sampling.temperature)
     .option("--seed <number>", "fixes the samples", atLeast(0), sampling.seed)
-    .addOption(new Option("--threads <count>").argParser(atLeast(1)).default(availableParallelism(), "all cores"))
+    .addOption(
+      new Option("--threads <count>").argParser(atLeast(1, mostThreads)).default(availableParallelism(), "all cores"),
+    )
     .option("--json", "one line of JSON with an object for each model", false)
     .addHelpText("after", help)
     .action(async (models: string[], options: Options) => {

@@ -7,6 +7,7 @@ import type { Engine } from "../../engine/engine.ts";
 import { defaultGenerateOptions, type GenerateOptions } from "../../generate/generate.ts";
 import { encodePrompts, type Prompt } from "../../generate/prompts.ts";
 import type { LanguageModel } from "../../models/language-model.ts";
+import { mostThreads } from "../../recipe/numbers.ts";
 import { type ModelFolder, modelPath, openModelFolder } from "../../storage/folder.ts";
 import { loadLanguageModel } from "../../storage/load-model.ts";
 import { loadModelTokenizer } from "../../storage/model-tokenizer.ts";
@@ -30,16 +31,18 @@ export interface GenerationOptions {
 export function addGenerationOptions(command: Command, defaults = defaultGenerateOptions): Command {
   const { samples, maxNewTokens, temperature, topK, topP, seed, batchSize } = defaults;
   return command
-    .option("--samples <count>", "answers for each prompt", atLeast(1), samples)
-    .option("--max-new-tokens <count>", "tokens of an answer at most", atLeast(1), maxNewTokens)
+    .option("--samples <count>", "answers for each prompt", atLeast(1, 1e6), samples)
+    .option("--max-new-tokens <count>", "tokens of an answer at most", atLeast(1, 1e8), maxNewTokens)
     .option("--temperature <number>", "logits are divided by it; 0 is greedy", number(0), temperature)
     .option("--top-k <count>", "draw from so many likeliest tokens; 0: from all", atLeast(0), topK)
     .option("--top-p <share>", "draw from the likeliest tokens with this share; 1: from all", number(0, 1), topP)
     .option("--seed <number>", "fixes the samples", atLeast(0), seed)
     .option("--stop <text...>", "an answer ends before any of these; \\n is a line break", filledTextWithBreaks, [])
-    .option("--batch-size <count>", "prompts computed together", atLeast(1), batchSize)
+    .option("--batch-size <count>", "prompts computed together", atLeast(1, 1e5), batchSize)
     .addOption(
-      new Option("--threads <count>", "threads").argParser(atLeast(1)).default(availableParallelism(), "all cores"),
+      new Option("--threads <count>", "threads")
+        .argParser(atLeast(1, mostThreads))
+        .default(availableParallelism(), "all cores"),
     );
 }
 

@@ -1,11 +1,12 @@
 import { InvalidArgumentError } from "commander";
 
-/** Parses a whole number from `least` on. */
-export function atLeast(least: number): (text: string) => number {
+/** Parses a whole number from `least` on, to `most` where memory or time have a limit. */
+export function atLeast(least: number, most = Number.POSITIVE_INFINITY): (text: string) => number {
   return (text) => {
     const value = text.trim() === "" ? Number.NaN : Number(text);
-    if (Number.isSafeInteger(value) && value >= least) return value;
-    throw new InvalidArgumentError(`It must be a whole number from ${least} on.`);
+    if (Number.isSafeInteger(value) && value >= least && value <= most) return value;
+    const range = Number.isFinite(most) ? `to ${most}` : "on";
+    throw new InvalidArgumentError(`It must be a whole number from ${least} ${range}.`);
   };
 }
 

@@ -1,0 +1,99 @@
+/** YAML as recipes need it: what could end the process, or is part of no recipe, is refused. */
+import {
+  CST,
+  type Document,
+  isCollection,
+  Lexer,
+  type LineCounter,
+  type Node,
+  parseDocument,
+  type Scalar,
+  visit,
+} from "yaml";
+
+/** Something in a text that makes it no recipe, whatever its keys are. */
+export interface YamlProblem {
+  readonly problem: string;
+  /** Where in the text. */
+  readonly offset: number;
+}
+
+/** Recipes have six levels. The parser is recursive, and dies where the stack is full. */
+const deepestNesting = 40;
+
+/**
+ * Parses a text, warnings counting as errors.
+ *
+ * @param lines learns where lines begin
+ */
+export function parseYaml(text: string, lines?: LineCounter): { document: Document } | YamlProblem {
+  const deep = findDeepNesting(text);
+  if (deep !== undefined) {
+    for (let start = 0; start <= deep && lines; ) {
+      lines.addNewLine(start);
+      start = text.indexOf("\n", start) + 1 || text.length + 1;
+    }
+    return { problem: "nested too deep", offset: deep };
+  }
+  const document = parseDocument(text, lines && { lineCounter: lines });
+  const [error] = [...document.errors, ...document.warnings];
+  if (!error) return findOddity(document) ?? { document };
+  const message = error.message.split("\n")[0]!.replace(/ at line .*$/, "");
+  return { problem: `not valid YAML: ${message}`, offset: error.pos[0] };
+}
+
+/** Where a text is nested too deep, by its tokens alone. Of levels in one line, and of indentation, there must be few. */
+function findDeepNesting(text: string): number | undefined {
+  let offset = 0;
+  let flow = 0;
+  let inLine = 0;
+  for (const token of new Lexer().lex(text)) {
+    switch (CST.tokenType(token)) {
+      case "newline":
+        inLine = 0;
+        break;
+      case "flow-map-start":
+      case "flow-seq-start":
+        flow++;
+        break;
+      case "flow-map-end":
+      case "flow-seq-end":
+        flow--;
+        break;
+      case "seq-item-ind":
+      case "explicit-key-ind":
+      case "map-value-ind":
+        if (flow === 0) inLine++;
+        break;
+      case "space":
+        if (token.length > 10 * deepestNesting) return offset;
+    }
+    if (flow > deepestNesting || inLine > deepestNesting) return offset;
+    // The lexer's own marks, such as that of a document's start, are no part of the text.
+    if (text.startsWith(token, offset)) offset += token.length;
+  }
+  return undefined;
+}
+
+/** The first part of a document that is valid YAML, and cannot be a part of any recipe. */
+function findOddity(document: Document): YamlProblem | undefined {
+  let found: YamlProblem | undefined;
+  const stop = (node: Node, problem: string) => {
+    found = { problem, offset: node.range?.[0] ?? 0 };
+    return visit.BREAK;
+  };
+  visit(document, {
+    Node(_, node, path) {
+      // Each level counts twice, as a group and as a key with its value.
+      return path.length > 2 * deepestNesting ? stop(node, "nested too deep") : undefined;
+    },
+    Alias(_, alias, path) {
+      const { source } = alias;
+      const target: Node | Scalar | undefined = alias.resolve(document);
+      if (!target) return stop(alias, `there is no anchor &${source} before this alias`);
+      return path.includes(target) ? stop(alias, `the alias *${source} stands for a group that holds it`) : undefined;
+    },
+    Pair: (_, { key }) => (isCollection(key) ? stop(key, "a key must be a word, not a list or a group") : undefined),
+  });
+  return found;
+}

@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { temporaryFolder } from "../../test/helpers/runs.ts";
 import { encodePrompts, readPrompts } from "./prompts.ts";
@@ -25,8 +26,23 @@ test("records with a prompt, which may be empty or hold line breaks", async () =
   expect(await texts(await fileWith("prompts.json", '[{"prompt": "x"}]'))).toEqual(["x"]);
 });
 
+test("packed or as UTF-16, whatever the name says", async () => {
+  const file = join(await temporaryFolder(), "prompts.txt");
+  await writeFile(file, gzipSync("one\ntwo"));
+  expect(await texts(file)).toEqual(["one", "two"]);
+  await writeFile(file, Buffer.from("\ufeffone\r\ntw\u00f6", "utf16le"));
+  expect(await texts(file)).toEqual(["one", "tw\u00f6"]);
+  expect(await texts(await fileWith("PROMPTS.JSONL", '{"prompt": "x"}'))).toEqual(["x"]);
+});
+
+test("bytes that are no UTF-8 are refused with their line", async () => {
+  const file = join(await temporaryFolder(), "prompts.txt");
+  await writeFile(file, Buffer.from("one\ncaf\u00e9", "latin1"));
+  await expect(readPrompts(file)).rejects.toThrow(/prompts\.txt:2: is not valid UTF-8/);
+});
+
 test.each([
-  ["an empty file", "prompts.txt", "", /prompts\.txt: holds no prompt$/],
+  ["an empty file", "prompts.txt", "", /prompts\.txt: is empty$/],
   ["blank lines", "prompts.txt", "\n \n", /prompts\.txt: holds no prompt$/],
   ["no records", "prompts.jsonl", "\n", /prompts\.jsonl: .*records/],
   ["no JSON", "prompts.jsonl", '{"prompt": "a"}\nhello', /prompts\.jsonl:2: is not valid JSON/],
@@ -39,12 +55,8 @@ test.each([
 test("files that cannot be read", async () => {
   const folder = await temporaryFolder();
   await mkdir(join(folder, "prompts"));
-  await expect(readPrompts(join(folder, "none.txt"))).rejects.toThrow(
-    /none\.txt: cannot read the prompts: no such file/,
-  );
-  await expect(readPrompts(join(folder, "prompts"))).rejects.toThrow(
-    /prompts: cannot read the prompts: it is a folder/,
-  );
+  await expect(readPrompts(join(folder, "none.txt"))).rejects.toThrow(/none\.txt: there is no such file/);
+  await expect(readPrompts(join(folder, "prompts"))).rejects.toThrow(/prompts: is a directory/);
 });
 
 test("encoding: an empty prompt is the start token; what does not fit is refused with its place", async () => {

@@ -1,10 +1,11 @@
-import { readFile } from "node:fs/promises";
+import { openText, readHead } from "../data/files/bytes.ts";
 import { BadRecord, textField } from "../data/files/convert.ts";
+import { isParquet } from "../data/files/kind.ts";
+import { splitLines } from "../data/files/lines.ts";
 import { type RecordPlace, readRecords } from "../data/files/read.ts";
 import * as boundaries from "../data/tokens/boundaries.ts";
 import type { Tokenizer } from "../data/tokens/tokenizer.ts";
 import { UserError } from "../errors.ts";
-import { asUserError } from "../files.ts";
 
 /** A prompt, and where it stands if it came from a file. */
 export interface Prompt {
@@ -13,12 +14,14 @@ export interface Prompt {
 }
 
 /**
- * Reads prompts from a file: the column `prompt` of `.jsonl`, `.json` or `.parquet`; of any other file each line that is not blank.
+ * Reads prompts from a file: the column `prompt` of `.jsonl`, `.ndjson`, `.json` or Parquet; of any other file each line that
+ * is not blank.
  *
  * @throws UserError for a file that cannot be read or holds no prompts, and for a record without one.
  */
 export async function readPrompts(file: string): Promise<Prompt[]> {
-  return /\.((jsonl|ndjson|json)(\.gz)?|parquet)$/.test(file) ? promptsOfRecords(file) : promptsOfLines(file);
+  const hasRecords = /\.(jsonl|ndjson|json|parquet)(\.gz)?$/i.test(file) || isParquet(await readHead(file));
+  return hasRecords ? promptsOfRecords(file) : promptsOfLines(file);
 }
 
 /**
@@ -67,14 +70,19 @@ async function promptsOfRecords(file: string): Promise<Prompt[]> {
 }
 
 async function promptsOfLines(file: string): Promise<Prompt[]> {
-  const content = await readFile(file, "utf8").catch((error) => {
-    throw asUserError(error, file, "cannot read the prompts");
-  });
-  const prompts = content
-    .replace(/^\uFEFF/, "")
-    .split(/\r?\n/)
-    .map((text, index) => ({ text, place: { file, line: index + 1 } }))
-    .filter(({ text }) => text.trim() !== "");
+  const prompts: Prompt[] = [];
+  const { chunks } = await openText(file);
+  for await (const { line, bytes } of splitLines(chunks, file)) {
+    const place = { file, line };
+    try {
+      const text = decoder.decode(bytes).replace(/\r$/, "");
+      if (text.trim() !== "") prompts.push({ text, place });
+    } catch (cause) {
+      throw new UserError("is not valid UTF-8", { ...place, hint: "store the prompts as UTF-8", cause });
+    }
+  }
   if (prompts.length === 0) throw new UserError("holds no prompt", { file });
   return prompts;
 }
+
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

@@ -1,7 +1,7 @@
 import { asyncBufferFromFile, type FileMetaData, parquetMetadataAsync, parquetReadObjects } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
 import { UserError } from "../../errors.ts";
-import { checkFile } from "./bytes.ts";
+import { readHead } from "./bytes.ts";
 
 /** One row; `row` counts from 1. */
 export interface ParquetRow {
@@ -18,7 +18,7 @@ export interface ParquetRow {
  * @throws UserError for a file that is not Parquet, is damaged, or is packed in an unknown way.
  */
 export async function* readParquet(file: string, columns?: readonly string[]): AsyncGenerator<ParquetRow> {
-  await checkFile(file);
+  await readHead(file);
   const buffer = await asyncBufferFromFile(file);
   const metadata = await explain({ file }, () => parquetMetadataAsync(buffer));
   const present = columnsOf(metadata);

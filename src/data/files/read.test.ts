@@ -123,13 +123,93 @@ describe("JSON array", () => {
   });
 });
 
+describe("what a file is, its bytes say", () => {
+  const records = '{"a":1}\n{"a":"\u00fc\ud83d\ude00"}\n';
+  const lines = ['1: {"a":1}', '2: {"a":"\u00fc\ud83d\ude00"}'];
+  const littleEndian = (text: string) => Buffer.from(text, "utf16le");
+  const bigEndian = (text: string) => Buffer.from(text, "utf16le").swap16();
+
+  test.each([
+    ["UPPER.JSONL", records],
+    ["DATA.JSON.GZ", gzipSync(records)],
+    ["without-suffix", records],
+    ["packed.jsonl", gzipSync(records)],
+    ["plain.jsonl.gz", records],
+    ["members.jsonl", Buffer.concat([gzipSync(records.slice(0, 5)), gzipSync(records.slice(5)), Buffer.alloc(5000)])],
+    ["text.parquet", records],
+    ["utf16.jsonl", littleEndian(`\ufeff${records}`)],
+    ["utf16-big-endian.jsonl", bigEndian(`\ufeff${records}`)],
+    ["utf16-unmarked.jsonl", littleEndian(records)],
+    ["utf16-packed.jsonl", gzipSync(bigEndian(records))],
+  ])("%s", async (name, content) => {
+    expect(await read(name, content)).toEqual(lines);
+  });
+
+  test("an array in a file of JSON Lines", async () => {
+    expect(await read("array.jsonl", '\n[{"a":1},\n{"a":2}]')).toEqual(['2: {"a":1}', '3: {"a":2}']);
+  });
+
+  test.each([
+    ["UTF-16 cut within a character", littleEndian(`\ufeff${records}`).subarray(0, -1), 2],
+    ["half a pair of surrogates", littleEndian('\ufeff{"a":1}\n{"a":"\ud83d"}\n'), 1],
+  ])("%s", async (_, content, line) => {
+    const error = await failure(read("utf16.jsonl", content));
+    expect(error.message).toMatch(/is not valid UTF-16 from about here on/);
+    expect(error.place.line).toBe(line);
+  });
+});
+
+describe("objects over several lines", () => {
+  test.each([undefined, ","])("one after the other, with %s between them", async (between = "") => {
+    const content = `{\n "a": "}{",\n "b": [1, {"c": 2}]\n}${between}\n\n{"a":\n2}`;
+    expect(await read("pretty.jsonl", content)).toEqual(['1: {"a":"}{","b":[1,{"c":2}]}', '6: {"a":2}']);
+  });
+
+  test("any objects read as they were written", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.dictionary(fc.string(), fc.jsonValue(), { minKeys: 1 }), { minLength: 1 }),
+        async (records) => {
+          const lines = await read("pretty.json", records.map((record) => JSON.stringify(record, null, 2)).join("\n"));
+          expect(lines.map((line) => JSON.parse(line.replace(/^\d+: /, "")))).toEqual(
+            JSON.parse(JSON.stringify(records)),
+          );
+        },
+      ),
+      { numRuns: 50 },
+    );
+  });
+
+  test("one that is cut off, and something between two, is an error with the line", async () => {
+    expect((await failure(read("data.jsonl", '{\n"a": 1\n}\n{\n"a":'))).message).toMatch(
+      /data\.jsonl:4: the object is not closed/,
+    );
+    expect((await failure(read("data.jsonl", '{\n"a": 1\n}\n7'))).message).toMatch(
+      /data\.jsonl:4: there is something between two objects/,
+    );
+  });
+
+  test("a broken first line of JSON Lines is a bad record of its own", async () => {
+    expect(await read("data.jsonl", '{"a":\n{"a":2}\n')).toEqual([
+      expect.stringMatching(/^1: is not valid JSON/),
+      '2: {"a":2}',
+    ]);
+  });
+});
+
 describe("files that cannot be read", () => {
   test.each([
     ["empty.jsonl", "", /empty\.jsonl: is empty$/],
     ["blank.jsonl", " \n\n", /holds no records/],
     ["empty-array.json", "[]", /holds no records/],
-    ["data.csv", "a,b", /not a kind of file.*use \.jsonl/],
-    ["plain.jsonl.gz", '{"a":1}', /cannot be unpacked as gzip/],
+    ["data.csv", "a,b\n1,2", /not a kind of file.*a table such as CSV; use JSON Lines/],
+    ["data.txt", "no data", /neither JSON nor Parquet/],
+    ["page.parquet", "<!doctype html>", /a web page/],
+    ["archive.jsonl", "PK\x03\x04 and more", /a ZIP archive; unpack/],
+    ["inside.jsonl.gz", gzipSync("PK\x03\x04 and more"), /a ZIP archive; unpack/],
+    ["twice.jsonl.gz", gzipSync(gzipSync('{"a":1}')), /a packed file inside gzip; unpack it once/],
+    ["parquet.gz", gzipSync("PAR1"), /a packed file inside gzip/],
+    ["more.jsonl.gz", Buffer.concat([gzipSync('{"a":1}'), Buffer.from("\0\0more")]), /bytes behind its end/],
     ["cut.jsonl.gz", gzipSync('{"a":1}\n'.repeat(50)).subarray(0, 30), /cannot be unpacked as gzip/],
     ["pointer.parquet", "version https://git-lfs.github.com/spec/v1\noid sha256:0", /Git LFS pointer.*git lfs pull/],
   ])("%s", async (name, content, message) => {

@@ -1,14 +1,20 @@
 /**
  * Records of a data file, one at a time.
  *
- * `.jsonl` and `.ndjson` hold one JSON object per line, `.json` an array of objects (or one per line), each also as `.gz`; `.parquet` holds
- * rows. A record that cannot be understood does not end the stream: it comes as a `problem`, so that the reader of the stream can stop there
- * or count it. What makes the rest of the file unreadable is thrown.
+ * What a file is, its bytes say and not its name: Parquet, or JSON as one object per line, as an array of objects, or as
+ * objects over several lines, each also packed with gzip and in UTF-16. A record that cannot be understood does not end the
+ * stream: it comes as a `problem`, so that the reader of the stream can stop there or count it. What makes the rest of the
+ * file unreadable is thrown.
  */
+import { getHeapStatistics } from "node:v8";
 import { UserError } from "../../errors.ts";
-import { readBytes } from "./bytes.ts";
+import { grouped, mebibytes } from "../../words.ts";
+import { splitBrackets } from "./brackets.ts";
+import { openText, readHead } from "./bytes.ts";
+import { foreignText, isParquet } from "./kind.ts";
+import { layoutOf } from "./layout.ts";
+import { type Piece, splitLines } from "./lines.ts";
 import { readParquet } from "./parquet.ts";
-import { type Piece, splitArray, splitLines, startsWithArray } from "./pieces.ts";
 
 /** Where a record stands. Lines count from 1; in a Parquet file it is the number of the row. */
 export interface RecordPlace {
@@ -29,15 +35,18 @@ export type SourceRecord =
  * Streams the records of a file.
  *
  * @param options.columns The only columns needed: a Parquet file then leaves the others unread.
- * @throws UserError for a missing, empty, damaged or unknown kind of file, and for one that holds no records.
+ * @throws UserError for a missing, empty, damaged or unknown kind of file, for one that holds no records, and for data that
+ *   do not fit into memory.
  */
 export async function* readRecords(
   file: string,
   options: { columns?: readonly string[] } = {},
 ): AsyncGenerator<SourceRecord> {
   let count = 0;
-  for await (const record of file.endsWith(".parquet") ? parquetRecords(file, options.columns) : jsonRecords(file)) {
-    count++;
+  for await (const record of isParquet(await readHead(file))
+    ? parquetRecords(file, options.columns)
+    : jsonRecords(file)) {
+    if (count++ % recordsBetweenLooks === 0) checkMemory(record.place, count);
     yield record;
   }
   if (count === 0) throw new UserError("holds no records", { file });
@@ -55,14 +64,32 @@ async function* jsonRecords(file: string): AsyncGenerator<SourceRecord> {
 }
 
 async function jsonPieces(file: string): Promise<AsyncIterable<Piece>> {
-  if (/\.(jsonl|ndjson)(\.gz)?$/.test(file)) return splitLines(readBytes(file));
-  if (/\.json(\.gz)?$/.test(file)) {
-    const { isArray, chunks } = await startsWithArray(readBytes(file));
-    return isArray ? splitArray(chunks, file) : splitLines(chunks);
+  const { head, chunks } = await openText(file);
+  const layout = layoutOf(head);
+  // In a file that is named as JSON, each bad line is a bad record; any other file without JSON is the wrong file.
+  if (layout === undefined && !/\.(jsonl|ndjson|json)(\.gz)?$/i.test(file)) {
+    const kind = foreignText(head) ?? "neither JSON nor Parquet";
+    throw new UserError(`is not a kind of file that is read here: it is ${kind}`, {
+      file,
+      hint: "use JSON Lines, a JSON array (each also with gzip) or Parquet",
+    });
   }
-  throw new UserError("is not a kind of file that is read here", {
-    file,
-    hint: "use .jsonl, .ndjson, .json (each also with .gz) or .parquet",
+  return layout === "array" || layout === "objects" ? splitBrackets(chunks, layout, file) : splitLines(chunks, file);
+}
+
+const recordsBetweenLooks = 1000;
+
+/** Share of the largest heap that data may fill. Beyond it the process would end without a clear word. */
+const fullHeap = 0.75;
+/** Bytes of the heap's limit that are for new objects alone. */
+const newObjects = 48 * 2 ** 20;
+
+function checkMemory(place: RecordPlace, count: number): void {
+  const { used_heap_size: used, heap_size_limit: limit } = getHeapStatistics();
+  if (used < fullHeap * (limit - newObjects)) return;
+  throw new UserError(`the data do not fit into memory: ${mebibytes(used)} are full at record ${grouped(count)}`, {
+    ...place,
+    hint: `read less (\`data.limit\`), or allow more: NODE_OPTIONS=--max-old-space-size=${Math.ceil((limit / 2 ** 20) * 2)}`,
   });
 }
 

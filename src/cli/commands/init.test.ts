@@ -283,7 +283,7 @@ describe("bad input is one clear error, and nothing is written", () => {
     const { folder, data, init, write } = await setUp();
     const texts = await write("texts.jsonl", [{ text: "a" }, { text: "b" }]);
     expectOneError(await init(join(folder, "nowhere.jsonl")), /nowhere\.jsonl: there is no such file/);
-    expectOneError(await init(join(folder, "recipe.txt")), /recipe\.txt: is not a kind of file that is read here/);
+    expectOneError(await init(join(folder, "recipe.txt")), /recipe\.txt: there is no such file/);
     expectOneError(
       await init(texts, "--objective", "dpo"),
       /--objective: dpo needs pairs, but .*texts\.jsonl holds texts/,

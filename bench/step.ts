@@ -6,10 +6,12 @@ import { Command, Option } from "commander";
 import { exampleLength, packBatch } from "../src/data/batch.ts";
 import type { TokenizedExample } from "../src/data/example.ts";
 import { onnxRuntimeEngine } from "../src/engine/native/onnx-runtime.ts";
-import { createObjective } from "../src/objectives/index.ts";
-import type { ScoredExample } from "../src/step/learner.ts";
+import { type ObjectiveName, objectiveNamed } from "../src/objectives/index.ts";
+import type { Objective } from "../src/objectives/objective.ts";
+import type { JudgedExample } from "../src/step/learner.ts";
+import { microbatches } from "../src/step/microbatches.ts";
 import { Optimizer } from "../src/step/optimizer.ts";
-import { microbatches, Trainer } from "../src/step/trainer.ts";
+import { Trainer } from "../src/step/trainer.ts";
 import { openModelFolder } from "../src/storage/folder.ts";
 import type { FrozenFormat } from "../src/storage/frozen-parameters.ts";
 import { beforeTraining, loadLanguageModel } from "../src/storage/load-model.ts";
@@ -95,12 +97,11 @@ async function step(options: StepOptions): Promise<void> {
     for await (const _ of fillCache(engine, reference, cache, examples, limits));
     reference = headAlone(engine, reference, { copy: reference === policy });
   }
-  const { alpha, beta } = options;
   const trainer = new Trainer({
     engine,
     policy,
     reference,
-    objective: createObjective({ name: options.objective, alpha, beta } as Parameters<typeof createObjective>[0]),
+    objective: objectiveWith(options),
     optimizer: new Optimizer(engine, { name: "adamw", weightDecay: 0.01 }, policy.trainable),
     schedule: { learningRate: options.lr },
     totalSteps: options.steps + 1,
@@ -138,6 +139,13 @@ interface StepFigures {
   gradientNorm: number;
 }
 
+/** The objective of the options, with those of its own that it has. */
+function objectiveWith({ objective, alpha, beta }: StepOptions): Objective {
+  const definition = objectiveNamed(objective as ObjectiveName);
+  const own = Object.entries({ alpha, beta }).filter(([name]) => name in definition.schema.shape);
+  return definition.create(Object.fromEntries(own));
+}
+
 /** One step in the way that the options ask for: scoring, gradients alone, or gradients and update. */
 async function once(trainer: Trainer, examples: TokenizedExample[], options: StepOptions): Promise<StepFigures> {
   if (options.forward) {
@@ -147,8 +155,8 @@ async function once(trainer: Trainer, examples: TokenizedExample[], options: Ste
   return options.lr === 0 ? trainer.gradients(examples) : (await trainer.step(examples))!;
 }
 
-async function score(trainer: Trainer, examples: TokenizedExample[], options: StepOptions): Promise<ScoredExample[]> {
-  const scored: ScoredExample[] = [];
+async function score(trainer: Trainer, examples: TokenizedExample[], options: StepOptions): Promise<JudgedExample[]> {
+  const scored: JudgedExample[] = [];
   for (const part of microbatches(examples, { tokens: options.microbatchTokens })) {
     scored.push(...(await trainer.learner.evaluate(packBatch(part))));
   }
@@ -159,7 +167,7 @@ function figures(
   options: StepOptions,
   examples: readonly TokenizedExample[],
   first: StepFigures,
-  scored: readonly ScoredExample[],
+  scored: readonly JudgedExample[],
   times: { cached: readonly number[]; whole: readonly number[] },
 ): Record<string, unknown> {
   const total = (vector?: Float64Array) => vector?.reduce((sum, value) => sum + value, 0) ?? 0;

@@ -31,6 +31,7 @@ export const floors: readonly (readonly Room[])[] = [
     room("json.ts", "JSON files that come from anywhere"),
     room("file-lock.ts", "one process at a time in a folder, or at a file"),
     room("user-path.ts", "paths as users write them: ~ and what only a shell replaces"),
+    room("numbers.ts", "numbers in settings, each with bounds"),
     room("number-formats.ts", "float16, bfloat16 and other formats of stored numbers"),
     room("words.ts", "counts, shares and sizes in words"),
     room("random.ts", "seeded random numbers"),

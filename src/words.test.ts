@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { counted, grouped, mebibytes, millions, percent } from "./words.ts";
+import { counted, grouped, mebibytes, millions, oneOf, percent } from "./words.ts";
 
 test("numbers as one reads them", () => {
   expect([grouped(5000), grouped(12.4)]).toEqual(["5,000", "12"]);
@@ -11,6 +11,10 @@ test("numbers as one reads them", () => {
     "1.24 billion",
   ]);
   expect([1, 630 * 2 ** 20, 3.5 * 2 ** 30].map(mebibytes)).toEqual(["1 MiB", "630 MiB", "3.5 GiB"]);
+});
+
+test("words to choose from", () => {
+  expect([[], ["a"], ["a", "b"], ["a", "b", "c"]].map(oneOf)).toEqual(["", "a", "a or b", "a, b or c"]);
 });
 
 test("shares are whole only where they are", () => {

@@ -8,6 +8,12 @@ export function counted(count: number, one: string, several = `${one}s`): string
   return `${grouped(count)} ${count === 1 ? one : several}`;
 }
 
+/** `dpo, ipo or sft`. */
+export function oneOf(words: readonly string[]): string {
+  const last = words.at(-1) ?? "";
+  return words.length < 2 ? last : `${words.slice(0, -1).join(", ")} or ${last}`;
+}
+
 /** `7.5 %`, and neither 0 nor 100 unless exactly so. */
 export function percent(share: number): string {
   const digits = share > 0.99 || share < 0.01 ? 2 : 1;

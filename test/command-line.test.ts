@@ -128,7 +128,7 @@ describe("bad recipes", () => {
     [{ objective: { name: "dpo", alpha: 0.1 } }, "objective.alpha: unknown key; it belongs to `name: tdpo2`"],
     [
       { objective: { name: "tdpo" } },
-      'objective.name: must be one of sft, dpo, ipo, tdpo1, tdpo2, tis-dpo, found "tdpo"; did you mean',
+      'objective.name: must be one of sft, dpo, ipo, slic, tdpo1, tdpo2, tis-dpo, found "tdpo"; did you mean',
     ],
     [{ evaluation: { everyStep: 3 } }, "evaluation.everyStep: unknown key; did you mean `everySteps`?"],
     [{ data: { train: "x", columns: { promt: "p" } } }, "data.columns.promt: unknown key; did you mean `prompt`?"],

@@ -9,9 +9,11 @@ import { float64Engine } from "../src/engine/float64.ts";
 import { backwardProgram, forwardProgram, gradientName, type Section } from "../src/graph/section.ts";
 import { input } from "../src/graph/tensor.ts";
 import { createObjective, type ObjectiveOptions } from "../src/objectives/index.ts";
-import type { Divergence, Objective } from "../src/objectives/objective.ts";
+import type { Objective } from "../src/objectives/objective.ts";
+import type { StatisticName, StatisticUses } from "../src/objectives/statistics.ts";
+import { withImportanceWeights } from "../src/objectives/token-rules.ts";
 import { statisticsOfLogits } from "../src/step/heads/vocabulary.ts";
-import { ObjectiveEvaluator, type ResponseVectors, type StatisticName } from "../src/step/objective-evaluator.ts";
+import { ObjectiveEvaluator, type ResponseVectors } from "../src/step/objective-evaluator.ts";
 import { largestError } from "./helpers/compare.ts";
 
 interface OfficialCase {
@@ -70,7 +72,7 @@ test.for(all)("case $index: $key", async ({ key, one, expected }) => {
 /** Our numbers under the file's names, flat: statistics of logits, the objective over them, and back. */
 async function compute(
   { pairs, policyLogits, referenceLogits, labels, weights: weightsOfLabels }: OfficialCase,
-  objective: Objective,
+  plain: Objective,
 ): Promise<Record<string, ArrayLike<number>>> {
   const engine = float64Engine();
   const vocabularySize = policyLogits[0]![0]!.length;
@@ -98,12 +100,11 @@ async function compute(
   const weights = weightsOfLabels.map((row, index) =>
     Float64Array.from(row.slice(1).filter((_, t) => labels[index]![t + 1]! >= 0)),
   );
-  if (objective.weights)
-    rows.forEach((vectors, row) => {
-      vectors.weight = weights[row]!;
-    });
-  const available: StatisticName[] = objective.weights ? [...names, "weight"] : names;
-  const outcomes = new ObjectiveEvaluator(objective, available).evaluate(
+  const objective = plain.weights === "required" ? withImportanceWeights(plain) : plain;
+  rows.forEach((vectors, row) => {
+    vectors.weight = weights[row]!;
+  });
+  const outcomes = new ObjectiveEvaluator(objective, names).evaluate(
     Array.from({ length: pairs }, (_, pair) => [rows[pair]!, rows[pairs + pair]!]),
   );
   const gradientsOfRows = [0, 1].flatMap((side) => outcomes.map(({ gradients }) => gradients[side]!));
@@ -142,7 +143,7 @@ function logitsSection(vocabularySize: number): Section {
   const policyLogits = input(["rows", vocabularySize]);
   const referenceLogits = input(["rows", vocabularySize]);
   const labels = input(["rows"], "int");
-  const divergences: Divergence[] = ["klReferencePolicy", "klPolicyReference"];
+  const divergences: StatisticUses = { klReferencePolicy: "gradient", klPolicyReference: "gradient" };
   return {
     name: "statistics of logits",
     inputs: { policyLogits },

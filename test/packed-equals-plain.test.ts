@@ -5,9 +5,10 @@
 import { describe, expect, test } from "vitest";
 import { packBatch } from "../src/data/batch.ts";
 import type { TokenizedExample } from "../src/data/example.ts";
+import type { Parameters } from "../src/models/parameters.ts";
 import { createObjective, type ObjectiveOptions } from "../src/objectives/index.ts";
-import { Learner, type ScoredExample } from "../src/step/learner.ts";
-import { normalizer } from "../src/step/trainer.ts";
+import { type JudgedExample, Learner } from "../src/step/learner.ts";
+import { meansOf } from "../src/step/means.ts";
 import { largestError, relativeError, worstGradient } from "./helpers/compare.ts";
 import { engines } from "./helpers/engines.ts";
 import { type Models, plainGradients } from "./helpers/plain.ts";
@@ -18,6 +19,7 @@ import {
   tinyConfiguration,
   tinyModel,
   weighted,
+  weightedIf,
   zeroGradients,
 } from "./helpers/tiny.ts";
 
@@ -62,26 +64,27 @@ async function packedGradients(
   groups: readonly (readonly TokenizedExample[])[],
   how: { chunkRows?: number; activationCheckpointing?: boolean } = {},
 ) {
-  const weights = groups.flat().some((one) => one.weights);
-  const learner = new Learner({ engine, ...rest, ...how, weights });
+  const objective = weightedIf(groups.flat(), rest.objective);
+  const learner = new Learner({ engine, ...rest, objective, ...how });
   const gradients = zeroGradients(engine, rest.policy);
-  const scale = 1 / normalizer(rest.objective, groups.flat());
-  const scored: ScoredExample[] = [];
+  const { scale } = meansOf(rest.objective, groups.flat());
+  const scored: JudgedExample[] = [];
   for (const group of groups) scored.push(...(await learner.accumulate(packBatch(group), scale, gradients)));
   return { scored, gradients };
 }
 
+interface Gradients {
+  readonly scored: readonly Pick<JudgedExample, "outcome" | "responses">[];
+  readonly gradients: Parameters;
+}
+
 /** Every number of an example's outcome and statistics, in a fixed order. */
-function numbers({ outcome, responses }: ScoredExample): number[] {
+function numbers({ outcome, responses }: Gradients["scored"][number]): number[] {
   const vectors = [...responses, ...outcome.gradients].flatMap((response) => Object.values(response));
   return [outcome.loss, ...(outcome.rewards ?? []), ...vectors.flatMap((vector) => [...vector])];
 }
 
-function expectSame(
-  actual: Awaited<ReturnType<typeof packedGradients>>,
-  expected: Awaited<ReturnType<typeof packedGradients>>,
-  tolerance: number,
-): void {
+function expectSame(actual: Gradients, expected: Gradients, tolerance: number): void {
   expect(actual.scored.length).toBe(expected.scored.length);
   expect(largestError(actual.scored.flatMap(numbers), expected.scored.flatMap(numbers))).toBeLessThan(tolerance);
   const { name, error } = worstGradient(actual.gradients, expected.gradients);
@@ -110,7 +113,7 @@ describe.each(engines)("in $precision", (engines) => {
   test("weights of 1 change nothing", async () => {
     const ones = pairs.map((one) => ({
       ...one,
-      weights: one.responses.map(({ length }) => new Float64Array(length).fill(1)),
+      given: { weight: one.responses.map(({ length }) => new Float64Array(length).fill(1)) },
     }));
     for (const options of pairObjectives) {
       const used = models(engines, options);
@@ -163,12 +166,12 @@ describe.each(engines)("in $precision", (engines) => {
     const texts = many.map(({ prompt, responses }) => example([...prompt], [...responses[0]!]));
     const whole = await packedGradients(used, [texts]);
     expectSame(await packedGradients(used, cutInto(texts, [5, 1, 2, 3])), whole, tolerance);
-    expectSame(whole, await plainGradients(used, texts, 1 / normalizer(used.objective, texts)), tolerance);
+    expectSame(whole, await plainGradients(used, texts, meansOf(used.objective, texts).scale), tolerance);
     // The definition, from the log-probabilities themselves.
     const logps = whole.scored.flatMap(({ responses }) => [...responses[0]!.policyLogp!]);
     const loss = -logps.reduce((a, b) => a + b, 0) / (mean === "tokens" ? logps.length : texts.length);
     const total = whole.scored.reduce((sum, { outcome }) => sum + outcome.loss, 0);
-    expect(largestError([total / normalizer(used.objective, texts)], [loss])).toBeLessThan(1e-12);
+    expect(largestError([total * meansOf(used.objective, texts).scale], [loss])).toBeLessThan(1e-12);
   });
 
   test.each(pairObjectives)("the head's chunks change nothing for %o", async (options) => {
@@ -179,7 +182,7 @@ describe.each(engines)("in $precision", (engines) => {
       expectSame(await packedGradients(used, [pairs], { chunkRows }), whole, tolerance);
       const learner = new Learner({ ...used, chunkRows });
       const evaluated = await learner.evaluate(packBatch(pairs));
-      const losses = (scored: readonly ScoredExample[]) => scored.map(({ outcome }) => outcome.loss);
+      const losses = (scored: readonly JudgedExample[]) => scored.map(({ outcome }) => outcome.loss);
       expect(largestError(losses(evaluated), losses(whole.scored))).toBeLessThan(tolerance);
     }
   });

@@ -9,7 +9,15 @@ import { fillCache, headAlone } from "../src/train/reference.ts";
 import { ReferenceCache } from "../src/train/reference-cache.ts";
 import { relativeError, worstGradient } from "./helpers/compare.ts";
 import { temporaryFolder } from "./helpers/runs.ts";
-import { example, pairObjectives, randomExamples, tinyConfiguration, tinyModel, weighted } from "./helpers/tiny.ts";
+import {
+  example,
+  pairObjectives,
+  randomExamples,
+  tinyConfiguration,
+  tinyModel,
+  weighted,
+  weightedIf,
+} from "./helpers/tiny.ts";
 
 const engine = onnxRuntimeEngine({ threads: 2 });
 const pairs = randomExamples(
@@ -43,7 +51,7 @@ const savings = [
 
 describe.each(objectives)("%s", (_, options, examples) => {
   const configuration = tinyConfiguration();
-  const objective = createObjective(options);
+  const objective = weightedIf(examples, createObjective(options));
   const policy = tinyModel(engine, configuration, 1);
   const compared = objective.reference === "none" ? undefined : tinyModel(engine, configuration, 2, policy);
 
@@ -64,7 +72,6 @@ describe.each(objectives)("%s", (_, options, examples) => {
       reference: cache && reference === "ahead" ? headAlone(engine, compared!, { copy: true }) : compared,
       optimizer: new Optimizer(engine, { name: "adamw" }, policy.trainable),
       schedule: { learningRate: 1e-4 },
-      weights: examples.some(({ weights }) => weights),
     });
     trainer.learner.referenceCache = cache;
     if (reference === "cached") await trainer.gradients(examples);

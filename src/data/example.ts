@@ -5,8 +5,11 @@ export interface TokenizedExample {
   readonly prompt: Int32Array; // [prompt length]
   /** `[chosen, rejected]` of a pair; otherwise the one text to learn. */
   readonly responses: readonly Int32Array[];
-  /** Importance weights of the responses' tokens, where they are not all 1. */
-  readonly weights?: readonly Float64Array[];
+  /**
+   * Constants that an objective takes, by name: for each response one number a token, or `[one number]` for the whole
+   * example. `weight` holds the importance weights of tokens.
+   */
+  readonly given?: Readonly<Record<string, readonly Float64Array[]>>;
   /** Tokens cut off the prompt and off each response. */
   readonly cut: { readonly prompt: number; readonly responses: readonly number[] };
   /** The record it came from; undefined for a packed window, which may hold several. */

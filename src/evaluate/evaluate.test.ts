@@ -358,7 +358,7 @@ describe("errors", () => {
     );
     await refused(
       { models: [at("dpo")], objective: { name: "ppo" } },
-      '--objective: must be one of sft, dpo, ipo, tdpo1, tdpo2, tis-dpo, found "ppo"',
+      '--objective: must be one of sft, dpo, ipo, slic, tdpo1, tdpo2, tis-dpo, found "ppo"',
     );
     await refused({ models: [at("dpo")], objective: { name: "sft" } }, "--objective: sft does not compare answers");
     await refused({ models: [at("dpo")], objective: { alpha: 1 } }, "--alpha: dpo has no such option");

@@ -5,16 +5,17 @@ import { untilAborted } from "../engine/interruptible.ts";
 import { UserError } from "../errors.ts";
 import { createObjective, type ObjectiveOptions } from "../objectives/index.ts";
 import type { Objective } from "../objectives/objective.ts";
+import { withImportanceWeights } from "../objectives/token-rules.ts";
 import { type Reporter, silentReporter } from "../report.ts";
 import { isWeighted, weighRun } from "../runs/token-weights.ts";
 import { Learner } from "../step/learner.ts";
 import type { Metrics } from "../step/metrics.ts";
+import { Scorer, scoreExamples } from "../step/scorer.ts";
 import { loadLanguageModel } from "../storage/load-model.ts";
-import { scoreExamples } from "../train/loop.ts";
 import { type HeldOut, type HeldOutOptions, readHeldOut } from "./held-out.ts";
-import { measure } from "./measures.ts";
+import { measure, measureStatistics } from "./measures.ts";
 import { ModelLoader } from "./models.ts";
-import { logProbabilities, type ObjectiveChange, objectiveFor } from "./objective.ts";
+import { type ObjectiveChange, objectiveFor } from "./objective.ts";
 import { openReference, type Reference } from "./reference.ts";
 
 import { defaultSampleOptions, measureSamples, type SampleOptions } from "./samples.ts";
@@ -121,11 +122,14 @@ async function evaluateTask(
     load: (_, like) => loadLanguageModel(engine, folder, { ...like, base: recipe?.lora?.base }),
   });
   const { examples, weights } = await weighed(task, heldOut, reporter);
-  const learner = new Learner({ engine, policy, reference, objective: objective ?? logProbabilities, weights });
+  const used = objective && weights ? withImportanceWeights(objective) : objective;
+  const learner = used && new Learner({ engine, policy, reference, objective: used });
+  const scorer = learner?.scorer ?? new Scorer({ engine, policy, reference });
   const limits = recipe?.microbatch ?? defaultMicrobatch;
-  const scored = await scoreExamples(learner, examples, limits, progress("evaluating"), signal);
+  const onProgress = (done: number, total: number) => progress("evaluating").progress({ done, total });
+  const scored = await scoreExamples(scorer, examples, limits, onProgress, signal);
   if (!scored) return undefined;
-  const metrics = measure(scored, objective);
+  const metrics = learner ? measure(learner.judge(scored), used!) : measureStatistics(scored);
   const sampling = { ...defaultSampleOptions, ...options };
   if (sampling.samples > 0) {
     const models = { policy, reference, tokenizer };
@@ -145,7 +149,7 @@ async function evaluateTask(
 
 /** The examples with the importance weights that their run gives them; its own objective only is evaluated with weights. */
 async function weighed(
-  { subject: { name, recipe, folder }, options }: Task,
+  { subject: { name, recipe, folder }, options, objective }: Task,
   examples: HeldOut["examples"],
   reporter: Pick<EvaluationReporter, "warn" | "note">,
 ): Promise<{ examples: HeldOut["examples"]; weights: boolean }> {
@@ -158,7 +162,7 @@ async function weighed(
       if (!(error instanceof UserError)) throw error;
       reporter.warn(`${name}: every token counts as 1, for ${error.message}`);
     }
-  } else if (options?.name === "tis-dpo") {
+  } else if (objective?.weights === "required") {
     reporter.warn(`${name}: every token counts as 1, for it was not trained with weights`);
   }
   return { examples, weights: false };

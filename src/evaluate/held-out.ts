@@ -2,9 +2,9 @@ import { existsSync } from "node:fs";
 import type { TokenizedExample } from "../data/example.ts";
 import { type DataSettings, prepareExamples } from "../data/prepare.ts";
 import { UserError } from "../errors.ts";
-import { createObjective, type ObjectiveOptions } from "../objectives/index.ts";
+import type { ObjectiveOptions } from "../objectives/index.ts";
 import { recipeSchema } from "../recipe/schema.ts";
-import { isOverPairs, logProbabilities } from "./objective.ts";
+import { isOverPairs } from "./objective.ts";
 import type { Subject } from "./subject.ts";
 
 /** Which examples to evaluate on. What is not given is as the first run over pairs recorded it. */
@@ -41,7 +41,7 @@ export async function readHeldOut(
     subjects.find(({ recipe }) => recipe && isOverPairs(recipe.objective)) ?? subjects.find(({ recipe }) => recipe);
   const supervised =
     !options.data && source?.recipe && !isOverPairs(source.recipe.objective) ? source.recipe.objective : undefined;
-  const objective = supervised ? createObjective(supervised) : logProbabilities;
+  const responses = supervised ? 1 : 2;
   const contextLength = Math.min(...subjects.map(({ folder }) => folder.configuration.contextLength));
   let common: readonly TokenizedExample[] | undefined;
   for (const subject of subjects) {
@@ -52,7 +52,7 @@ export async function readHeldOut(
       : recordedSettings(holdsOutTheSame ? subject : source, subjects[0]!);
     const limits = { contextLength, vocabularySize: folder.configuration.vocabularySize };
     const settings = withChanges(recorded, options);
-    const prepared = await prepareExamples(settings, objective.responses, tokenizer, limits, { heldOutOnly: true });
+    const prepared = await prepareExamples(settings, responses, tokenizer, limits, { heldOutOnly: true });
     const examples = prepared.heldOut.slice(0, settings.evaluation.examples);
     if (common) checkSame(subjects[0]!, common, subject, examples);
     else {

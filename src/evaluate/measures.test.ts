@@ -1,15 +1,19 @@
 import { expect, test } from "vitest";
+import { example } from "../../test/helpers/tiny.ts";
 import { dpo } from "../objectives/dpo.ts";
-import type { ScoredExample } from "../step/learner.ts";
-import { measure } from "./measures.ts";
+import { slic } from "../objectives/slic.ts";
+import type { JudgedExample } from "../step/learner.ts";
+import { measure, measureStatistics } from "./measures.ts";
 
 /** An example with given log-probabilities of tokens, for both answers; the reference gives every token -1. */
-function scored(chosen: number[], rejected: number[], rewards: [number, number]): ScoredExample {
+function scored(chosen: number[], rejected: number[], rewards: [number, number]): JudgedExample {
   const responses = [chosen, rejected].map((logps) => ({
     policyLogp: Float64Array.from(logps),
     referenceLogp: new Float64Array(logps.length).fill(-1),
   }));
-  return { outcome: { loss: 3, rewards, gradients: [] }, responses };
+  const plainRewards = [chosen, rejected].map((logps) => 0.5 * logps.reduce((sum, logp) => sum + logp + 1, 0));
+  const outcome = { losses: [3], loss: 3, rewards, plainRewards, gradients: [] };
+  return { example: example([1], ...[chosen, rejected].map((logps) => logps.map(() => 1))), outcome, responses };
 }
 
 const examples = [
@@ -22,7 +26,7 @@ const examples = [
 ];
 
 test("ties count one half in each comparison by itself, and are counted", () => {
-  const metrics = measure(examples, dpo({ name: "dpo", beta: 0.5 }));
+  const metrics = measure(examples, dpo.create({ beta: 0.5 }));
   expect(metrics).toMatchObject({
     loss: 3,
     "rewards/accuracies": 1.5 / 3,
@@ -39,6 +43,15 @@ test("ties count one half in each comparison by itself, and are counted", () => 
   });
 });
 
-test("without an objective there is no loss", () => {
-  expect(measure(examples, undefined)).not.toHaveProperty("loss");
+test("an objective without beta has log-ratios instead of plain rewards", () => {
+  const bare = examples.map(({ outcome, ...rest }) => ({ ...rest, outcome: { ...outcome, plainRewards: undefined } }));
+  const metrics = measure(bare, slic.create());
+  expect(metrics).toMatchObject({ "log_ratios/chosen": -4 / 3, "log_ratios/ties": 1 });
+  expect(Object.keys(metrics).filter((name) => name.startsWith("plain_rewards"))).toEqual([]);
+});
+
+test("without an objective there are neither loss nor rewards", () => {
+  const { loss: _, ...all } = measure(examples, dpo.create());
+  const own = Object.entries(all).filter(([name]) => !name.includes("rewards"));
+  expect(measureStatistics(examples)).toEqual(Object.fromEntries(own));
 });

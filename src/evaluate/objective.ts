@@ -1,8 +1,6 @@
 import type { z } from "zod";
 import { UserError } from "../errors.ts";
-import { negate } from "../graph/ops/elementwise.ts";
-import { createObjective, type ObjectiveOptions } from "../objectives/index.ts";
-import { type Objective, sequenceSum } from "../objectives/objective.ts";
+import { type ObjectiveOptions, objectiveNamed } from "../objectives/index.ts";
 import { describeIssue } from "../recipe/issue.ts";
 import { recipeSchema } from "../recipe/schema.ts";
 import type { Subject } from "./subject.ts";
@@ -10,18 +8,9 @@ import type { Subject } from "./subject.ts";
 /** What to change about the objectives that the runs recorded. */
 export interface ObjectiveChange {
   readonly name?: string | undefined;
-  readonly beta?: number | undefined;
-  readonly alpha?: number | undefined;
+  /** Its options, such as `beta`; undefined leaves one as it is. */
+  readonly [option: string]: string | number | boolean | undefined;
 }
-
-/** Measures answers without a reference; its loss, the negative log-probability of the chosen answer, is not shown. */
-export const logProbabilities: Objective = {
-  name: "log-probabilities",
-  responses: 2,
-  reference: "none",
-  mean: "examples",
-  evaluate: ([chosen]) => ({ losses: negate(sequenceSum(chosen!.policyLogp)) }),
-};
 
 /**
  * The objective over pairs that a model is evaluated with: the recorded one of its run, with changes. A model without one gets DPO where a
@@ -38,12 +27,8 @@ export function objectiveFor(
   const base = recorded ?? (referenceGiven ? { name: "dpo" } : undefined);
   const name = change.name ?? base?.name;
   if (!name) return undefined;
-  const { beta, alpha } = change;
-  const settings = {
-    ...(base?.name === name ? base : { name }),
-    ...(beta !== undefined && { beta }),
-    ...(alpha !== undefined && { alpha }),
-  };
+  const changed = Object.entries(change).filter(([, value]) => value !== undefined);
+  const settings = { ...(base?.name === name ? base : {}), ...Object.fromEntries(changed), name };
   const parsed = recipeSchema.shape.objective.safeParse(settings);
   if (!parsed.success) throw objectiveError(parsed.error.issues, settings);
   if (!isOverPairs(parsed.data)) throw new UserError(`${name} does not compare answers`, { field: "--objective" });
@@ -51,14 +36,19 @@ export function objectiveFor(
 }
 
 /** Whether an objective compares a chosen with a rejected answer. */
-export function isOverPairs(options: ObjectiveOptions): boolean {
-  return createObjective(options).responses === 2;
+export function isOverPairs({ name }: Pick<ObjectiveOptions, "name">): boolean {
+  return objectiveNamed(name).responses === 2;
 }
 
 /** What is wrong with the settings of an objective, in the words of the command line. */
 function objectiveError(issues: readonly z.core.$ZodIssue[], settings: { readonly name: string }): UserError {
   const { path, atKey, problem } = describeIssue(issues, settings);
   const [key = "name"] = path;
-  if (atKey) return new UserError(`${settings.name} has no such option`, { field: `--${String(key)}` });
-  return new UserError(problem, { field: key === "name" ? "--objective" : `--${String(key)}` });
+  const field = key === "name" ? "--objective" : `--${flagOf(String(key))}`;
+  return new UserError(atKey ? `${settings.name} has no such option` : problem, { field });
+}
+
+/** `labelSmoothing` as the command line writes it. */
+export function flagOf(option: string): string {
+  return option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }

@@ -4,10 +4,9 @@ import type { Tokenizer } from "../data/tokens/tokenizer.ts";
 import type { Engine } from "../engine/engine.ts";
 import { defaultGenerateOptions, type Generation, generate } from "../generate/generate.ts";
 import type { LanguageModel } from "../models/language-model.ts";
-import { type Objective, sequenceSum } from "../objectives/objective.ts";
-import { Learner } from "../step/learner.ts";
 import { type Metrics, mean, total } from "../step/metrics.ts";
-import { type LoopEvents, scoreExamples } from "../train/loop.ts";
+import { Scorer, scoreExamples } from "../step/scorer.ts";
+import type { LoopEvents } from "../train/loop.ts";
 import { distinctPrompts } from "../train/samples.ts";
 
 /** How answers are sampled to be measured. */
@@ -34,16 +33,6 @@ export const defaultSampleOptions: SampleOptions = {
 /** Answers that are computed together, at most. */
 const sequencesAtOnce = 32;
 const microbatch = { tokens: 1280 };
-
-/** Not to train with: makes the learner compute KL(policy ‖ reference) at every token of an answer. */
-const divergenceOfSamples: Objective = {
-  name: "divergence of samples",
-  responses: 1,
-  reference: "loss",
-  divergence: "klPolicyReference",
-  mean: "examples",
-  evaluate: ([answer]) => ({ losses: sequenceSum(answer!.klPolicyReference!) }),
-};
 
 /**
  * Samples answers of a policy and measures them:
@@ -94,9 +83,11 @@ export async function measureSamples(
     "samples/entropy": sum(answers.map(({ meanEntropy }, index) => meanEntropy * drawn[index]!)) / sum(drawn),
   };
   if (reference) {
-    const learner = new Learner({ engine, policy, reference, objective: divergenceOfSamples });
+    const scorer = new Scorer({ engine, policy, reference, statistics: { klPolicyReference: "constant" } });
     const sampled = answers.map((answer) => sampledExample(prompts[answer.prompt]!, answer));
-    const scored = await scoreExamples(learner, sampled, microbatch, progress("measuring samples of"), signal);
+    const measuring = progress("measuring samples of");
+    const onProgress = (done: number, total: number) => measuring.progress({ activity: "evaluation", done, total });
+    const scored = await scoreExamples(scorer, sampled, microbatch, onProgress, signal);
     if (!scored) return undefined;
     metrics["samples/seq_kl"] = mean(scored, ({ responses }) => total(responses[0]!.klPolicyReference));
   }
@@ -121,8 +112,8 @@ export async function tokenDivergences(
   prompt: Int32Array,
   answer: Generation,
 ): Promise<Float64Array> {
-  const learner = new Learner({ engine, policy, reference, objective: divergenceOfSamples });
-  const [scored] = await learner.evaluate(packBatch([sampledExample(prompt, answer)]));
+  const scorer = new Scorer({ engine, policy, reference, statistics: { klReferencePolicy: "constant" } });
+  const [scored] = await scorer.score(packBatch([sampledExample(prompt, answer)]));
   return scored!.responses[0]!.klReferencePolicy!;
 }
 

@@ -12,6 +12,8 @@ const rows: readonly (readonly [metric: string, label: string, digits: number])[
   ["plain_rewards/accuracies", "plain reward accuracy", 4],
   ["plain_rewards/ties", "  ties", 0],
   ["plain_rewards/margins", "  margin", 4],
+  ["log_ratios/accuracies", "log-ratio accuracy", 4],
+  ["log_ratios/margins", "  margin", 4],
   ["weights/chosen", "mean weight, chosen", 3],
   ["weights/rejected", "  rejected", 3],
   ["seq_kl/chosen", "sequential KL, chosen", 3],

@@ -29,7 +29,7 @@ async function weigh(
   { transform = raw, seed = 0 }: { transform?: TransformOptions; seed?: number } = {},
 ) {
   const weighed = await weighExamples(examples, await writeEstimates(file, pairs), { transform, seed });
-  return weighed.map(({ weights }) => weights!.map((values) => Array.from(values)));
+  return weighed.map(({ given }) => given!.weight!.map((values) => Array.from(values)));
 }
 
 /** The same tokens in each, parted in another way. */
@@ -51,8 +51,8 @@ test("each token gets the weight of its own log-ratio; all else stays", async ()
   const [first] = await weigh(examples, pairs, { transform });
   expect(first).toEqual([[2 * Math.exp(0.5), 2 * Math.exp(-0.5)], [2 * Math.exp(-1.5)]]);
   const weighed = await weighExamples(examples, await writeEstimates(file, pairs), { transform, seed: 0 });
-  expect(weighed.map(({ weights: _, ...rest }) => rest)).toEqual(examples);
-  expect(examples[0]).not.toHaveProperty("weights");
+  expect(weighed.map(({ given: _, ...rest }) => rest)).toEqual(examples);
+  expect(examples[0]).not.toHaveProperty("given");
 });
 
 test("weights are found by the tokens, whatever the order", async () => {

@@ -38,7 +38,7 @@ export async function weighExamples(
     for (const index of places.get(key) ?? []) {
       if (!missing.delete(index)) continue;
       const { chosen, rejected } = pairWeights(pair, number, weigh, seed);
-      weighed[index] = { ...examples[index]!, weights: [chosen, rejected] };
+      weighed[index] = withWeights(examples[index]!, [chosen, rejected]);
     }
   }
   const [first] = missing;
@@ -59,6 +59,11 @@ export function pairWeights(
 ): Record<Side, Float64Array> {
   const of = (side: Side) => weigh(logRatios(pair[side]), side, Random.from(seed, "weights", number, side));
   return { chosen: of("chosen"), rejected: of("rejected") };
+}
+
+/** The example with importance weights of its responses' tokens. */
+export function withWeights(example: TokenizedExample, weight: readonly Float64Array[]): TokenizedExample {
+  return { ...example, given: { ...example.given, weight } };
 }
 
 /** log π⁺ - log π⁻ of each token. */

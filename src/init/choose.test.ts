@@ -5,12 +5,12 @@ import type { PreferencePair } from "../data/forms/pairs.ts";
 import { splitByPrompt } from "../data/split.ts";
 import type { Tokenizer } from "../data/tokens/tokenizer.ts";
 import { byteConfiguration, byteTokenizer } from "../generate/testing/byte-model.ts";
-import { createObjective } from "../objectives/index.ts";
+import { objectiveNamed, objectives } from "../objectives/index.ts";
 import { parseRecipe } from "../recipe/parse.ts";
 import { runLength } from "../train/loop.ts";
 import { choose, chooseLengths, learningRateFor } from "./choose.ts";
 import type { DataFindings, ModelFindings } from "./inspect.ts";
-import { objectiveSettings, recipeText } from "./recipe-text.ts";
+import { recipeText } from "./recipe-text.ts";
 
 let tokenizer: Tokenizer;
 beforeAll(async () => {
@@ -86,7 +86,7 @@ test("smaller models learn faster", () => {
 
 test("a prompt with most of the pairs is not held out, nor is anything then", () => {
   const model = modelWith(64);
-  const objective = createObjective(objectiveSettings.dpo);
+  const objective = objectiveNamed("dpo").create();
   const chosen = choose(model, pairsWith(times(40, [5, 5, 5] as const), 2), objective, machineBytes);
   expect(chosen.heldOut).toEqual({ heldOut: 4, records: 20 });
   expect(choose(model, pairsWith(times(40, [5, 5, 5] as const), 1), objective, machineBytes).heldOut.heldOut).toBe(0);
@@ -94,7 +94,7 @@ test("a prompt with most of the pairs is not held out, nor is anything then", ()
 
 describe("what trains", () => {
   const data = pairsWith(times(40, [5, 5, 5] as const));
-  const objective = createObjective(objectiveSettings.dpo);
+  const objective = objectiveNamed("dpo").create();
   const training = (model: ModelFindings, bytes: number) => choose(model, data, objective, bytes);
 
   test("is an adapter where the machine has too little memory for the whole model", () => {
@@ -133,12 +133,12 @@ test("whatever the sizes, the recipe is valid and fits the data", () => {
       fc.array(fc.tuple(length, length, length), { minLength: 1, maxLength: 60 }),
       fc.record({ prompts: fc.integer({ min: 1, max: 60 }), copies: fc.constantFrom(1, 7, 100) }),
       fc.record({ context: fc.integer({ min: 2, max: 2000 }), parameters: fc.constantFrom(1e4, 1e7, 2e9) }),
-      fc.constantFrom(...(Object.keys(objectiveSettings) as (keyof typeof objectiveSettings)[])),
+      fc.constantFrom(...objectives.map(({ name }) => name)),
       (lengths, { prompts, copies }, { context, parameters }, name) => {
         const all = lengths.flatMap((one) => times(copies, one));
         const data = pairsWith(all, Math.min(prompts, all.length));
         const model = modelWith(context, parameters);
-        const objective = createObjective(objectiveSettings[name]);
+        const objective = objectiveNamed(name).create();
         const choices = choose(model, data, objective, machineBytes);
         const recipe = parseRecipe(
           recipeText({ model, data, objective: name, choices, machineBytes, output: "runs/x" }),

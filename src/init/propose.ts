@@ -2,12 +2,12 @@ import { existsSync } from "node:fs";
 import { totalmem } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { UserError } from "../errors.ts";
-import { createObjective } from "../objectives/index.ts";
+import { type ObjectiveName, objectiveNamed } from "../objectives/index.ts";
 import { parseRecipe } from "../recipe/parse.ts";
 import type { Recipe } from "../recipe/schema.ts";
 import { choose } from "./choose.ts";
 import { type Columns, inspectData, inspectFormat, inspectModel } from "./inspect.ts";
-import { type Fitting, type ObjectiveName, objectiveSettings, recipeText } from "./recipe-text.ts";
+import { type Fitting, recipeText } from "./recipe-text.ts";
 
 export interface ProposeOptions {
   /** A model folder, or a run's. */
@@ -40,7 +40,7 @@ export async function proposeRecipe(options: ProposeOptions): Promise<Proposal> 
   const model = await inspectModel(options.model);
   const source = await inspectFormat(options.data, columns);
   const name = options.objective ?? (source.format === "text" ? "sft" : "tdpo2");
-  const objective = createObjective(objectiveSettings[name]);
+  const objective = objectiveNamed(name).create();
   if (source.format === "text" && objective.responses === 2)
     throw new UserError(`${name} needs pairs, but ${source.files[0]} holds texts`, {
       field: "--objective",

@@ -1,5 +1,6 @@
 import { stringify } from "yaml";
-import type { ObjectiveOptions } from "../objectives/index.ts";
+import type { ObjectiveDefinition } from "../objectives/define.ts";
+import { type ObjectiveName, objectiveNamed, objectives } from "../objectives/index.ts";
 import { counted, grouped, mebibytes, millions, percent } from "../words.ts";
 import { proposedLora } from "./adapter.ts";
 import { type Choices, learningRateFor } from "./choose.ts";
@@ -17,28 +18,6 @@ export interface Fitting {
   /** The run's folder. */
   readonly output: string;
 }
-
-/** Each objective as a recipe proposes it. */
-export const objectiveSettings = {
-  tdpo2: { name: "tdpo2", beta: 0.1, alpha: 0.5 },
-  tdpo1: { name: "tdpo1", beta: 0.1 },
-  dpo: { name: "dpo", beta: 0.1 },
-  ipo: { name: "ipo", beta: 0.1 },
-  "tis-dpo": { name: "tis-dpo", beta: 0.1 },
-  sft: { name: "sft" },
-} as const satisfies Partial<Record<string, ObjectiveOptions>>;
-
-/** The objectives that a recipe can be proposed for. */
-export type ObjectiveName = keyof typeof objectiveSettings;
-
-const objectivesInWords: Readonly<Record<ObjectiveName, string>> = {
-  tdpo2: "beta ties the model to the reference, alpha weighs the KL of the answers",
-  tdpo1: "the first form of tdpo2: the difference of the KL counts in full",
-  dpo: "whole answers only, no KL of tokens; also labelSmoothing, referenceFree",
-  ipo: "like dpo, but towards a margin of 1 / (2 beta) instead of an ever larger one",
-  "tis-dpo": "dpo with a weight for each token, from two contrastive models",
-  sft: "supervised on the chosen answers: the first stage, where the model does not answer like them yet",
-};
 
 /** The YAML text of a recipe: the settings that matter with what was found for them, then others to uncomment. */
 export function recipeText(fitting: Fitting): string {
@@ -175,27 +154,34 @@ function lengthReason({ model, data, objective, choices: { lengths } }: Fitting)
 }
 
 function objectiveLines({ model, objective, data, choices }: Fitting): string[] {
-  if (data.format === "text") return setting("objective", flow(objectiveSettings.sft), "supervised");
-  // tis-dpo needs weights as well, which have a line of their own.
-  const others = (Object.keys(objectiveSettings) as ObjectiveName[]).filter(
-    (name) => name !== objective && name !== "tis-dpo",
-  );
-  const other = (name: ObjectiveName) => {
+  if (data.format === "text") return setting("objective", flow(objectiveNamed("sft").proposed), "supervised");
+  const proposed = objectiveNamed(objective);
+  // Those that need weights as well have a line of their own.
+  const others = objectives.filter(({ name }) => name !== objective && !needsWeights(name));
+  const other = ({
+    name,
+    proposed,
+    summary,
+  }: Pick<ObjectiveDefinition<ObjectiveName>, "name" | "proposed" | "summary">) => {
     const adapter = choices.training.what !== "whole model";
     const rate = learningRateFor(model.parameters, { supervised: name === "sft", adapter });
     const otherRate = rate === choices.learningRate ? "" : `; wants a learningRate of ${rate}`;
-    return `objective: ${flow(objectiveSettings[name])} # ${objectivesInWords[name]}${otherRate}`;
+    return `objective: ${flow(proposed)} # ${summary}${otherRate}`;
   };
   return [
-    ...setting("objective", flow(objectiveSettings[objective]), objectivesInWords[objective]),
+    ...setting("objective", flow(proposed.proposed), proposed.summary),
     ...weightLines(objective),
     ...others.flatMap((name) => comment(other(name))),
   ];
 }
 
+function needsWeights(name: ObjectiveName): boolean {
+  return objectiveNamed(name).create().weights === "required";
+}
+
 function weightLines(objective: ObjectiveName): string[] {
   const from = "weights: { from: dpo }";
-  if (objective === "tis-dpo")
+  if (needsWeights(objective))
     return setting("weights", "{ from: dpo }", "trains both contrastive models first; or sft, prompts, models, file");
   if (objective === "sft") return [];
   return comment(

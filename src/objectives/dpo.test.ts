@@ -6,8 +6,8 @@ const vectors = (policyLogp: number[], referenceLogp: number[]): ResponseVectors
   policyLogp: Float64Array.from(policyLogp),
   referenceLogp: Float64Array.from(referenceLogp),
 });
-const evaluate = (options: Omit<Parameters<typeof dpo>[0], "name">, ...responses: ResponseVectors[]) =>
-  new ObjectiveEvaluator(dpo({ name: "dpo", ...options }), ["policyLogp", "referenceLogp"]).evaluate([responses])[0]!;
+const evaluate = (options: Parameters<typeof dpo.create>[0], ...responses: ResponseVectors[]) =>
+  new ObjectiveEvaluator(dpo.create(options), ["policyLogp", "referenceLogp"]).evaluate([responses])[0]!;
 const ln3 = Math.log(3);
 
 // ρ is (0.5 + ln 3, 0.25) for the chosen answer's two tokens and -0.25 for the rejected answer's one.

@@ -1,36 +1,36 @@
-import { add, negate, scale, softplus, subtract } from "../graph/ops/elementwise.ts";
-import { type Objective, sequenceLogRatio, weightedSum } from "./objective.ts";
-
-export interface DpoOptions {
-  name: "dpo";
-  /** β: how strongly the policy is held to the reference. */
-  beta: number;
-  /** ε: the share of pairs assumed to be labelled the wrong way round, 0 to 0.5. */
-  labelSmoothing?: number;
-  /** Leave the reference out of the loss (not out of the logged rewards, where there is one). */
-  referenceFree?: boolean;
-}
+import { z } from "zod";
+import { scale, subtract } from "../graph/ops/elementwise.ts";
+import { logProbability, logRatio } from "./answer.ts";
+import { pairObjective } from "./define.ts";
+import { negativeLogSigmoid, smoothed } from "./losses.ts";
+import { beta } from "./options.ts";
 
 /**
- * Direct Preference Optimization (Rafailov et al. 2023, arXiv 2305.18290, Eq. 7): `-log σ(u)`, `u = β (Σρ_w - Σρ_l)`.
- * With label smoothing `-(1 - ε) log σ(u) - ε log σ(-u)` (conservative DPO, Mitchell 2023).
+ * Direct Preference Optimization (Rafailov et al. 2023, arXiv 2305.18290, Eq. 7): `−log σ(u)`, `u = β (Σρ_w − Σρ_l)`.
+ * With label smoothing `−(1 − ε) log σ(u) − ε log σ(−u)` (conservative DPO, Mitchell 2023).
  */
-export function dpo({ beta, labelSmoothing = 0, referenceFree = false }: DpoOptions): Objective {
-  return {
-    name: "dpo",
-    responses: 2,
-    reference: referenceFree ? "rewards" : "loss",
+export const dpo = pairObjective({
+  name: "dpo",
+  summary: "whole answers only, no KL of tokens; also labelSmoothing, referenceFree",
+  options: {
     beta,
-    mean: "examples",
-    evaluate([chosen, rejected]) {
-      const rewards = [chosen!, rejected!].map((response) => scale(sequenceLogRatio(response), beta)) as [never, never];
-      const [chosenScore, rejectedScore] = referenceFree
-        ? [chosen!, rejected!].map((response) => scale(weightedSum(response.policyLogp, response), beta))
-        : rewards;
-      const u = subtract(chosenScore!, rejectedScore!);
-      // softplus(-u) = -log σ(u)
-      const losses = add(scale(softplus(negate(u)), 1 - labelSmoothing), scale(softplus(u), labelSmoothing));
-      return { losses, rewards };
-    },
-  };
-}
+    labelSmoothing: z
+      .number()
+      .min(0)
+      .max(0.5)
+      .default(0)
+      .describe("the share of pairs assumed to be labelled the wrong way round"),
+    referenceFree: z
+      .boolean()
+      .default(false)
+      .describe("leave the reference out of the loss, not out of the logged rewards"),
+  },
+  shown: ["beta"],
+  needs: ({ referenceFree }) => ({ reference: referenceFree ? "rewards" : "loss" }),
+  loss({ beta, labelSmoothing, referenceFree }, chosen, rejected) {
+    const score = referenceFree ? logProbability : logRatio;
+    const u = subtract(scale(score(chosen), beta), scale(score(rejected), beta));
+    return smoothed(negativeLogSigmoid, u, labelSmoothing);
+  },
+  reward: ({ beta }, answer) => scale(logRatio(answer), beta),
+});

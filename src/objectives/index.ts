@@ -1,27 +1,53 @@
-import { type DpoOptions, dpo } from "./dpo.ts";
-import { type IpoOptions, ipo } from "./ipo.ts";
+import { z } from "zod";
+import type { ObjectiveDefinition } from "./define.ts";
+import { dpo } from "./dpo.ts";
+import { ipo } from "./ipo.ts";
 import type { Objective } from "./objective.ts";
-import { type SftOptions, sft } from "./sft.ts";
-import { type Tdpo1Options, type Tdpo2Options, tdpo1, tdpo2 } from "./tdpo.ts";
-import { type TisDpoOptions, tisDpo } from "./tis-dpo.ts";
+import { sft } from "./sft.ts";
+import { slic } from "./slic.ts";
+import { tdpo1, tdpo2 } from "./tdpo.ts";
+import { tisDpo } from "./tis-dpo.ts";
 
-/** The objectives and their options, told apart by `name`. */
-export type ObjectiveOptions = SftOptions | DpoOptions | IpoOptions | Tdpo1Options | Tdpo2Options | TisDpoOptions;
+/** Every objective that a recipe can name, in the order in which they are offered. */
+export const objectives = [sft, dpo, ipo, slic, tdpo1, tdpo2, tisDpo] as const;
 
-/** Makes the objective that the options name. */
-export function createObjective(options: ObjectiveOptions): Objective {
-  switch (options.name) {
-    case "sft":
-      return sft(options);
-    case "dpo":
-      return dpo(options);
-    case "ipo":
-      return ipo(options);
-    case "tdpo1":
-      return tdpo1(options);
-    case "tdpo2":
-      return tdpo2(options);
-    case "tis-dpo":
-      return tisDpo(options);
-  }
+type Definitions = typeof objectives;
+type SchemasOf<Tuple extends readonly { schema: unknown }[]> = {
+  -readonly [Index in keyof Tuple]: Tuple[Index]["schema"];
+};
+export type ObjectiveName = Definitions[number]["name"];
+
+/** The settings of an objective in a recipe, told apart by `name`. */
+export const objectiveSchema = z.discriminatedUnion(
+  "name",
+  objectives.map(({ schema }) => schema) as unknown as SchemasOf<Definitions>,
+);
+
+/** The settings of an objective; what has a default may be missing. */
+export type ObjectiveOptions = z.input<typeof objectiveSchema>;
+
+/** The definition that a recipe means by a name. */
+export function objectiveNamed(name: ObjectiveName): ObjectiveDefinition {
+  return objectives.find((definition) => definition.name === name) as unknown as ObjectiveDefinition;
+}
+
+/** Makes the objective that the settings name. */
+export function createObjective({ name, ...options }: ObjectiveOptions): Objective {
+  return objectiveNamed(name).create(options);
+}
+
+/** The objectives that compare answers. */
+export const pairObjectives = objectives.filter(({ responses }) => responses === 2);
+
+/** The options of pair objectives that are numbers, each once. */
+export const numberOptions: readonly string[] = [
+  ...new Set(
+    pairObjectives.flatMap(({ schema }) =>
+      Object.entries<z.core.$ZodType>(schema.shape).flatMap(([name, option]) => (isNumber(option) ? [name] : [])),
+    ),
+  ),
+];
+
+function isNumber(option: z.core.$ZodType): boolean {
+  return (option instanceof z.ZodDefault ? option.unwrap() : option) instanceof z.ZodNumber;
 }

@@ -3,7 +3,7 @@ import { ObjectiveEvaluator } from "../step/objective-evaluator.ts";
 import { ipo } from "./ipo.ts";
 
 const evaluate = (beta: number, chosen: number[], rejected: number[]) =>
-  new ObjectiveEvaluator(ipo({ name: "ipo", beta }), ["policyLogp", "referenceLogp"]).evaluate([
+  new ObjectiveEvaluator(ipo.create({ beta }), ["policyLogp", "referenceLogp"]).evaluate([
     [chosen, rejected].map((ratios) => ({
       policyLogp: Float64Array.from(ratios, (ratio) => ratio - 2),
       referenceLogp: new Float64Array(ratios.length).fill(-2),

@@ -1,65 +1,78 @@
-import { multiply, subtract } from "../graph/ops/elementwise.ts";
-import { sum } from "../graph/ops/reduce.ts";
 import type { Tensor } from "../graph/tensor.ts";
-
-/** The direction of a per-token divergence: KL(reference ‖ policy) or KL(policy ‖ reference). */
-export type Divergence = "klReferencePolicy" | "klPolicyReference";
+import type { StatisticUses, VocabularyStatistic } from "./statistics.ts";
 
 /**
- * Per-token statistics of one response of each example, [examples, length] and zero behind a response's end, so that sums over the length
- * are sums over the response. What an objective did not ask for is missing.
+ * One answer of each example, as a loss sees it. Arrays over tokens are [examples, length] and zero behind the end of an
+ * answer; what the objective did not declare is missing.
  */
-export interface ResponseStatistics {
-  /** Log-probability of the token under the policy: log π(y_t | x, y_<t). */
+export interface Answer extends Readonly<Partial<Record<VocabularyStatistic, Tensor>>> {
+  /** log π(y_t | x, y_<t) under the policy. */
   readonly policyLogp: Tensor;
   /** The same under the reference. */
   readonly referenceLogp?: Tensor;
-  readonly klReferencePolicy?: Tensor;
-  readonly klPolicyReference?: Tensor;
-  /** Importance weights w_t of the tokens, constants; without them every token counts as 1. */
+  /** ρ_t = log π(y_t) − log π_ref(y_t); without a reference log π(y_t). */
+  readonly ratio: Tensor;
+  /** 1 for the tokens of the answer. */
+  readonly mask: Tensor;
+  /** 1, 2, 3 … for the tokens of the answer. */
+  readonly position: Tensor;
+  /** w_t: how much a token counts in every sum; 1 if missing. Token rules set it. */
   readonly weight?: Tensor;
+  /** What a mean over tokens divides by, [examples]; the length if missing. Token rules set it. */
+  readonly count?: Tensor;
+  /** Constants from outside, one for each token. */
+  readonly given: Readonly<Record<string, Tensor>>;
+  /** A number in [0, 1) for each token, drawn from the run's seed anew in every step. */
+  readonly random?: Tensor;
 }
 
-/** What an objective makes of its statistics, each [examples]. */
-export interface ObjectiveResult {
-  readonly losses: Tensor;
-  /** The implicit rewards that the published code logs: chosen, then rejected. */
-  readonly rewards?: readonly [Tensor, Tensor];
+/** What a loss sees besides the answers. */
+export interface Context {
+  /** Constants from outside, one for each example: [examples]. */
+  readonly given: Readonly<Record<string, Tensor>>;
+  /** The objective's own numbers, each a scalar, already updated with the examples of this step. */
+  readonly state: Readonly<Record<string, Tensor>>;
 }
 
-/**
- * A loss over per-token statistics. It declares what it needs, and nothing else ever asks which objective is running.
- */
-export interface Objective {
-  readonly name: string;
-  /** 2: chosen and rejected; 1: one response to imitate. */
-  readonly responses: 1 | 2;
-  /** Whether the reference model is part of the loss, of the logged rewards only, or of nothing. */
+/** What an objective must be given. */
+export interface Needs {
+  /** Whether the reference is part of the loss, of the logged rewards only, or of nothing. */
   readonly reference: "loss" | "rewards" | "none";
-  /** The divergence that must be computed over the whole vocabulary at every scored token. */
-  readonly divergence?: Divergence;
-  /** Whether it is made for importance weights. Others that compare answers take them too: every sum over tokens then becomes a weighted one. */
-  readonly weights?: "required";
-  /** β, for the plain implicit reward β Σρ that is logged beside the objective's own. */
-  readonly beta?: number;
-  /** What the step's loss is a mean over. */
+  /** What is computed over the whole vocabulary. */
+  readonly statistics: StatisticUses;
+  /** Constants that the examples must bring, by name: one for each token, or one for each example. */
+  readonly given: Readonly<Record<string, "token" | "example">>;
+  /** Whether it is made for importance weights. The other pair objectives take them too. */
+  readonly weights: "required" | "possible";
+  /** Whether it draws numbers. */
+  readonly random: boolean;
+  /** `step`: the loss of one example depends on the others, so all examples of a step are evaluated together. */
+  readonly scope: "example" | "step";
+}
+
+/** One loss of an objective: the step minimises Σ weight · mean. */
+export interface Term {
+  readonly weight: number;
+  /** What the loss is a mean over: all examples of the step, or all tokens of the responses listed. */
   readonly mean: "examples" | "tokens";
-  /** @param responses statistics of as many responses as `responses` says */
-  evaluate(responses: readonly ResponseStatistics[]): ObjectiveResult;
+  /** Indices of the responses whose tokens are counted. */
+  readonly responses: readonly number[];
 }
 
-/** Σ_t over a response: [examples, length] to [examples]. */
-export function sequenceSum(perToken: Tensor): Tensor {
-  return sum(perToken, [1]);
-}
-
-/** Σ_t w_t s_t, where s is a statistic of a response and w its importance weights: 1 where it has none. */
-export function weightedSum(perToken: Tensor, { weight }: ResponseStatistics): Tensor {
-  return sequenceSum(weight ? multiply(perToken, weight) : perToken);
-}
-
-/** Σ_t w_t ρ_t, where ρ_t = log π(y_t) - log π_ref(y_t); without a reference, Σ_t w_t log π(y_t). */
-export function sequenceLogRatio(response: ResponseStatistics): Tensor {
-  const { policyLogp, referenceLogp } = response;
-  return weightedSum(referenceLogp ? subtract(policyLogp, referenceLogp) : policyLogp, response);
+/** A loss over per-token statistics. It declares what it needs, and nothing else asks which objective is running. */
+export interface Objective extends Needs {
+  readonly name: string;
+  /** 2: chosen and rejected; 1: one answer. */
+  readonly responses: 1 | 2;
+  readonly terms: readonly Term[];
+  /** The loss of each example, [examples], one for each of `terms`. */
+  losses(answers: readonly Answer[], context: Context): readonly Tensor[];
+  /** The implicit rewards that the published code logs, [examples], one for each answer. */
+  rewards?(answers: readonly Answer[]): readonly Tensor[];
+  /** β Σρ without weights, [examples]: comparable among objectives. Only with a reference; missing where the objective has no β. */
+  plainRewards?(answers: readonly Answer[]): readonly Tensor[];
+  /** Numbers that live from step to step and are kept in checkpoints, as a run begins with them. */
+  readonly initialState: Readonly<Record<string, number>>;
+  /** The state after a step, as a function of the state before and the step's examples. No gradient flows through it. */
+  updateState?(answers: readonly Answer[], before: Context): Readonly<Record<string, Tensor>>;
 }

@@ -1,19 +1,19 @@
+import { z } from "zod";
 import { negate } from "../graph/ops/elementwise.ts";
-import { type Objective, sequenceSum } from "./objective.ts";
+import { logProbability } from "./answer.ts";
+import { singleObjective } from "./define.ts";
 
-export interface SftOptions {
-  name: "sft";
-  /** `tokens` (default): mean over all response tokens of the step; `sequences`: mean over responses of the sum over tokens. */
-  mean?: "tokens" | "sequences";
-}
-
-/** Supervised fine-tuning: `-Σ_t log π(y_t | x, y_<t)`. The published preference trainers take its mean over sequences. */
-export function sft({ mean = "tokens" }: SftOptions): Objective {
-  return {
-    name: "sft",
-    responses: 1,
-    reference: "none",
-    mean: mean === "tokens" ? "tokens" : "examples",
-    evaluate: ([response]) => ({ losses: negate(sequenceSum(response!.policyLogp)) }),
-  };
-}
+/** Supervised fine-tuning: `−Σ_t log π(y_t | x, y_<t)`. The published preference trainers take its mean over sequences. */
+export const sft = singleObjective({
+  name: "sft",
+  summary: "supervised on the chosen answers: the first stage, where the model does not answer like them yet",
+  options: {
+    mean: z
+      .enum(["tokens", "sequences"])
+      .default("tokens")
+      .describe("a mean over all tokens of the step, or over sequences of the sum over tokens"),
+  },
+  shown: [],
+  mean: ({ mean }) => (mean === "tokens" ? "tokens" : "examples"),
+  loss: (_, answer) => negate(logProbability(answer)),
+});

@@ -23,7 +23,7 @@ const chosen = (ratio: number) => response([ratio, 0.25], [0.3, 0.2]);
 describe("TDPO by hand, with β = 2 and a margin of ln 3 / 2: loss ln 4/3, its derivative for the margin -2/4", () => {
   test("TDPO1", () => {
     // The margin is Σρ_w - Σρ_l + 0.4, and Σρ_w - Σρ_l is the first chosen token's ρ.
-    const { loss, rewards, gradients } = evaluate(tdpo1({ name: "tdpo1", beta: 2 }), chosen(ln3 / 2 - 0.4), rejected);
+    const { loss, rewards, gradients } = evaluate(tdpo1.create({ beta: 2 }), chosen(ln3 / 2 - 0.4), rejected);
     expect(loss).toBeCloseTo(Math.log(4 / 3), 14);
     // β (Σρ + SeqKL)
     expect(rewards).toEqual(close(2 * (ln3 / 2 - 0.4 + 0.25 + 0.5), 2 * (0.25 + 0.1)));
@@ -36,7 +36,7 @@ describe("TDPO by hand, with β = 2 and a margin of ln 3 / 2: loss ln 4/3, its d
 
   test("TDPO2 weighs the divergences with α and stops the chosen one's gradient", () => {
     // α = 1/4: the margin is Σρ_w - Σρ_l + 0.1.
-    const objective = tdpo2({ name: "tdpo2", beta: 2, alpha: 0.25 });
+    const objective = tdpo2.create({ beta: 2, alpha: 0.25 });
     const { loss, rewards, gradients } = evaluate(objective, chosen(ln3 / 2 - 0.1), rejected);
     expect(loss).toBeCloseTo(Math.log(4 / 3), 14);
     expect(rewards).toEqual(close(2 * (ln3 / 2 - 0.1 + 0.25 + 0.5), 2 * (0.25 + 0.1)));
@@ -51,11 +51,11 @@ describe("TDPO by hand, with β = 2 and a margin of ln 3 / 2: loss ln 4/3, its d
 });
 
 test("TDPO2 with α = 0, and both without divergence, are DPO", () => {
-  const plain = evaluate(dpo({ name: "dpo", beta: 0.7 }), chosen(0.4), rejected);
-  const alphaZero = evaluate(tdpo2({ name: "tdpo2", beta: 0.7, alpha: 0 }), chosen(0.4), rejected);
+  const plain = evaluate(dpo.create({ beta: 0.7 }), chosen(0.4), rejected);
+  const alphaZero = evaluate(tdpo2.create({ beta: 0.7, alpha: 0 }), chosen(0.4), rejected);
   expect(alphaZero.loss).toBeCloseTo(plain.loss, 15);
   const still = [response([0.4, 0.25], [0, 0]), response([0.25], [0])] as const;
-  for (const objective of [tdpo1({ name: "tdpo1", beta: 0.7 }), tdpo2({ name: "tdpo2", beta: 0.7, alpha: 0.5 })]) {
+  for (const objective of [tdpo1.create({ beta: 0.7 }), tdpo2.create({ beta: 0.7, alpha: 0.5 })]) {
     const outcome = evaluate(objective, ...still);
     expect(outcome.loss).toBeCloseTo(plain.loss, 15);
     expect(outcome.rewards).toEqual(plain.rewards);
@@ -66,8 +66,8 @@ test("TDPO2 with α = 0, and both without divergence, are DPO", () => {
 });
 
 test("identical answers: loss log 2, no margin, gradients that cancel but for the stopped one", () => {
-  const one = evaluate(tdpo1({ name: "tdpo1", beta: 0.4 }), chosen(0.3), chosen(0.3));
-  const two = evaluate(tdpo2({ name: "tdpo2", beta: 0.4, alpha: 0.5 }), chosen(0.3), chosen(0.3));
+  const one = evaluate(tdpo1.create({ beta: 0.4 }), chosen(0.3), chosen(0.3));
+  const two = evaluate(tdpo2.create({ beta: 0.4, alpha: 0.5 }), chosen(0.3), chosen(0.3));
   for (const { loss, rewards, gradients } of [one, two]) {
     expect(loss).toBeCloseTo(Math.log(2), 15);
     expect(rewards![0]).toBe(rewards![1]);

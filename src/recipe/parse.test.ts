@@ -312,7 +312,7 @@ describe("where a mistake is", () => {
     [
       "name: tdpo2",
       "name: tdpo3",
-      "r.yaml:8:20: objective.name: must be one of sft, dpo, ipo, tdpo1, tdpo2, tis-dpo, found",
+      "r.yaml:8:20: objective.name: must be one of sft, dpo, ipo, slic, tdpo1, tdpo2, tis-dpo, found",
     ],
     ["heldOut: 0.1", "heldOut: -1", "r.yaml:7:12: data.heldOut: must be at least 0, found -1"],
     ["a.jsonl", "3", "r.yaml:6:10: data.train: must be a text or a list of texts"],

@@ -1,8 +1,9 @@
 import { z } from "zod";
 import { promptPresetNames } from "../importance/prompt-templates.ts";
 import { defaultTransform } from "../importance/transforms.ts";
+import { objectiveSchema } from "../objectives/index.ts";
 import { expandHome, pathProblem } from "../user-path.ts";
-import { count, countOrNone, mostThreads, nonnegative, positive, within } from "./numbers.ts";
+import { count, countOrNone, mostThreads, nonnegative, positive, within } from "../numbers.ts";
 
 const decay = z.number().min(0).lt(1);
 
@@ -19,25 +20,6 @@ function meant(text: string, { issues }: Pick<z.core.$RefinementCtx, "issues">):
   if (problem !== undefined) issues.push({ code: "custom", message: problem, input: text, params: { hint } });
   return expandHome(text);
 }
-
-/** How strongly the policy is held to the reference. */
-const beta = positive(1e4).default(0.1);
-
-const objective = z
-  .discriminatedUnion("name", [
-    z.strictObject({ name: z.literal("sft"), mean: z.enum(["tokens", "sequences"]).default("tokens") }),
-    z.strictObject({
-      name: z.literal("dpo"),
-      beta,
-      labelSmoothing: z.number().min(0).max(0.5).default(0),
-      referenceFree: z.boolean().default(false),
-    }),
-    z.strictObject({ name: z.literal("ipo"), beta }),
-    z.strictObject({ name: z.literal("tdpo1"), beta }),
-    z.strictObject({ name: z.literal("tdpo2"), beta, alpha: nonnegative(1e4).default(0.5) }),
-    z.strictObject({ name: z.literal("tis-dpo"), beta, alpha: nonnegative(1e4).default(0) }),
-  ])
-  .describe("the loss");
 
 const optimizer = z.discriminatedUnion("name", [
   z.strictObject({
@@ -213,7 +195,7 @@ export const recipeSchema = z.strictObject({
     .default(0),
   threads: count(mostThreads, "no processor has so many cores").optional(),
   data,
-  objective,
+  objective: objectiveSchema.describe("the loss"),
   weights: weights.optional(),
   /** Train an adapter on the frozen model instead of the model itself. */
   lora: lora.optional(),

@@ -9,6 +9,7 @@ import type { LanguageModel } from "../models/language-model.ts";
 import { openSafetensors, readTensor, writeSafetensors } from "../storage/safetensors.ts";
 import { saveAdapterFolder } from "../storage/save-adapter-folder.ts";
 import { type FolderFiles, saveModelFolder } from "../storage/save-folder.ts";
+import type { ObjectiveState } from "../step/objective-evaluator.ts";
 import type { Optimizer } from "../step/optimizer.ts";
 
 /** Where a run stands, besides weights and optimizer state. All chance in a run is a function of the seed and this. */
@@ -23,6 +24,8 @@ export interface Progress {
   readonly data: string;
   /** Fingerprint of the models that do not train: the reference, and the base of an adapter. */
   readonly frozen?: string | undefined;
+  /** The objective's numbers that live from step to step, if it has any. */
+  readonly objective?: ObjectiveState | undefined;
 }
 
 /** A checkpoint is a folder: `model/` in Hugging Face's layout, `optimizer.safetensors`, and `progress.json`. */
@@ -34,6 +37,7 @@ const progressSchema = z.object({
   position: z.object({ epoch: z.int().nonnegative(), index: z.int().nonnegative() }),
   data: z.string(),
   frozen: z.string().optional(),
+  objective: z.record(z.string(), z.number()).optional(),
 });
 
 /**

@@ -38,10 +38,10 @@ export async function progressOfSame(checkpoint: string, now: Progress): Promise
   return progress;
 }
 
-/** Identifies the training examples, their weights and their order, so that a run is not continued on other data. */
+/** Identifies the training examples, the constants given with them and their order, so that a run is not continued on other data. */
 export function fingerprintOf(examples: readonly TokenizedExample[]): string {
   const arrays = function* () {
-    for (const example of examples) yield* [...tokensOf(example), ...(example.weights ?? [])];
+    for (const example of examples) yield* [...tokensOf(example), ...Object.values(example.given ?? {}).flat()];
   };
   return hashArrays(arrays()).toString("hex");
 }

@@ -1,5 +1,5 @@
 import type { PackedBatch, ScoredEntry } from "../data/batch.ts";
-import type { ResponseVectors, StatisticName } from "./objective-evaluator.ts";
+import type { ResponseVectors } from "./objective-evaluator.ts";
 
 /** Scored entries of a batch, from `start` on and without that at `end`. */
 export interface EntryRange {
@@ -13,13 +13,12 @@ export function eachEntry(
   { start, end }: EntryRange,
   firstRow: number,
   vectors: readonly (readonly ResponseVectors[])[],
-  visit: (vector: Float64Array, index: number, name: StatisticName, offset: number) => void,
+  visit: (vector: Float64Array, index: number, name: string, offset: number) => void,
 ): void {
   for (let position = start; position < end; position++) {
     const { row, response, index } = batch.entries[position] as ScoredEntry;
     const statistics = vectors[row - firstRow]![response]!;
-    for (const name of Object.keys(statistics) as StatisticName[])
-      visit(statistics[name]!, index, name, position - start);
+    for (const name of Object.keys(statistics)) visit(statistics[name]!, index, name, position - start);
   }
 }
 

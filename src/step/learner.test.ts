@@ -108,9 +108,10 @@ describe("what is reported", () => {
       const evaluated = await learner.evaluate(batch);
       const trained = await learner.accumulate(batch, 1, zeroGradients(used.engine, used.policy));
       const names = (scored: typeof evaluated) => Object.keys(scored[0]!.responses[0]!).sort();
-      const { divergence } = used.objective;
-      const needed = [...(divergence ? [divergence] : []), "policyLogp", "referenceLogp"];
-      expect(names(evaluated)).toEqual([...new Set([...needed, "klReferencePolicy"])].sort());
+      const compared = used.reference !== undefined;
+      const needed = [...Object.keys(used.objective.statistics), "policyLogp", ...(compared ? ["referenceLogp"] : [])];
+      const reported = compared ? ["klReferencePolicy"] : [];
+      expect(names(evaluated)).toEqual([...new Set([...needed, ...reported])].sort());
       expect(names(trained)).toEqual(needed);
       expect(trained.map(({ outcome }) => outcome.loss)).toEqual(evaluated.map(({ outcome }) => outcome.loss));
     }

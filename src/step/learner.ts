@@ -1,266 +1,266 @@
 import type { PackedBatch } from "../data/batch.ts";
-import { type Engine, type Executable, type FloatValue, integers, rows } from "../engine/engine.ts";
-import { backwardProgram, forwardProgram, gradientName } from "../graph/section.ts";
-import type { Value } from "../graph/tensor.ts";
+import { type Engine, type FloatValue, rows } from "../engine/engine.ts";
 import { AdapterDropout } from "../models/adapter-dropout.ts";
-import { type LanguageModel, withDropout } from "../models/language-model.ts";
+import { withDropout } from "../models/language-model.ts";
 import type { Parameters } from "../models/parameters.ts";
 import type { Transformer } from "../models/transformer.ts";
-import type { Divergence, Objective } from "../objectives/objective.ts";
+import type { Objective } from "../objectives/objective.ts";
+import { mergeUses } from "../objectives/statistics.ts";
 import { chunks, type EntryRange, eachEntry } from "./chunks.ts";
-import { type StatisticsNeeds, tokenStatistics } from "./heads/vocabulary.ts";
+import { withConstants } from "./constants.ts";
 import {
+  type EvaluatorSettings,
   type ExampleOutcome,
   ObjectiveEvaluator,
+  type ObjectiveState,
   type ResponseVectors,
-  type StatisticName,
 } from "./objective-evaluator.ts";
-import { type HiddenStatesCache, type ReferenceModel, referenceStates } from "./reference-states.ts";
+import type { HiddenStatesCache } from "./reference-states.ts";
+import {
+  defaultChunkRows,
+  emptyVectors,
+  exampleAt,
+  readStatistics,
+  type ScoredExample,
+  Scorer,
+  type ScorerOptions,
+} from "./scorer.ts";
+import { type HeadInputs, StatisticsHead } from "./statistics-head.ts";
 
-/** What the models say of one example: the objective's outcome and the statistics of each token of its responses. */
-export interface ScoredExample {
+/** An example's statistics with the objective's outcome for it. */
+export interface JudgedExample extends ScoredExample {
   readonly outcome: ExampleOutcome;
-  readonly responses: readonly ResponseVectors[];
 }
 
-/** Programs that turn hidden states into statistics, and the objective over those statistics. */
-interface Scoring {
-  readonly names: readonly StatisticName[];
-  readonly plain: Executable;
-  readonly saving: Executable;
-  readonly backward: Executable;
-  readonly objective: ObjectiveEvaluator;
+export interface LearnerOptions extends Omit<ScorerOptions, "statistics" | "transformer"> {
+  objective: Objective;
+  /** Keep only each layer's input for the backward pass and compute the rest again: less memory, more time. */
+  activationCheckpointing?: boolean;
+  /** Of the adapter's dropout and of what the objective draws; 0 if absent. */
+  seed?: number;
 }
 
-/** Rows of the vocabulary's distributions that exist at once: small enough to stay near the processor, large enough for its products. */
-export const defaultChunkRows = 256;
+/** Which step a batch belongs to, and how many of the step's examples stand before it: what chance depends on. */
+export interface Place {
+  readonly step: number;
+  readonly firstExample: number;
+}
+
+/** How a batch is judged in training: by its own examples, or as part of a step that has been judged whole. */
+type Judgement = EvaluatorSettings | { readonly outcomes: readonly ExampleOutcome[] };
+
+/** Examples that are evaluated together where they do not depend on each other. */
+const judgedAtOnce = 32;
+const nowhere: Place = { step: 0, firstExample: 0 };
 
 /**
- * Runs policy, reference and objective over packed batches, forward and, for training, backward. The head runs over chunks of scored
- * entries that hold whole examples, so that what a chunk computed forward serves its backward pass; only an example larger than a chunk is
- * computed twice.
+ * An objective over what a policy and its reference say: outcomes and, for training, gradients. The head runs over chunks
+ * of scored entries that hold whole examples, so that what a chunk computed forward serves its backward pass; only an
+ * example larger than a chunk, and a step that is judged as a whole, are computed twice.
  */
 export class Learner {
-  /** Where the reference's hidden states of examples that come again are kept, if anywhere. */
-  referenceCache: HiddenStatesCache | undefined;
+  /** Scores with what evaluations report. */
+  readonly scorer: Scorer;
+  readonly #options: LearnerOptions;
   readonly #engine: Engine;
-  readonly #policy: LanguageModel;
+  readonly #seed: number;
   /** The policy's programs as they train: those with dropout, where it has any. */
   readonly #trained: Transformer;
-  readonly #dropout: { share: number; seed: number };
-  readonly #reference: ReferenceModel | undefined;
-  readonly #chunkRows: number;
-  readonly #save: "activations" | "inputs";
-  readonly #weights: boolean;
-  readonly #training: Scoring;
-  readonly #evaluation: Scoring;
+  readonly #dropout: number;
+  readonly #head: StatisticsHead;
+  readonly #evaluator: ObjectiveEvaluator;
+  readonly #evaluationEvaluator: ObjectiveEvaluator;
+  /** Scores as in training, for steps that are judged as a whole. */
+  readonly #trainingScorer: Scorer | undefined;
 
-  /**
-   * @param options.reference the frozen model that the policy is compared with, over the same vocabulary
-   * @throws Error when the objective needs a reference and there is none.
-   */
-  constructor(options: {
-    engine: Engine;
-    policy: LanguageModel;
-    reference: ReferenceModel | undefined;
-    objective: Objective;
-    /** Rows of the vocabulary's distributions that exist at once. */
-    chunkRows?: number;
-    /** Keep only each layer's input for the backward pass and compute the rest again: less memory, more time. */
-    activationCheckpointing?: boolean;
-    /** Whether the examples come with importance weights; otherwise every token counts as 1. */
-    weights?: boolean;
-    /** Of the adapter's dropout; 0 if absent. */
-    seed?: number;
-  }) {
-    const { objective, reference } = options;
+  /** @throws Error when the objective needs a reference and there is none. */
+  constructor(options: LearnerOptions) {
+    const { engine, policy, reference, objective } = options;
     if (objective.reference === "loss" && !reference) throw new Error(`${objective.name} needs a reference`);
-    this.#engine = options.engine;
-    this.#policy = options.policy;
-    const { architecture } = options.policy.transformer;
-    const { trained } = architecture.weights;
-    this.#dropout = { share: typeof trained === "object" ? trained.dropout : 0, seed: options.seed ?? 0 };
-    this.#trained = this.#dropout.share > 0 ? withDropout(options.engine, options.policy) : options.policy.transformer;
-    this.#reference = reference;
-    this.#chunkRows = options.chunkRows ?? defaultChunkRows;
-    this.#save = options.activationCheckpointing ? "inputs" : "activations";
-    this.#weights = options.weights ?? false;
-    const needed = objective.divergence ? [objective.divergence] : [];
-    this.#training = this.#compile(objective, needed);
+    this.#options = options;
+    this.#engine = engine;
+    this.#seed = options.seed ?? 0;
+    const { trained } = policy.transformer.architecture.weights;
+    this.#dropout = typeof trained === "object" ? trained.dropout : 0;
+    this.#trained = this.#dropout > 0 ? withDropout(engine, policy) : policy.transformer;
     // Evaluation always reports the sequential KL, so that methods can be compared.
-    this.#evaluation = this.#compile(objective, [...new Set<Divergence>([...needed, "klReferencePolicy"])]);
+    const reported = mergeUses(objective.statistics, { klReferencePolicy: "constant" });
+    this.scorer = new Scorer({ ...options, statistics: reported });
+    if (objective.scope === "step")
+      this.#trainingScorer = new Scorer({ ...options, statistics: objective.statistics, transformer: this.#trained });
+    this.#head = new StatisticsHead(options, objective.statistics);
+    this.#evaluator = new ObjectiveEvaluator(objective, this.#head.names);
+    this.#evaluationEvaluator = new ObjectiveEvaluator(objective, this.scorer.names);
   }
 
-  /** Scores a batch without gradients; per example, in the batch's order. */
-  evaluate(batch: PackedBatch): Promise<ScoredExample[]> {
-    return this.#run(batch, this.#evaluation);
+  /** Where the reference's hidden states of examples that come again are kept, if anywhere. */
+  get referenceCache(): HiddenStatesCache | undefined {
+    return this.scorer.referenceCache;
+  }
+
+  set referenceCache(cache: HiddenStatesCache | undefined) {
+    this.scorer.referenceCache = cache;
+    if (this.#trainingScorer) this.#trainingScorer.referenceCache = cache;
+  }
+
+  /** Scores and judges a batch without gradients; per example, in the batch's order. */
+  async evaluate(batch: PackedBatch): Promise<JudgedExample[]> {
+    return this.judge(await this.scorer.score(batch));
   }
 
   /**
-   * Scores a batch and adds the gradient of `scale · Σ losses` to `gradients`.
+   * The objective's outcomes for examples that `scorer` scored. All count as one step where they depend on each other.
+   *
+   * @param state of the objective; the initial one by default
+   */
+  judge(scored: readonly ScoredExample[], state?: ObjectiveState): JudgedExample[] {
+    const together = this.#options.objective.scope === "step" ? scored.length : judgedAtOnce;
+    const judged: JudgedExample[] = [];
+    while (judged.length < scored.length) {
+      const part = this.#withConstants(scored.slice(judged.length, judged.length + together), 0);
+      const outcomes = this.#evaluationEvaluator.evaluate(
+        part.map(({ responses }) => responses),
+        { ...(state && { state }) },
+      );
+      judged.push(...part.map((one, index) => ({ ...one, outcome: outcomes[index]! })));
+    }
+    return judged;
+  }
+
+  /** Scores a batch of a step that is to be judged as a whole, as it will be computed again by `accumulate`. */
+  scoreForStep(batch: PackedBatch, place: Place): Promise<ScoredExample[]> {
+    return this.#trainingScorer!.score(batch, this.#dropoutFor(batch, place));
+  }
+
+  /** The outcomes of all examples of a step, and the objective's state after it. */
+  judgeStep(scored: readonly ScoredExample[], step: number, settings: EvaluatorSettings) {
+    const responses = this.#withConstants(scored, step).map((one) => one.responses);
+    return this.#evaluator.evaluateStep(responses, settings);
+  }
+
+  /**
+   * Judges a batch and adds the gradient of `scale · Σ losses` to `gradients`.
    *
    * @param gradients totals by parameter name, one for each trainable parameter of the policy
-   * @param place which step it is, and how many of the step's examples stand before the batch: what chance in it depends on
+   * @param judgement how much each of the objective's terms counts, or the outcomes from `judgeStep`
    */
-  accumulate(
+  async accumulate(
     batch: PackedBatch,
     scale: number,
     gradients: Parameters,
-    place = { step: 0, firstExample: 0 },
-  ): Promise<ScoredExample[]> {
-    const { share } = this.#dropout;
-    const dropout = share > 0 ? new AdapterDropout(this.#engine, batch, { ...this.#dropout, ...place }) : undefined;
-    return this.#run(batch, this.#training, { scale, totals: gradients, dropout });
+    place: Place = nowhere,
+    judgement: Judgement = {},
+  ): Promise<JudgedExample[]> {
+    const { policy, activationCheckpointing, chunkRows = defaultChunkRows } = this.#options;
+    const engine = this.#engine;
+    const reference = await this.scorer.referenceHidden(batch);
+    const dropout = this.#dropoutFor(batch, place);
+    const save = activationCheckpointing ? "inputs" : "activations";
+    const pass = await this.#trained.forward(policy.parameters, batch, { save, dropout });
+    const hiddenGradient = engine.allocate(pass.hidden.shape);
+    const judged: JudgedExample[] = [];
+    for (const { firstRow, endRow, parts } of chunks(batch, chunkRows)) {
+      const ranges = parts.map(([start, end]): Part => {
+        const range = { start, end };
+        return { ...range, inputs: this.#head.inputs(batch, range, { hidden: pass.hidden, reference }) };
+      });
+      const vectors = emptyVectors(batch, firstRow, endRow, this.#head.names);
+      const saved = await this.#forward(batch, ranges, firstRow, vectors);
+      const scored = vectors.map((responses, row) => ({ example: exampleAt(batch, firstRow + row), responses }));
+      const examples = this.#withConstants(scored, place.step);
+      const outcomes =
+        "outcomes" in judgement
+          ? judgement.outcomes.slice(firstRow, endRow)
+          : this.#evaluator.evaluate(
+              examples.map(({ responses }) => responses),
+              judgement,
+            );
+      judged.push(...examples.map((one, index) => ({ ...one, outcome: outcomes[index]! })));
+      for (const range of ranges) {
+        const kept = saved ?? (await this.#savedAgain(range.inputs));
+        const cotangents = this.#cotangents(batch, range, firstRow, outcomes, scale);
+        const ofHidden = rows(hiddenGradient, range.start, range.end);
+        await this.#head.backward(range.inputs, kept, cotangents, ofHidden, gradients);
+        for (const value of [...Object.values(cotangents), ...Object.values(kept)]) engine.release(value);
+      }
+    }
+    if (reference) engine.release(reference);
+    await this.#trained.backward(policy.parameters, batch, pass, hiddenGradient, gradients, dropout);
+    engine.release(hiddenGradient);
+    engine.release(pass.hidden);
+    return judged;
   }
 
   /** Gives back what the transformers keep of the last batch. */
   forgetTables(): void {
-    const transformers = [this.#policy.transformer, this.#trained, this.#reference?.transformer];
-    for (const transformer of new Set(transformers)) transformer?.forgetTables();
+    this.scorer.forgetTables();
+    this.#trained.forgetTables();
   }
 
-  #compile(objective: Objective, divergences: readonly Divergence[]): Scoring {
-    const policyWidth = this.#policy.transformer.architecture.width;
-    const { vocabularySize } = this.#policy.transformer.architecture;
-    const referenceWidth = this.#reference?.transformer.architecture.width ?? policyWidth;
-    const frozenHead = !this.#policy.trainable.has(this.#policy.transformer.architecture.head);
-    const needs: StatisticsNeeds = { reference: this.#reference !== undefined, divergences, frozenHead };
-    const section = tokenStatistics({ vocabularySize, policyWidth, referenceWidth }, needs);
-    const names = Object.keys(section.outputs) as StatisticName[];
-    return {
-      names,
-      plain: this.#engine.compile(forwardProgram(section, { save: false })),
-      saving: this.#engine.compile(forwardProgram(section, { save: true })),
-      backward: this.#engine.compile(backwardProgram(section)),
-      objective: new ObjectiveEvaluator(objective, this.#weights ? [...names, "weight"] : names),
-    };
-  }
-
-  async #run(
+  /** Fills the vectors of a chunk's examples; returns what its backward pass needs where the chunk is in one part. */
+  async #forward(
     batch: PackedBatch,
-    scoring: Scoring,
-    training?: { scale: number; totals: Parameters; dropout: AdapterDropout | undefined },
-  ): Promise<ScoredExample[]> {
-    const engine = this.#engine;
-    const reference = this.#reference && {
-      hidden: await referenceStates(this.#engine, this.#reference, batch, this.referenceCache),
-      head: headOf(this.#reference, this.#reference.parameters)!,
-    };
-    const transformer = training ? this.#trained : this.#policy.transformer;
-    const pass = await transformer.forward(this.#policy.parameters, batch, {
-      save: training ? this.#save : "nothing",
-      dropout: training?.dropout,
-    });
-    const hiddenGradient = training && engine.allocate(pass.hidden.shape);
-    const results: ScoredExample[] = [];
-    for (const range of chunks(batch, this.#chunkRows)) {
-      const parts = range.parts.map(([start, end]) => ({
-        start,
-        end,
-        inputs: {
-          hidden: rows(pass.hidden, start, end),
-          head: headOf(this.#policy, this.#policy.parameters)!,
-          labels: integers(batch.entries.slice(start, end).map(({ label }) => label)),
-          ...(reference && { referenceHidden: rows(reference.hidden, start, end), referenceHead: reference.head }),
-        },
-      }));
-      const keep = training !== undefined && parts.length === 1;
-      const vectors: ResponseVectors[][] = batch.rows
-        .slice(range.firstRow, range.endRow)
-        .map(({ responseLengths }) => responseLengths.map((length) => emptyVectors(scoring.names, length)));
-      const scored = [];
-      for (const part of parts) {
-        const values = await scoring[keep ? "saving" : "plain"].run(part.inputs);
-        eachEntry(batch, part, range.firstRow, vectors, (vector, index, name, offset) => {
-          vector[index] = values[name]!.data[offset]!;
-        });
-        for (const name of scoring.names) engine.release(values[name]!);
-        scored.push(values);
-      }
-      if (this.#weights) addWeights(vectors, batch.rows.slice(range.firstRow, range.endRow));
-      const outcomes = scoring.objective.evaluate(vectors);
-      results.push(...outcomes.map((outcome, example) => ({ outcome, responses: vectors[example]! })));
-      if (!training) continue;
-      for (const [index, part] of parts.entries()) {
-        const values = keep ? scored[index]! : await scoring.saving.run(part.inputs);
-        const saved = Object.entries(values).filter(([name]) => !scoring.names.includes(name as StatisticName));
-        if (!keep) for (const name of scoring.names) engine.release(values[name]!);
-        await this.#backward(
-          batch,
-          part,
-          range.firstRow,
-          outcomes,
-          scoring,
-          Object.fromEntries(saved),
-          training,
-          hiddenGradient!,
-        );
-        for (const [, value] of saved) engine.release(value);
-      }
+    parts: readonly Part[],
+    firstRow: number,
+    vectors: readonly (readonly ResponseVectors[])[],
+  ): Promise<Readonly<Record<string, FloatValue>> | undefined> {
+    if (parts.length === 1) {
+      const { statistics, saved } = await this.#head.forwardSaving(parts[0]!.inputs);
+      readStatistics(batch, parts[0]!, firstRow, vectors, statistics);
+      this.#head.releaseStatistics(statistics);
+      return saved;
     }
-    if (reference) engine.release(reference.hidden);
-    if (training) {
-      const { totals, dropout } = training;
-      await transformer.backward(this.#policy.parameters, batch, pass, hiddenGradient!, totals, dropout);
-      engine.release(hiddenGradient!);
+    for (const part of parts) {
+      const statistics = await this.#head.forward(part.inputs);
+      readStatistics(batch, part, firstRow, vectors, statistics);
+      this.#head.releaseStatistics(statistics);
     }
-    engine.release(pass.hidden);
-    return results;
+    return undefined;
   }
 
-  /** The head's part of the backward pass, for one part of a chunk: gradients of the hidden states and of the head. */
-  async #backward(
+  async #savedAgain(inputs: HeadInputs): Promise<Readonly<Record<string, FloatValue>>> {
+    const { statistics, saved } = await this.#head.forwardSaving(inputs);
+    this.#head.releaseStatistics(statistics);
+    return saved;
+  }
+
+  /** The gradient of the scaled losses for each statistic of a range of entries, [rows]. */
+  #cotangents(
     batch: PackedBatch,
-    part: Part,
+    range: EntryRange,
     firstRow: number,
     outcomes: readonly ExampleOutcome[],
-    scoring: Scoring,
-    saved: Record<string, FloatValue>,
-    { scale, totals }: { scale: number; totals: Parameters },
-    hiddenGradient: FloatValue,
-  ): Promise<void> {
+    scale: number,
+  ): Record<string, FloatValue> {
     const cotangents = Object.fromEntries(
-      scoring.names.map((name) => {
-        const value = this.#engine.allocate([part.end - part.start]);
+      this.#head.names.map((name) => {
+        const value = this.#engine.allocate([range.end - range.start]);
         value.data.fill(0);
         return [name, value];
       }),
     );
     const given = outcomes.map(({ gradients }) => gradients);
-    eachEntry(batch, part, firstRow, given, (vector, index, name, offset) => {
+    eachEntry(batch, range, firstRow, given, (vector, index, name, offset) => {
       cotangents[name]!.data[offset] = scale * vector[index]!;
     });
-    const head = headOf(this.#policy, totals);
-    const headTotal = head && { [gradientName("head")]: head };
-    const named = Object.fromEntries(Object.entries(cotangents).map(([name, value]) => [gradientName(name), value]));
-    await scoring.backward.run(
-      { ...part.inputs, ...saved, ...named, ...headTotal },
-      { [gradientName("hidden")]: rows(hiddenGradient, part.start, part.end), ...headTotal },
-    );
-    for (const value of Object.values(cotangents)) this.#engine.release(value);
+    return cotangents;
+  }
+
+  #withConstants(scored: readonly ScoredExample[], step: number): ScoredExample[] {
+    const { objective } = this.#options;
+    return scored.map(({ example, responses }) => ({
+      example,
+      responses: withConstants(objective, example, responses, { seed: this.#seed, step }),
+    }));
+  }
+
+  #dropoutFor(batch: PackedBatch, place: Place): AdapterDropout | undefined {
+    if (this.#dropout === 0) return undefined;
+    return new AdapterDropout(this.#engine, batch, { share: this.#dropout, seed: this.#seed, ...place });
   }
 }
 
-/** A range of entries and the inputs of the statistics program for them. */
+/** A range of entries and the inputs of the head's programs for them. */
 interface Part extends EntryRange {
-  readonly inputs: Readonly<Record<string, Value>>;
-}
-
-function headOf<Item>({ transformer }: LanguageModel, values: ReadonlyMap<string, Item>): Item | undefined {
-  return values.get(transformer.architecture.head);
-}
-
-function emptyVectors(names: readonly StatisticName[], length: number): ResponseVectors {
-  return Object.fromEntries(names.map((name) => [name, new Float64Array(length)]));
-}
-
-/** Puts the examples' weights beside the statistics of their responses. */
-function addWeights(vectors: ResponseVectors[][], packed: PackedBatch["rows"]): void {
-  vectors.forEach((responses, row) => {
-    const weights = packed[row]!.example?.weights;
-    if (!weights) throw new Error("an example has no weights");
-    responses.forEach((statistics, side) => {
-      statistics.weight = weights[side]!;
-    });
-  });
+  readonly inputs: HeadInputs;
 }

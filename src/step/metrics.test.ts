@@ -1,16 +1,22 @@
 import { describe, expect, test } from "vitest";
+import { example } from "../../test/helpers/tiny.ts";
 import { createObjective } from "../objectives/index.ts";
-import type { ScoredExample } from "./learner.ts";
+import type { JudgedExample } from "./learner.ts";
 import { summarize } from "./metrics.ts";
 
 const vector = (...values: number[]) => Float64Array.from(values);
 
-/** A pair from the log-probabilities and divergences of its tokens. */
-function pair(loss: number, rewards: readonly [number, number], ...sides: Record<string, number[]>[]): ScoredExample {
+/** A pair from the log-probabilities and divergences of its tokens; β is 1/2. */
+function pair(loss: number, rewards: readonly [number, number], ...sides: Record<string, number[]>[]): JudgedExample {
   const responses = sides.map((side) =>
     Object.fromEntries(Object.entries(side).map(([name, values]) => [name, vector(...values)])),
   );
-  return { outcome: { loss, rewards, gradients: [] }, responses };
+  const plain = responses.flatMap(({ policyLogp, referenceLogp }) =>
+    referenceLogp ? [policyLogp!.reduce((sum, logp, t) => sum + 0.5 * (logp - referenceLogp[t]!), 0)] : [],
+  );
+  const plainRewards = plain.length > 0 ? plain : undefined;
+  const outcome = { losses: [loss], loss, rewards, plainRewards, gradients: [] };
+  return { example: example([1], ...sides.map(({ policyLogp }) => policyLogp!.map(() => 1))), outcome, responses };
 }
 
 describe("pairs", () => {
@@ -75,10 +81,15 @@ describe("pairs", () => {
 });
 
 describe("texts", () => {
-  const texts: ScoredExample[] = [
-    { outcome: { loss: 3, rewards: undefined, gradients: [] }, responses: [{ policyLogp: vector(-1, -1, -1) }] },
-    { outcome: { loss: 9, rewards: undefined, gradients: [] }, responses: [{ policyLogp: vector(-9) }] },
-  ];
+  const text = (loss: number, ...logps: number[]): JudgedExample => ({
+    example: example(
+      [1],
+      logps.map(() => 1),
+    ),
+    outcome: { losses: [loss], loss, rewards: undefined, plainRewards: undefined, gradients: [] },
+    responses: [{ policyLogp: vector(...logps) }],
+  });
+  const texts = [text(3, -1, -1, -1), text(9, -9)];
 
   test.each([
     ["tokens", 3],

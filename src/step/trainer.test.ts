@@ -2,14 +2,27 @@ import { describe, expect, test } from "vitest";
 import { largestError, worstGradient } from "../../test/helpers/compare.ts";
 import { engines } from "../../test/helpers/engines.ts";
 import { logitsOf, sequenceBatch } from "../../test/helpers/logits.ts";
+import {
+  againstMean,
+  chancy,
+  everything,
+  givenMargin,
+  mixed,
+  shifted,
+  sorted,
+  variance,
+} from "../../test/helpers/objectives.ts";
 import { example, pairObjectives, randomExamples, tinyConfiguration, tinyModel } from "../../test/helpers/tiny.ts";
 import { exampleLength, packBatch } from "../data/batch.ts";
 import type { TokenizedExample } from "../data/example.ts";
 import type { Engine } from "../engine/engine.ts";
 import { interruptible } from "../engine/interruptible.ts";
 import { createObjective, type ObjectiveOptions } from "../objectives/index.ts";
+import type { Objective } from "../objectives/objective.ts";
+import { meansOf } from "./means.ts";
+import { microbatches } from "./microbatches.ts";
 import { Optimizer } from "./optimizer.ts";
-import { microbatches, normalizer, Trainer, type TrainerOptions } from "./trainer.ts";
+import { Trainer, type TrainerOptions } from "./trainer.ts";
 
 const pairs = randomExamples(
   4,
@@ -63,11 +76,11 @@ describe("microbatches", () => {
   });
 });
 
-test("the normalizer counts examples, or response tokens where the mean is over tokens", () => {
+test("the mean is over examples, or over response tokens where the objective says so", () => {
   const two = [example([1, 2], [3, 4, 5]), example([1], [3])];
-  expect(normalizer(createObjective({ name: "sft" }), two)).toBe(4);
-  expect(normalizer(createObjective({ name: "sft", mean: "sequences" }), two)).toBe(2);
-  expect(normalizer(createObjective(pairObjectives[5]), pairs)).toBe(9);
+  expect(meansOf(createObjective({ name: "sft" }), two)).toEqual({ scale: 1 / 4, shares: [1] });
+  expect(meansOf(createObjective({ name: "sft", mean: "sequences" }), two)).toEqual({ scale: 1 / 2, shares: [1] });
+  expect(meansOf(createObjective(pairObjectives[5]), pairs)).toEqual({ scale: 1 / 9, shares: [1] });
 });
 
 describe.each(engines)("in $precision", (used) => {
@@ -100,6 +113,81 @@ describe.each(engines)("in $precision", (used) => {
   });
 });
 
+describe("objectives that see more than their own example", () => {
+  const [float64] = engines;
+  const { engine, tolerance } = float64;
+  const policy = tinyModel(engine, tinyConfiguration(), 1);
+  const reference = tinyModel(engine, tinyConfiguration(), 2, policy);
+  const examples = pairs.map((pair, index) => ({ ...pair, given: { margin: [Float64Array.of(index / 4)] } }));
+  const trainerOf = (objective: Objective, microbatch: TrainerOptions["microbatch"], changes = {}) =>
+    makeTrainer(float64, pairObjectives[0], { policy, reference, objective, microbatch, ...changes });
+  const objectives = [againstMean, variance, sorted, shifted, chancy, everything, givenMargin].map((definition) =>
+    definition.create({}),
+  );
+
+  test.each([...objectives, mixed])(
+    "$name: neither microbatches nor chunks change loss, gradient and state",
+    async (objective) => {
+      const whole = await trainerOf(objective, { tokens: 1000 }).gradients(examples);
+      expect(whole.gradientNorm).toBeGreaterThan(0);
+      for (const [microbatch, chunkRows] of [
+        [{ tokens: 1 }, 256],
+        [{ tokens: 1000, examples: 2 }, 4],
+        [{ tokens: 1000, examples: 7 }, 12],
+      ] as const) {
+        const cut = await trainerOf(objective, microbatch, { chunkRows }).gradients(examples);
+        expect(largestError([cut.loss, cut.gradientNorm], [whole.loss, whole.gradientNorm])).toBeLessThan(tolerance);
+        expect(worstGradient(cut.gradients, whole.gradients).error).toBeLessThan(tolerance);
+        expect(largestError(Object.values(cut.objectiveState), Object.values(whole.objectiveState))).toBeLessThan(
+          tolerance,
+        );
+      }
+    },
+  );
+
+  test.each(objectives.filter(({ scope }) => scope === "step"))(
+    "$name: the gradient is that of the step's loss",
+    async (objective) => {
+      const trainer = trainerOf(objective, { tokens: 40 });
+      const { gradients } = await trainer.gradients(examples);
+      const name = "model.layers.1.mlp.up_proj.weight";
+      const [{ data }, gradient] = [policy.parameters.get(name)!, [...gradients.get(name)!.data]];
+      const index = gradient.reduce((best, value, i) => (Math.abs(value) > Math.abs(gradient[best]!) ? i : best), 0);
+      const lossAt = async (value: number) => {
+        data[index] = value;
+        return (await trainer.gradients(examples)).loss;
+      };
+      const [value, step] = [data[index]!, 1e-4];
+      const difference = ((await lossAt(value + step)) - (await lossAt(value - step))) / (2 * step);
+      data[index] = value;
+      const stops = objective.name === "against-mean" || objective.name === "shifted";
+      if (stops) expect(Math.sign(gradient[index]!)).toBe(Math.sign(difference));
+      else expect(gradient[index]! / difference).toBeCloseTo(1, 5);
+    },
+  );
+
+  test("a step moves the state, one without an update does not", async () => {
+    const trainer = trainerOf(shifted.create(), { tokens: 40 }, { policy: tinyModel(engine, tinyConfiguration(), 1) });
+    expect(trainer.objectiveState).toEqual({ shift: 0.5 });
+    await trainer.gradients(examples);
+    expect(trainer.objectiveState).toEqual({ shift: 0.5 });
+    await trainer.step(examples);
+    expect(trainer.objectiveState.shift).not.toBe(0.5);
+    const stopped = trainerOf(shifted.create(), { tokens: 40 });
+    expect(await stopped.step(examples, AbortSignal.abort())).toBeUndefined();
+    expect(stopped.objectiveState).toEqual({ shift: 0.5 });
+  });
+
+  test("chance follows from the seed and the step, and an example without its constants is named", async () => {
+    const lossOf = async (seed: number) =>
+      (await trainerOf(chancy.create(), { tokens: 40 }, { seed }).gradients(examples)).loss;
+    expect(await lossOf(1)).toBe(await lossOf(1));
+    expect(await lossOf(1)).not.toBe(await lossOf(2));
+    const bare = trainerOf(givenMargin.create(), { tokens: 40 });
+    await expect(bare.gradients(pairs)).rejects.toThrow("given-margin: an example has no margin");
+  });
+});
+
 describe("training", () => {
   const [, float32] = engines;
 
@@ -107,13 +195,21 @@ describe("training", () => {
     "a few steps reduce the loss of %o",
     async (options, examples) => {
       const trainer = makeTrainer(float32, options, { schedule: { learningRate: 0.003 } });
+      const margins = async () =>
+        (await trainer.learner.evaluate(packBatch(examples))).map(
+          ({ outcome: { rewards } }) => rewards && rewards[0]! - rewards[1]!,
+        );
+      const before = await margins();
       const losses: number[] = [];
       for (let step = 0; step < 8; step++) losses.push((await trainer.step(examples))!.loss);
       const { loss } = await trainer.gradients(examples);
       expect(loss).toBeLessThan(0.9 * losses[0]!);
       expect(Math.max(...losses)).toBe(losses[0]);
-      const rewards = (await trainer.learner.evaluate(packBatch(examples))).map(({ outcome }) => outcome.rewards);
-      for (const pair of rewards) if (pair) expect(pair[0]).toBeGreaterThan(pair[1]);
+      const grown = (await margins()).flatMap((margin, pair) => (margin === undefined ? [] : [margin - before[pair]!]));
+      if (createObjective(options).responses === 1) return expect(grown).toEqual([]);
+      expect(grown.reduce((sum, growth) => sum + growth)).toBeGreaterThan(0);
+      // A hinge leaves pairs alone that are apart already.
+      if (options.name !== "slic") expect(Math.min(...grown)).toBeGreaterThan(0);
     },
   );
 

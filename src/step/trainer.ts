@@ -1,14 +1,18 @@
-import { exampleLength, packBatch } from "../data/batch.ts";
+import { type PackedBatch, packBatch } from "../data/batch.ts";
 import type { TokenizedExample } from "../data/example.ts";
 import type { Engine, FloatValue } from "../engine/engine.ts";
 import { type InterruptibleEngine, untilAborted } from "../engine/interruptible.ts";
 import { nextTurn } from "../event-loop.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import type { Objective } from "../objectives/objective.ts";
-import { Learner, type ScoredExample } from "./learner.ts";
+import { type JudgedExample, Learner, type Place } from "./learner.ts";
+import { meansOf } from "./means.ts";
+import { type MicrobatchLimits, microbatches } from "./microbatches.ts";
+import type { ObjectiveState } from "./objective-evaluator.ts";
 import type { Optimizer } from "./optimizer.ts";
 import type { ReferenceModel } from "./reference-states.ts";
 import { learningRateAt, type ScheduleOptions } from "./schedule.ts";
+import type { ScoredExample } from "./scorer.ts";
 
 export interface TrainerOptions {
   /** Where it is interruptible, a step can be given up between two programs; otherwise only when all of its gradient is there. */
@@ -27,22 +31,14 @@ export interface TrainerOptions {
   /** See `Learner`. */
   activationCheckpointing?: boolean;
   /** See `Learner`. */
-  weights?: boolean;
-  /** See `Learner`. */
   chunkRows?: number;
   /** See `Learner`. */
   seed?: number;
 }
 
-/** What is computed together: at most so many tokens and examples; an example with more tokens goes alone. */
-export interface MicrobatchLimits {
-  readonly tokens: number;
-  readonly examples?: number | undefined;
-}
-
 export interface StepResult {
   /** In the order of the step's examples. */
-  examples: ScoredExample[];
+  examples: JudgedExample[];
   /** The mean that was minimised, before the update. */
   loss: number;
   /** Before clipping. */
@@ -54,6 +50,8 @@ export interface StepResult {
 export class Trainer {
   readonly optimizer: Optimizer;
   readonly learner: Learner;
+  /** The objective's numbers that live from step to step. */
+  objectiveState: ObjectiveState;
   readonly #options: TrainerOptions;
   readonly #gradients: Map<string, FloatValue>;
 
@@ -62,6 +60,7 @@ export class Trainer {
     this.#options = options;
     this.learner = new Learner(options);
     this.optimizer = options.optimizer;
+    this.objectiveState = options.objective.initialState;
     this.#gradients = new Map([...policy.trainable].map(([name, { shape }]) => [name, engine.allocate(shape)]));
   }
 
@@ -74,12 +73,15 @@ export class Trainer {
   async step(examples: readonly TokenizedExample[], signal?: AbortSignal): Promise<StepResult | undefined> {
     const computed = await this.untilAborted(signal, () => this.gradients(examples));
     if (!computed || signal?.aborted) return undefined;
-    const { loss, scored, gradientNorm } = computed;
+    const { loss, scored, gradientNorm, objectiveState } = computed;
     const { maxGradientNorm, schedule, totalSteps } = this.#options;
     const learningRate = learningRateAt(this.optimizer.step, totalSteps, schedule);
     // PyTorch's clip_grad_norm_, its 1e-6 included.
     const gradientScale = Math.min(1, maxGradientNorm / (gradientNorm + 1e-6));
-    if (Number.isFinite(gradientNorm)) await this.optimizer.update(this.#gradients, { learningRate, gradientScale });
+    if (Number.isFinite(gradientNorm)) {
+      await this.optimizer.update(this.#gradients, { learningRate, gradientScale });
+      this.objectiveState = objectiveState;
+    }
     return { examples: scored, loss, gradientNorm, learningRate };
   }
 
@@ -90,11 +92,13 @@ export class Trainer {
       // All of them at once would keep the process from hearing Ctrl-C.
       await nextTurn();
     }
-    const scale = 1 / normalizer(this.#options.objective, examples);
-    const scored: ScoredExample[] = [];
-    for (const microbatch of microbatches(examples, this.#options.microbatch)) {
-      const place = { step: this.optimizer.step, firstExample: scored.length };
-      scored.push(...(await this.learner.accumulate(packBatch(microbatch), scale, this.#gradients, place)));
+    const { scale, shares } = meansOf(this.#options.objective, examples);
+    const step = await this.#judgedStep(examples, shares);
+    const scored: JudgedExample[] = [];
+    for (const [batch, place] of this.#batches(examples)) {
+      const outcomes = step?.outcomes.slice(scored.length, scored.length + batch.rows.length);
+      const judgement = outcomes ? { outcomes } : { shares };
+      scored.push(...(await this.learner.accumulate(batch, scale, this.#gradients, place, judgement)));
     }
     const loss = scored.reduce((sum, { outcome }) => sum + outcome.loss * scale, 0);
     return {
@@ -102,34 +106,34 @@ export class Trainer {
       scored,
       gradients: this.#gradients,
       gradientNorm: await this.optimizer.gradientNorm(this.#gradients),
+      /** After the step. */
+      objectiveState: step?.state ?? this.objectiveState,
     };
+  }
+
+  /**
+   * Outcomes of a step whose losses depend on all of its examples: everything is scored first and judged at once, so that
+   * the gradient, computed batch by batch afterwards, is exact. It costs another forward pass. Undefined for other objectives.
+   */
+  async #judgedStep(examples: readonly TokenizedExample[], shares: readonly number[]) {
+    if (this.#options.objective.scope !== "step") return undefined;
+    const scored: ScoredExample[] = [];
+    for (const [batch, place] of this.#batches(examples))
+      scored.push(...(await this.learner.scoreForStep(batch, place)));
+    return this.learner.judgeStep(scored, this.optimizer.step, { shares, state: this.objectiveState });
+  }
+
+  /** The step's examples in batches that are computed together, one after the other. */
+  *#batches(examples: readonly TokenizedExample[]): Generator<readonly [PackedBatch, Place]> {
+    let firstExample = 0;
+    for (const microbatch of microbatches(examples, this.#options.microbatch)) {
+      yield [packBatch(microbatch), { step: this.optimizer.step, firstExample }];
+      firstExample += microbatch.length;
+    }
   }
 
   /** Runs work of the learner that `signal` ends; undefined if it was given up. The trainer can be used on. */
   untilAborted<Result>(signal: AbortSignal | undefined, work: () => Promise<Result>): Promise<Result | undefined> {
     return untilAborted(this.#options.engine, signal, work, () => this.learner.forgetTables());
   }
-}
-
-/** What the sum of losses over `examples` is divided by. */
-export function normalizer({ mean }: Objective, examples: readonly TokenizedExample[]): number {
-  if (mean === "examples") return examples.length;
-  return examples.reduce((sum, { responses }) => sum + responses.reduce((total, { length }) => total + length, 0), 0);
-}
-
-/** Consecutive examples in groups within the limits; an example that is too long is a group of its own. */
-export function microbatches(examples: readonly TokenizedExample[], limits: MicrobatchLimits): TokenizedExample[][] {
-  const groups: TokenizedExample[][] = [];
-  let tokens = 0;
-  for (const example of examples) {
-    const length = exampleLength(example);
-    const last = groups.at(-1);
-    if (!last || tokens + length > limits.tokens || last.length === limits.examples) {
-      groups.push([]);
-      tokens = 0;
-    }
-    groups.at(-1)!.push(example);
-    tokens += length;
-  }
-  return groups;
 }

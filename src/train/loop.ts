@@ -1,4 +1,4 @@
-import { exampleLength, packBatch } from "../data/batch.ts";
+import { exampleLength } from "../data/batch.ts";
 import type { TokenizedExample } from "../data/example.ts";
 import type { ExampleSource } from "../data/source.ts";
 import { UserError } from "../errors.ts";
@@ -8,9 +8,10 @@ import type { MetricsRecord, Reporter } from "../report.ts";
 import type { Progress } from "../runs/checkpoint.ts";
 import type { SamplesRecord } from "../runs/run-folder.ts";
 import { FallingWatch } from "../step/falling.ts";
-import type { Learner, ScoredExample } from "../step/learner.ts";
+import type { JudgedExample } from "../step/learner.ts";
 import { type Metrics, summarize } from "../step/metrics.ts";
-import { type MicrobatchLimits, microbatches, type StepResult, type Trainer } from "../step/trainer.ts";
+import { type ScoredExample, scoreExamples } from "../step/scorer.ts";
+import type { StepResult, Trainer } from "../step/trainer.ts";
 import type { HeldOutSampler } from "./samples.ts";
 
 /** What the loop tells the world. */
@@ -110,7 +111,8 @@ export async function trainLoop(options: LoopOptions): Promise<{ progress: Progr
         hint: "begin again with a lower `learningRate` or a longer warm-up; the checkpoints before this step are kept",
       });
     }
-    progress = { ...progress, step: progress.step + 1, examples: progress.examples + batch.length, position };
+    const state = Object.keys(trainer.objectiveState).length > 0 ? { objective: trainer.objectiveState } : {};
+    progress = { ...progress, ...state, step: progress.step + 1, examples: progress.examples + batch.length, position };
     evaluated = false;
     clock.steps++;
     clock.training += seconds;
@@ -140,35 +142,22 @@ async function evaluateExamples(
   signal: AbortSignal,
 ): Promise<Metrics | undefined> {
   const start = performance.now();
+  const { learner } = trainer;
+  const onProgress = (done: number, total: number) => events.progress({ activity: "evaluation", done, total });
   const scored = await trainer.untilAborted(signal, () =>
-    scoreExamples(trainer.learner, examples, recipe.microbatch, events, signal),
+    scoreExamples(learner.scorer, examples, recipe.microbatch, onProgress, signal),
   );
+  if (!scored) return undefined;
+  const metrics = summarize(learner.judge(scored, trainer.objectiveState), objective);
   const seconds = (performance.now() - start) / 1000;
-  return scored && { ...summarize(scored, objective), examples: examples.length, seconds: round(seconds) };
-}
-
-/** Scores examples without gradients, in their order; undefined when aborted on the way. */
-export async function scoreExamples(
-  learner: Learner,
-  examples: readonly TokenizedExample[],
-  limits: MicrobatchLimits,
-  events: Pick<LoopEvents, "progress">,
-  signal?: AbortSignal,
-): Promise<ScoredExample[] | undefined> {
-  const scored: ScoredExample[] = [];
-  for (const part of microbatches(examples, limits)) {
-    if (signal?.aborted) return undefined;
-    scored.push(...(await learner.evaluate(packBatch(part))));
-    events.progress({ activity: "evaluation", done: scored.length, total: examples.length });
-  }
-  return scored;
+  return { ...metrics, examples: examples.length, seconds: round(seconds) };
 }
 
 /** Gathers steps for a record. */
 class TrainingLog {
   readonly #recipe: Recipe;
   readonly #objective: Objective;
-  #examples: ScoredExample[] = [];
+  #examples: JudgedExample[] = [];
   #norms: number[] = [];
   #tokens = 0;
   #seconds = 0;

@@ -5,7 +5,7 @@ import { parameterShapes } from "../models/parameter-shapes.ts";
 import type { Objective } from "../objectives/objective.ts";
 import type { Recipe } from "../recipe/schema.ts";
 import type { TrainedModel } from "../runs/starting-point.ts";
-import { defaultChunkRows } from "../step/learner.ts";
+import { defaultChunkRows } from "../step/scorer.ts";
 import { counted, grouped } from "../words.ts";
 import { estimateMemory, savings } from "./memory.ts";
 

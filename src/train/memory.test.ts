@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { example, tinyConfiguration } from "../../test/helpers/tiny.ts";
 import { createObjective } from "../objectives/index.ts";
-import { microbatches } from "../step/trainer.ts";
+import { microbatches } from "../step/microbatches.ts";
 import { estimateMemory, microbatchSizes } from "./memory.ts";
 
 const sizes = [30, 500, 20, 700, 10, 10, 10, 900, 40, 60, 5];

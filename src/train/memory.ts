@@ -2,7 +2,7 @@ import { blockSize } from "../engine/native/workspace.ts";
 import type { LlamaConfiguration } from "../families/configuration.ts";
 import type { Objective } from "../objectives/objective.ts";
 import type { TrainedModel } from "../runs/starting-point.ts";
-import { defaultChunkRows } from "../step/learner.ts";
+import { defaultChunkRows } from "../step/scorer.ts";
 
 /** Bytes that training will hold at its peak, estimated part by part. */
 export interface MemoryEstimate {

@@ -4,7 +4,6 @@ import type { Reporter } from "../report.ts";
 import { checkpointModel, type Progress, restoreOptimizer } from "../runs/checkpoint.ts";
 import { FrozenModels, frozenFolders } from "../runs/frozen-models.ts";
 import { fingerprintOf, progressOfSame } from "../runs/resume.ts";
-import { isWeighted } from "../runs/token-weights.ts";
 import { Optimizer } from "../step/optimizer.ts";
 import { Trainer } from "../step/trainer.ts";
 import { beforeTraining, loadLanguageModel } from "../storage/load-model.ts";
@@ -60,6 +59,7 @@ export async function openRun(
   const { evaluated } = await folder.rewindMetrics(progress.step);
   const reference = await prepared(plan, engine, { policy, other, frozen, signal, reporter });
   const trainer = makeTrainer(plan, engine, { policy, optimizer, reference });
+  if (progress.objective) trainer.objectiveState = progress.objective;
   const sampler = makeSampler(plan, engine, { policy, reference: reference?.model });
   return { policy, trainer, sampler, reference, frozen, companions, progress, evaluated };
 }
@@ -116,7 +116,7 @@ async function prepared(
 }
 
 function makeTrainer(
-  { asked, recipe, objective, totalSteps, chunkRows }: RunPlan,
+  { recipe, objective, totalSteps, chunkRows }: RunPlan,
   engine: InterruptibleEngine,
   models: { policy: LanguageModel; optimizer: Optimizer; reference: PreparedReference | undefined },
 ): Trainer {
@@ -133,7 +133,6 @@ function makeTrainer(
     microbatch: recipe.microbatch,
     activationCheckpointing: recipe.activationCheckpointing,
     chunkRows,
-    weights: isWeighted(asked),
     seed: recipe.seed,
   });
   trainer.learner.referenceCache = reference?.cache;

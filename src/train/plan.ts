@@ -1,8 +1,8 @@
 import type { TokenizedExample } from "../data/example.ts";
 import { prepareExamples } from "../data/prepare.ts";
 import { UserError } from "../errors.ts";
-import { createObjective } from "../objectives/index.ts";
 import type { Objective } from "../objectives/objective.ts";
+import { objectiveOf } from "../recipe/objective.ts";
 import type { Recipe } from "../recipe/schema.ts";
 import { newestCheckpoint } from "../runs/resume.ts";
 import { RunFolder } from "../runs/run-folder.ts";
@@ -40,6 +40,8 @@ export interface PlanOptions {
   readonly overwrite: boolean;
   /** Whether nothing is to follow the plan: importance weights need not be there yet. */
   readonly dryRun: boolean;
+  /** Instead of the recipe's. */
+  readonly objective?: Objective | undefined;
   /** Hears what the user should know. */
   readonly reporter: { note(message: string): void; warn(message: string): void };
 }
@@ -53,13 +55,13 @@ export interface PlanOptions {
 export async function planRun(
   asked: Recipe,
   tokenizer: string | undefined,
-  { resume, overwrite, dryRun, reporter }: PlanOptions,
+  { resume, overwrite, dryRun, reporter, objective: given }: PlanOptions,
 ): Promise<RunPlan> {
   const folder = await checkOutput(asked, { resume, overwrite });
   const checkpoint = resume ? await newestCheckpoint(folder) : undefined;
   // The trained model must be able to take this place in the end.
   await checkReplaceable(folder.model);
-  const objective = createObjective(asked.objective);
+  const objective = objectiveOf(asked, given);
   const start = await startingPoint(asked, tokenizer);
   const { train, heldOut } = await readExamples(asked, objective, start, { dryRun, reporter });
   const { recipe, note, warning, chunkRows } = planMemory(asked, objective, start, train);

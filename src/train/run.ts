@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os";
 import { shuffledExamples } from "../data/source.ts";
 import { type Backend, createEngine } from "../engine/create.ts";
 import type { InterruptibleEngine } from "../engine/interruptible.ts";
+import type { Objective } from "../objectives/objective.ts";
 import { placeInRecipe } from "../recipe/parse.ts";
 import type { Recipe } from "../recipe/schema.ts";
 import { type Reporter, silentReporter } from "../report.ts";
@@ -22,6 +23,8 @@ export interface TrainOptions {
   /** The caller holds the lock of `recipe.output`. */
   locked?: boolean;
   signal?: AbortSignal;
+  /** The loss to train with, instead of the recipe's `objective`. */
+  objective?: Objective;
   /** What computes. Default: ONNX Runtime. */
   backend?: Backend;
   reporter?: Reporter;
@@ -43,12 +46,12 @@ export interface TrainResult {
  * @throws UserError for anything wrong with the recipe, the model or the data, before anything is written.
  */
 export async function trainRun(recipe: Recipe, options: TrainOptions = {}): Promise<TrainResult> {
-  const { resume = false, overwrite = false, dryRun = false, reporter = silentReporter } = options;
+  const { resume = false, overwrite = false, dryRun = false, reporter = silentReporter, objective } = options;
   const { signal = new AbortController().signal } = options;
   try {
     const work = () =>
       withTokenizerFolder(recipe, async (tokenizer): Promise<TrainResult> => {
-        const plan = await planRun(recipe, tokenizer, { resume, overwrite, dryRun, reporter });
+        const plan = await planRun(recipe, tokenizer, { resume, overwrite, dryRun, reporter, objective });
         if (dryRun) return { status: "checked", step: 0 };
         const threads = recipe.threads ?? availableParallelism();
         const engine = await createEngine({ backend: options.backend, threads });

@@ -1,11 +1,10 @@
 import { packBatch } from "../data/batch.ts";
 import type { TokenizedExample } from "../data/example.ts";
 import type { Engine } from "../engine/engine.ts";
-import { logProbabilities } from "../evaluate/objective.ts";
 import type { PairEstimate, ResponseEstimate } from "../importance/estimate.ts";
 import type { LanguageModel } from "../models/language-model.ts";
-import { Learner } from "../step/learner.ts";
-import { type MicrobatchLimits, microbatches } from "../step/trainer.ts";
+import { type MicrobatchLimits, microbatches } from "../step/microbatches.ts";
+import { Scorer } from "../step/scorer.ts";
 
 /** A contrastive model with the pairs as it sees them: their prompts may be its own, their responses are those of training. */
 export interface Contrast {
@@ -26,17 +25,14 @@ export async function* estimatePairs(
   { positive, negative }: { positive: Contrast; negative: Contrast },
   limits: MicrobatchLimits,
 ): AsyncGenerator<PairEstimate[]> {
-  const objective = logProbabilities;
-  const learners = [positive, negative].map(
-    ({ model, examples: own }) =>
-      [new Learner({ engine, policy: model, reference: undefined, objective }), own] as const,
-  );
+  const scorerOf = ({ model }: Contrast) => new Scorer({ engine, policy: model, reference: undefined });
+  const [ofPositive, ofNegative] = [scorerOf(positive), scorerOf(negative)];
   let start = 0;
   for (const { length } of microbatches(positive.examples, limits)) {
     const end = start + length;
     const [ours, theirs] = [
-      await learners[0]![0].evaluate(packBatch(learners[0]![1].slice(start, end))),
-      await learners[1]![0].evaluate(packBatch(learners[1]![1].slice(start, end))),
+      await ofPositive.score(packBatch(positive.examples.slice(start, end))),
+      await ofNegative.score(packBatch(negative.examples.slice(start, end))),
     ];
     yield examples.slice(start, end).map(({ prompt, responses }, index): PairEstimate => {
       const [chosen, rejected] = responses.map(

@@ -6,14 +6,10 @@ import { backwardProgram, forwardProgram, gradientName } from "../../src/graph/s
 import type { LanguageModel } from "../../src/models/language-model.ts";
 import type { Parameters } from "../../src/models/parameters.ts";
 import type { Objective } from "../../src/objectives/objective.ts";
+import type { StatisticName } from "../../src/objectives/statistics.ts";
 import { tokenStatistics } from "../../src/step/heads/vocabulary.ts";
-import {
-  type ExampleOutcome,
-  ObjectiveEvaluator,
-  type ResponseVectors,
-  type StatisticName,
-} from "../../src/step/objective-evaluator.ts";
-import { zeroGradients } from "./tiny.ts";
+import { type ExampleOutcome, ObjectiveEvaluator, type ResponseVectors } from "../../src/step/objective-evaluator.ts";
+import { weightedIf, zeroGradients } from "./tiny.ts";
 
 export interface Models {
   engine: Engine;
@@ -32,13 +28,12 @@ export async function plainGradients(models: Models, examples: readonly Tokenize
       policyWidth: architecture.width,
       referenceWidth: architecture.width,
     },
-    { reference: reference !== undefined, divergences: objective.divergence ? [objective.divergence] : [] },
+    { reference: reference !== undefined, statistics: objective.statistics },
   );
   const forward = engine.compile(forwardProgram(section, { save: true }));
   const backward = engine.compile(backwardProgram(section));
   const names = Object.keys(section.outputs) as StatisticName[];
-  const weights = examples.some((example) => example.weights);
-  const evaluator = new ObjectiveEvaluator(objective, weights ? [...names, "weight"] : names);
+  const evaluator = new ObjectiveEvaluator(weightedIf(examples, objective), names);
   const gradients = zeroGradients(engine, policy);
   const scored: { outcome: ExampleOutcome; responses: ResponseVectors[] }[] = [];
 
@@ -62,7 +57,7 @@ export async function plainGradients(models: Models, examples: readonly Tokenize
     const responses = sequences.map(
       ({ values }, side): ResponseVectors => ({
         ...Object.fromEntries(names.map((name) => [name, Float64Array.from(values[name]!.data)])),
-        ...(example.weights && { weight: example.weights[side]! }),
+        ...(example.given?.weight && { weight: example.given.weight[side]! }),
       }),
     );
     const outcome = evaluator.evaluate([responses])[0]!;

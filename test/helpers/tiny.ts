@@ -8,7 +8,9 @@ import type { LanguageModel } from "../../src/models/language-model.ts";
 import { parameterShapes } from "../../src/models/parameter-shapes.ts";
 import type { Parameters } from "../../src/models/parameters.ts";
 import { Transformer } from "../../src/models/transformer.ts";
-import type { ObjectiveOptions } from "../../src/objectives/index.ts";
+import { pairObjectives as definitions, type ObjectiveOptions } from "../../src/objectives/index.ts";
+import type { Objective } from "../../src/objectives/objective.ts";
+import { withImportanceWeights } from "../../src/objectives/token-rules.ts";
 import { Random } from "../../src/random.ts";
 
 const sizes = {
@@ -23,8 +25,8 @@ const sizes = {
 };
 const eos = 2;
 
-/** Every objective over pairs, with numbers that make each of its terms matter. */
-export const pairObjectives = [
+/** Every objective over pairs, with numbers that make each of its terms matter; new ones with their defaults. */
+const spelledOut = [
   { name: "dpo", beta: 0.1 },
   { name: "dpo", beta: 0.3, labelSmoothing: 0.1 },
   { name: "dpo", beta: 0.3, referenceFree: true },
@@ -33,7 +35,13 @@ export const pairObjectives = [
   { name: "tdpo2", beta: 0.3, alpha: 0.5 },
   { name: "tis-dpo", beta: 0.3 },
   { name: "tis-dpo", beta: 0.3, alpha: 0.5 },
+  { name: "slic", delta: 3 },
 ] as const satisfies readonly ObjectiveOptions[];
+const named = new Set<string>(spelledOut.map(({ name }) => name));
+export const pairObjectives = [
+  ...spelledOut,
+  ...definitions.filter(({ name }) => !named.has(name)).map(({ name }): ObjectiveOptions => ({ name })),
+] as const;
 
 /** @param changes keys of a config.json */
 export function tinyConfiguration(changes: Readonly<Record<string, unknown>> = {}): LlamaConfiguration {
@@ -66,6 +74,11 @@ export function zeroGradients(engine: Engine, { trainable }: LanguageModel): Par
   return new Map(Array.from(trainable, ([name, { shape }]) => [name, zeros(engine, shape)]));
 }
 
+/** The objective with importance weights, if the examples have any. */
+export function weightedIf(examples: readonly TokenizedExample[], objective: Objective): Objective {
+  return examples.some(({ given }) => given?.weight) ? withImportanceWeights(objective) : objective;
+}
+
 export function example(prompt: readonly number[], ...responses: readonly (readonly number[])[]): TokenizedExample {
   return {
     prompt: Int32Array.from(prompt),
@@ -80,7 +93,9 @@ export function weighted(examples: readonly TokenizedExample[]): TokenizedExampl
   const random = Random.from(1, "weights");
   return examples.map((one) => ({
     ...one,
-    weights: one.responses.map((response) => Float64Array.from(response, () => Math.round(8 * random.normal()) / 5)),
+    given: {
+      weight: one.responses.map((response) => Float64Array.from(response, () => Math.round(8 * random.normal()) / 5)),
+    },
   }));
 }
 

@@ -3,7 +3,7 @@ import { Command, Option } from "commander";
 import { type DemoExamples, type DemoFigures, runDemo } from "../../demo/demo.ts";
 import { missedTargets, targets } from "../../demo/targets.ts";
 import { quoted } from "../../one-line.ts";
-import { mostThreads } from "../../recipe/numbers.ts";
+import { mostThreads } from "../../numbers.ts";
 import { colorsFor } from "../terminal/colors.ts";
 import { heatText } from "../terminal/heat.ts";
 import { interrupted, untilInterrupted } from "../terminal/interruption.ts";

@@ -7,7 +7,9 @@ import { runHere, runInterrupted } from "../testing/run-here.ts";
 test("the help names every objective over pairs", async () => {
   const { code, out } = await runHere("evaluate", "--help");
   expect(code).toBe(0);
-  expect(out.replace(/\s+/g, " ")).toContain("dpo, ipo, tdpo1, tdpo2 or tis-dpo, instead of what the runs recorded");
+  expect(out.replace(/\s+/g, " ")).toContain(
+    "dpo, ipo, slic, tdpo1, tdpo2 or tis-dpo, instead of what the runs recorded",
+  );
 });
 
 test("stopped by Ctrl-C, it says so", async () => {

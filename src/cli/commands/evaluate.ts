@@ -1,9 +1,12 @@
 import { availableParallelism } from "node:os";
 import { Command, Option } from "commander";
 import { type EvaluateOptions, type EvaluationReporter, evaluate } from "../../evaluate/evaluate.ts";
+import { flagOf } from "../../evaluate/objective.ts";
 import { defaultSampleOptions } from "../../evaluate/samples.ts";
 import { formatTable } from "../../evaluate/table.ts";
-import { mostThreads } from "../../recipe/numbers.ts";
+import { numberOptions, pairObjectives } from "../../objectives/index.ts";
+import { oneOf } from "../../words.ts";
+import { mostThreads } from "../../numbers.ts";
 import { colorsFor } from "../terminal/colors.ts";
 import { activityProgress, type CountedProgress } from "../terminal/counted-progress.ts";
 import { interrupted, untilInterrupted } from "../terminal/interruption.ts";
@@ -13,9 +16,9 @@ import { progressReporter } from "../terminal/progress.ts";
 
 interface Options extends Omit<EvaluateOptions, "models" | "objective" | "reporter" | "signal"> {
   objective?: string;
-  beta?: number;
-  alpha?: number;
   json: boolean;
+  /** Options of the objective. */
+  [option: string]: unknown;
 }
 
 /**
@@ -25,7 +28,7 @@ interface Options extends Omit<EvaluateOptions, "models" | "objective" | "report
  */
 export function evaluateCommand(exit: (code: number) => void): Command {
   const sampling = defaultSampleOptions;
-  return new Command("evaluate")
+  const command = new Command("evaluate")
     .description("measure models on held-out pairs, side by side")
     .argument(
       "<model...>",
@@ -33,9 +36,10 @@ export function evaluateCommand(exit: (code: number) => void): Command {
     )
     .option("--data <file...>", "pairs to evaluate on, instead of what the runs held out")
     .option("--reference <model>", "what to compare with, instead of what the runs recorded")
-    .option("--objective <name>", "dpo, ipo, tdpo1, tdpo2 or tis-dpo, instead of what the runs recorded")
-    .option("--beta <number>", "change the objective's beta", number(0))
-    .option("--alpha <number>", "change the objective's alpha", number(0))
+    .option("--objective <name>", `${pairNames}, instead of what the runs recorded`);
+  for (const name of numberOptions)
+    command.option(`--${flagOf(name)} <number>`, `change the objective's ${name}`, number(0));
+  return command
     .option("--examples <count>", "at most so many pairs", atLeast(1))
     .addOption(new Option("--on-bad-pair <what>", "stop at a bad record, or count it").choices(["error", "skip"]))
     .option("--max-length <tokens>", "of prompt and longer answer together", atLeast(2))
@@ -66,6 +70,8 @@ export function evaluateCommand(exit: (code: number) => void): Command {
     });
 }
 
+const pairNames = oneOf(pairObjectives.map(({ name }) => name));
+
 const help = `
 Rewards are the objective's own, plain rewards are beta times the log-ratio to the reference for every objective. Ties count one half in
 accuracies. Log-probabilities and sequential KL divergences are sums over an answer, in nats.
@@ -75,8 +81,9 @@ Examples:
   tokenwise evaluate runs/dpo runs/tdpo2 --data pairs.jsonl --json`;
 
 /** @returns whether the models were evaluated; not if Ctrl-C came first */
-async function run(models: string[], { objective: name, beta, alpha, json, ...options }: Options): Promise<boolean> {
-  const objective = { name, beta, alpha };
+async function run(models: string[], { objective: name, json, ...options }: Options): Promise<boolean> {
+  const settings = numberOptions.map((option) => [option, options[option]]);
+  const objective = { ...Object.fromEntries(settings), name };
   endWithReader();
   const reporter = evaluationReporter();
   const evaluations = await untilInterrupted("stopping", (signal) =>

@@ -7,7 +7,7 @@ import type { Engine } from "../../engine/engine.ts";
 import { defaultGenerateOptions, type GenerateOptions } from "../../generate/generate.ts";
 import { encodePrompts, type Prompt } from "../../generate/prompts.ts";
 import type { LanguageModel } from "../../models/language-model.ts";
-import { mostThreads } from "../../recipe/numbers.ts";
+import { mostThreads } from "../../numbers.ts";
 import { type ModelFolder, modelPath, openModelFolder } from "../../storage/folder.ts";
 import { loadLanguageModel } from "../../storage/load-model.ts";
 import { loadModelTokenizer } from "../../storage/model-tokenizer.ts";

@@ -291,7 +291,7 @@ describe("bad input is one clear error, and nothing is written", () => {
     expectOneError(await init(data, texts), /texts\.jsonl: holds texts, but .*pairs\.jsonl holds pairs/);
     expectOneError(
       await init(data, "--objective", "ppo"),
-      /argument 'ppo' is invalid\. Allowed choices are tdpo2, tdpo1,/,
+      /argument 'ppo' is invalid\. Allowed choices are sft, dpo, ipo,/,
     );
     expectOneError(await init(data, "--columns", "answer=a"), /It must be name=column/);
     expectOneError(

@@ -3,8 +3,8 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { UserError } from "../../errors.ts";
 import { writeFileAtomic } from "../../files.ts";
 import { type ProposeOptions, proposeRecipe } from "../../init/propose.ts";
-import { objectiveSettings } from "../../init/recipe-text.ts";
 import { summarizeProposal } from "../../init/summary.ts";
+import { objectives } from "../../objectives/index.ts";
 import { type CountedProgress, countedProgress } from "../terminal/counted-progress.ts";
 import { checkOutputFile } from "../terminal/output-file.ts";
 
@@ -22,7 +22,7 @@ export function initCommand(): Command {
     .option("-o, --output <file>", "the recipe", "recipe.yaml")
     .addOption(
       new Option("--objective <name>", "tdpo2 for pairs and sft for texts, unless given").choices(
-        Object.keys(objectiveSettings),
+        objectives.map(({ name }) => name),
       ),
     )
     .option("--columns <name=column...>", "other names for prompt, chosen, rejected, text in the data", column)

@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { pairObjectives } from "../../objectives/index.ts";
 import { type PipelineResult, train } from "../../pipeline.ts";
 import { readRecipe } from "../../recipe/parse.ts";
 import { interrupted, untilInterrupted } from "../terminal/interruption.ts";
@@ -13,7 +14,9 @@ import { continueWeighing } from "./weigh.ts";
  */
 export function trainCommand(exit: (code: number) => void): Command {
   return new Command("train")
-    .description("train a model as a recipe says: supervised, or on preference pairs (DPO, IPO, TDPO1, TDPO2, TIS-DPO)")
+    .description(
+      `train a model as a recipe says: supervised, or on preference pairs (${pairObjectives.map(({ name }) => name).join(", ")})`,
+    )
     .argument("<recipe>", "YAML file; paths in it are relative to the working directory")
     .option("--set <key=value...>", "change settings of the recipe, e.g. --set objective.beta=0.2 seed=1")
     .option("--resume", "continue the run in the recipe's output folder from its newest checkpoint", false)

@@ -5,11 +5,18 @@ import { type FloatValue, integers } from "../../engine/engine.ts";
 import { defineProgram } from "../../graph/program.ts";
 import { backwardProgram, forwardProgram, gradientName } from "../../graph/section.ts";
 import { input } from "../../graph/tensor.ts";
-import type { Divergence } from "../../objectives/objective.ts";
+import type { StatisticUses } from "../../objectives/statistics.ts";
 import { Random } from "../../random.ts";
 import { statisticsOfLogits, tokenStatistics } from "./vocabulary.ts";
 
-const divergences: Divergence[] = ["klReferencePolicy", "klPolicyReference"];
+const divergences = ["klReferencePolicy", "klPolicyReference"] as const;
+const statistics: StatisticUses = {
+  klReferencePolicy: "gradient",
+  klPolicyReference: "gradient",
+  entropy: "gradient",
+  logSumSquares: "gradient",
+  othersLogp: "gradient",
+};
 const sizes = { vocabularySize: 11, policyWidth: 4, referenceWidth: 6 };
 const rows = 5;
 
@@ -53,7 +60,7 @@ const relativeEntropy = (p: number[], q: number[]) =>
   p.reduce((sum, logP, token) => sum + Math.exp(logP) * (logP - q[token]!), 0);
 
 describe.each(engines)("in $precision", ({ engine, tolerance }) => {
-  const section = tokenStatistics(sizes, { reference: true, divergences });
+  const section = tokenStatistics(sizes, { reference: true, statistics });
 
   // Deviation 1 gives ordinary logits, 25 logits of ±800 and more.
   test.each([1, 25])("statistics by definition, weights of deviation %d", async (deviation) => {
@@ -68,6 +75,11 @@ describe.each(engines)("in $precision", ({ engine, tolerance }) => {
       referenceLogp: labels.map((label, row) => reference[row]![label]!),
       klReferencePolicy: policy.map((row, index) => relativeEntropy(reference[index]!, row)),
       klPolicyReference: policy.map((row, index) => relativeEntropy(row, reference[index]!)),
+      entropy: policy.map((row) => -row.reduce((sum, logP) => sum + Math.exp(logP) * logP, 0)),
+      logSumSquares: policy.map((row) => Math.log(row.reduce((sum, logP) => sum + Math.exp(logP) ** 2, 0))),
+      othersLogp: policy.map((row, index) =>
+        row.reduce((sum, logP, token) => sum + (token === labels[index] ? 0 : Math.exp(logP) * logP), 0),
+      ),
     };
     expect(Object.keys(actual)).toEqual(Object.keys(expected));
     for (const [name, values] of Object.entries(expected)) {
@@ -79,7 +91,10 @@ describe.each(engines)("in $precision", ({ engine, tolerance }) => {
   test.each([1, 25])("the gradient equals its closed form, weights of deviation %d", async (deviation) => {
     const inputs = randomInputs(engine, deviation);
     const values = await engine.compile(forwardProgram(section, { save: true })).run(inputs);
-    const weights = { policyLogp: 0.7, referenceLogp: 1, klReferencePolicy: -0.4, klPolicyReference: 0.3 };
+    const weights = {
+      ...{ policyLogp: 0.7, referenceLogp: 1, klReferencePolicy: -0.4, klPolicyReference: 0.3 },
+      ...{ entropy: 0.2, logSumSquares: -0.6, othersLogp: 0.5 },
+    };
     const cotangents = Object.entries(weights).map(([name, weight]) => {
       const value = engine.allocate([rows]);
       return [gradientName(name), { ...value, data: value.data.fill(weight) }];
@@ -89,15 +104,27 @@ describe.each(engines)("in $precision", ({ engine, tolerance }) => {
     const result = await engine
       .compile(backwardProgram(section))
       .run({ ...inputs, ...values, ...Object.fromEntries(cotangents), [gradientName("head")]: total });
-    // For the logits: d log π(y) = 1[v = y] - π, d KL(ref || π) = π - ref, d KL(π || ref) = π (log π - log ref - KL(π || ref)).
+    // For the logits: d log π(y) = 1[v = y] - π, d KL(ref || π) = π - ref, d KL(π || ref) = π (log π - log ref - KL(π || ref)),
+    // d entropy = -π (log π + entropy), d log Σπ² = 2 (π² / Σπ² - π), and with constant c_v = π(v) for v ≠ y, and 0 for y,
+    // d Σ c log π = c - π Σc.
     const policy = logProbabilities(inputs.hidden, inputs.head);
     const reference = logProbabilities(inputs.referenceHidden, inputs.referenceHead);
     const ofLogits = policy.map((row, index) => {
       const kl = relativeEntropy(row, reference[index]!);
+      const entropy = -row.reduce((sum, logP) => sum + Math.exp(logP) * logP, 0);
+      const squares = row.reduce((sum, logP) => sum + Math.exp(logP) ** 2, 0);
+      const others = 1 - Math.exp(row[inputs.labels.data[index]!]!);
       return row.map((logP, token) => {
         const [p, q] = [Math.exp(logP), Math.exp(reference[index]![token]!)];
         const label = Number(token === inputs.labels.data[index]);
-        return 0.7 * (label - p) - 0.4 * (p - q) + 0.3 * p * (logP - reference[index]![token]! - kl);
+        return (
+          0.7 * (label - p) -
+          0.4 * (p - q) +
+          0.3 * p * (logP - reference[index]![token]! - kl) -
+          0.2 * p * (logP + entropy) -
+          0.6 * 2 * (p ** 2 / squares - p) +
+          0.5 * ((1 - label) * p - p * others)
+        );
       });
     });
     const { policyWidth: width } = sizes;
@@ -121,7 +148,7 @@ describe.each(engines)("in $precision", ({ engine, tolerance }) => {
 
   test("equal models diverge by exactly nothing", async () => {
     const { hidden, head, labels } = randomInputs(engine, 1);
-    const same = tokenStatistics({ ...sizes, referenceWidth: sizes.policyWidth }, { reference: true, divergences });
+    const same = tokenStatistics({ ...sizes, referenceWidth: sizes.policyWidth }, { reference: true, statistics });
     const inputs = { hidden, head, labels, referenceHidden: hidden, referenceHead: head };
     const values = await engine.compile(forwardProgram(same, { save: false })).run(inputs);
     for (const divergence of divergences) expect([...values[divergence]!.data]).toEqual(Array(rows).fill(0));
@@ -136,9 +163,18 @@ test("only what is needed is computed", () => {
   };
   expect(outputs({ reference: false })).toEqual([["policyLogp"], ["policy"]]);
   expect(outputs({ reference: true })).toEqual([["policyLogp", "referenceLogp"], ["policy"]]);
-  expect(outputs({ reference: true, divergences: ["klPolicyReference"] })).toEqual([
+  expect(outputs({ reference: true, statistics: { klPolicyReference: "gradient" } })).toEqual([
     ["policyLogp", "referenceLogp", "klPolicyReference"],
     ["policy", "reference"],
+  ]);
+  // What is constant needs nothing saved; without a reference nothing is compared with it.
+  expect(outputs({ reference: true, statistics: { klPolicyReference: "constant", entropy: "gradient" } })).toEqual([
+    ["policyLogp", "referenceLogp", "klPolicyReference", "entropy"],
+    ["policy"],
+  ]);
+  expect(outputs({ reference: false, statistics: { klPolicyReference: "gradient", entropy: "constant" } })).toEqual([
+    ["policyLogp", "entropy"],
+    ["policy"],
   ]);
 });
 
@@ -147,7 +183,7 @@ test("the divergence of close models survives float32", async () => {
   const policyLogits = input(["rows", vocabularySize]);
   const referenceLogits = input(["rows", vocabularySize]);
   const labels = input(["rows"], "int");
-  const { outputs } = statisticsOfLogits(labels, policyLogits, referenceLogits, divergences);
+  const { outputs } = statisticsOfLogits(labels, policyLogits, referenceLogits, statistics);
   const program = defineProgram("close", { policyLogits, referenceLogits, labels }, outputs);
   const random = Random.from(1, "close");
   const policy = Float32Array.from({ length: rowCount * vocabularySize }, () => 0.6 * random.normal());

@@ -1,16 +1,27 @@
-import { add, constant, exp, multiply, subtract } from "../../graph/ops/elementwise.ts";
+import {
+  add,
+  constant,
+  exp,
+  log,
+  multiply,
+  negate,
+  scale,
+  stopGradient,
+  subtract,
+} from "../../graph/ops/elementwise.ts";
 import { pick } from "../../graph/ops/indexing.ts";
 import { linear } from "../../graph/ops/matmul.ts";
 import { sum } from "../../graph/ops/reduce.ts";
 import { logSoftmax } from "../../graph/ops/softmax.ts";
 import type { Section } from "../../graph/section.ts";
 import { input, type Tensor } from "../../graph/tensor.ts";
-import type { Divergence } from "../../objectives/objective.ts";
+import { comparesWithReference, type StatisticUses, type VocabularyStatistic } from "../../objectives/statistics.ts";
 
 /** What is wanted besides the policy's log-probability of each scored token. */
 export interface StatisticsNeeds {
   reference: boolean;
-  divergences?: readonly Divergence[];
+  /** Those that compare with the reference are left out without one. */
+  statistics?: StatisticUses;
   /** Whether the policy's head does not train. */
   frozenHead?: boolean;
 }
@@ -23,13 +34,13 @@ export interface StatisticsSizes {
 }
 
 /**
- * From hidden states to per-token statistics, each [rows]: `policyLogp` and `referenceLogp`, the log-probability of the label, and the
- * divergence over the whole vocabulary. The vocabulary's distributions exist only inside; the policy's and the reference's
- * log-probabilities [rows, vocabulary] are saved for the backward pass.
+ * From hidden states to per-token statistics, each [rows]: `policyLogp` and `referenceLogp`, the log-probability of the
+ * label, and the statistics over the vocabulary that are declared. The vocabulary's distributions exist only inside; the
+ * log-probabilities [rows, vocabulary] that gradients need are saved for the backward pass.
  */
 export function tokenStatistics(
   sizes: StatisticsSizes,
-  { reference: withReference, divergences = [], frozenHead = false }: StatisticsNeeds,
+  { reference: withReference, statistics = {}, frozenHead = false }: StatisticsNeeds,
 ): Section {
   const hidden = input(["rows", sizes.policyWidth]);
   const head = input([sizes.vocabularySize, sizes.policyWidth]);
@@ -42,7 +53,7 @@ export function tokenStatistics(
     inputs: { hidden },
     constants: { labels, ...(withReference && { referenceHidden, referenceHead }), ...(frozenHead && { head }) },
     parameters: frozenHead ? {} : { head },
-    ...statisticsOfLogits(labels, linear(hidden, head), referenceLogits, divergences),
+    ...statisticsOfLogits(labels, linear(hidden, head), referenceLogits, statistics),
   };
 }
 
@@ -51,23 +62,49 @@ export function statisticsOfLogits(
   labels: Tensor,
   policyLogits: Tensor,
   referenceLogits: Tensor | undefined,
-  divergences: readonly Divergence[],
+  uses: StatisticUses,
 ): Pick<Section, "outputs" | "saved"> {
   const policy = logSoftmax(policyLogits);
   const policyLogp = pick(policy, labels);
-  if (!referenceLogits) return { outputs: { policyLogp }, saved: { policy } };
-  const reference = logSoftmax(referenceLogits);
-  const perToken = divergences.map((divergence) => [divergence, divergenceOf[divergence](policy, reference)] as const);
+  const reference = referenceLogits && logSoftmax(referenceLogits);
+  const declared = (Object.keys(uses) as VocabularyStatistic[]).filter(
+    (name) => reference || !comparesWithReference(name),
+  );
+  const distributions = { policy, reference: reference ?? policy, policyLogp };
+  const statistics = declared.map((name) => {
+    const statistic = statisticOf[name](distributions);
+    return [name, uses[name] === "gradient" ? statistic : stopGradient(statistic)] as const;
+  });
+  const comparing = declared.some((name) => uses[name] === "gradient" && comparesWithReference(name));
   return {
-    outputs: { policyLogp, referenceLogp: pick(reference, labels), ...Object.fromEntries(perToken) },
-    saved: divergences.length > 0 ? { policy, reference } : { policy },
+    outputs: {
+      policyLogp,
+      ...(reference && { referenceLogp: pick(reference, labels) }),
+      ...Object.fromEntries(statistics),
+    },
+    saved: reference && comparing ? { policy, reference } : { policy },
   };
 }
 
-/** From log-probabilities [rows, vocabulary] to the divergence of each row. */
-const divergenceOf: Record<Divergence, (policy: Tensor, reference: Tensor) => Tensor> = {
-  klReferencePolicy: (policy, reference) => relativeEntropy(reference, policy),
-  klPolicyReference: (policy, reference) => relativeEntropy(policy, reference),
+/** Log-probabilities [rows, vocabulary], and the policy's of the labels, [rows]. */
+interface Distributions {
+  readonly policy: Tensor;
+  readonly reference: Tensor;
+  readonly policyLogp: Tensor;
+}
+
+/** From distributions to the statistic of each row. */
+const statisticOf: Record<VocabularyStatistic, (of: Distributions) => Tensor> = {
+  klReferencePolicy: ({ policy, reference }) => relativeEntropy(reference, policy),
+  klPolicyReference: ({ policy, reference }) => relativeEntropy(policy, reference),
+  entropy: ({ policy }) => negate(sum(multiply(exp(policy), policy), [-1])),
+  // The largest π(v) is at least one in the vocabulary's size, so its square stays far from the smallest float.
+  logSumSquares: ({ policy }) => log(sum(exp(scale(policy, 2)), [-1])),
+  othersLogp: ({ policy, policyLogp }) =>
+    subtract(
+      sum(multiply(stopGradient(exp(policy)), policy), [-1]),
+      multiply(stopGradient(exp(policyLogp)), policyLogp),
+    ),
 };
 
 /**

@@ -1,5 +1,5 @@
 /**
- * Numbers in recipes, each with bounds. A number beyond them is a slip of the hand: it would take memory that no machine
+ * Numbers in settings, each with bounds. A number beyond them is a slip of the hand: it would take memory that no machine
  * has, or become zero or infinity as float32. The bounds are wide enough for every experiment that can be run.
  */
 import { z } from "zod";

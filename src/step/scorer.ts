@@ -1,0 +1,133 @@
+import { type PackedBatch, packBatch } from "../data/batch.ts";
+import type { TokenizedExample } from "../data/example.ts";
+import type { Engine, FloatValue } from "../engine/engine.ts";
+import type { AdapterDropout } from "../models/adapter-dropout.ts";
+import type { LanguageModel } from "../models/language-model.ts";
+import type { Transformer } from "../models/transformer.ts";
+import type { StatisticName, StatisticUses } from "../objectives/statistics.ts";
+import { chunks, type EntryRange, eachEntry } from "./chunks.ts";
+import { type MicrobatchLimits, microbatches } from "./microbatches.ts";
+import type { ResponseVectors } from "./objective-evaluator.ts";
+import { type HiddenStatesCache, type ReferenceModel, referenceStates } from "./reference-states.ts";
+import { StatisticsHead } from "./statistics-head.ts";
+
+/** The statistics of each token of an example's responses. */
+export interface ScoredExample {
+  readonly example: TokenizedExample;
+  readonly responses: readonly ResponseVectors[];
+}
+
+/** Rows of the vocabulary's distributions that exist at once: small enough to stay near the processor, large enough for its products. */
+export const defaultChunkRows = 256;
+
+export interface ScorerOptions {
+  engine: Engine;
+  policy: LanguageModel;
+  /** The frozen model that the policy is compared with, over the same vocabulary. */
+  reference: ReferenceModel | undefined;
+  /** What is computed over the vocabulary. */
+  statistics?: StatisticUses;
+  /** Rows of the vocabulary's distributions that exist at once. */
+  chunkRows?: number | undefined;
+  /** The policy's programs, where they are not its own. */
+  transformer?: Transformer;
+}
+
+/** Turns packed batches into statistics of their tokens under a policy and a reference, without gradients. */
+export class Scorer {
+  /** Where the reference's hidden states of examples that come again are kept, if anywhere. */
+  referenceCache: HiddenStatesCache | undefined;
+  readonly #options: ScorerOptions;
+  readonly #head: StatisticsHead;
+
+  constructor(options: ScorerOptions) {
+    this.#options = options;
+    this.#head = new StatisticsHead(options, options.statistics ?? {});
+  }
+
+  /** The statistics that it computes. */
+  get names(): readonly StatisticName[] {
+    return this.#head.names;
+  }
+
+  /** The batch's examples in their order. */
+  async score(batch: PackedBatch, dropout?: AdapterDropout): Promise<ScoredExample[]> {
+    const { engine, policy, transformer = policy.transformer, chunkRows = defaultChunkRows } = this.#options;
+    const reference = await this.referenceHidden(batch);
+    const { hidden } = await transformer.forward(policy.parameters, batch, { save: "nothing", dropout });
+    const scored: ScoredExample[] = [];
+    for (const { firstRow, endRow, parts } of chunks(batch, chunkRows)) {
+      const vectors = emptyVectors(batch, firstRow, endRow, this.#head.names);
+      for (const [start, end] of parts) {
+        const part = { start, end };
+        const values = await this.#head.forward(this.#head.inputs(batch, part, { hidden, reference }));
+        readStatistics(batch, part, firstRow, vectors, values);
+        this.#head.releaseStatistics(values);
+      }
+      scored.push(...vectors.map((responses, row) => ({ example: exampleAt(batch, firstRow + row), responses })));
+    }
+    if (reference) engine.release(reference);
+    engine.release(hidden);
+    return scored;
+  }
+
+  /** The reference's hidden states of a batch, [entries, width]. The caller releases them. */
+  async referenceHidden(batch: PackedBatch): Promise<FloatValue | undefined> {
+    const { engine, reference } = this.#options;
+    return reference && referenceStates(engine, reference, batch, this.referenceCache);
+  }
+
+  /** Gives back what the transformers keep of the last batch. */
+  forgetTables(): void {
+    const { policy, reference, transformer } = this.#options;
+    for (const used of new Set([policy.transformer, transformer, reference?.transformer])) used?.forgetTables();
+  }
+}
+
+/** Vectors of zeros for the responses of some rows of a batch. */
+export function emptyVectors(
+  { rows: packed }: PackedBatch,
+  firstRow: number,
+  endRow: number,
+  names: readonly StatisticName[],
+): ResponseVectors[][] {
+  return packed
+    .slice(firstRow, endRow)
+    .map(({ responseLengths }) =>
+      responseLengths.map((length) => Object.fromEntries(names.map((name) => [name, new Float64Array(length)]))),
+    );
+}
+
+/** Puts what a program computed for a range of entries into the vectors of its rows' responses. */
+export function readStatistics(
+  batch: PackedBatch,
+  range: EntryRange,
+  firstRow: number,
+  vectors: readonly (readonly ResponseVectors[])[],
+  values: Readonly<Record<string, FloatValue>>,
+): void {
+  eachEntry(batch, range, firstRow, vectors, (vector, index, name, offset) => {
+    vector[index] = values[name]!.data[offset]!;
+  });
+}
+
+/** Scores examples in their order; undefined when aborted on the way. */
+export async function scoreExamples(
+  scorer: Scorer,
+  examples: readonly TokenizedExample[],
+  limits: MicrobatchLimits,
+  onProgress: (done: number, total: number) => void,
+  signal?: AbortSignal,
+): Promise<ScoredExample[] | undefined> {
+  const scored: ScoredExample[] = [];
+  for (const part of microbatches(examples, limits)) {
+    if (signal?.aborted) return undefined;
+    scored.push(...(await scorer.score(packBatch(part))));
+    onProgress(scored.length, examples.length);
+  }
+  return scored;
+}
+
+export function exampleAt({ rows: packed }: PackedBatch, row: number): TokenizedExample {
+  return packed[row]!.example!;
+}

@@ -21,6 +21,7 @@ import { beforeTraining } from "../src/storage/load-model.ts";
 import { largestDifference, worstGradient } from "./helpers/compare.ts";
 import { engines } from "./helpers/engines.ts";
 import { logitsOf, sequenceBatch } from "./helpers/logits.ts";
+import { variance } from "./helpers/objectives.ts";
 import { randomExamples, tinyConfiguration, tinyModel, zeroGradients } from "./helpers/tiny.ts";
 
 const configuration = tinyConfiguration({ attention_bias: true, mlp_bias: true });
@@ -183,6 +184,19 @@ describe("dropout", () => {
     const scored = await learner.accumulate(packBatch(examples), 1, zeroGradients(engine, policy), place);
     return scored.reduce((sum, { outcome }) => sum + outcome.loss, 0);
   };
+
+  test("a step that is judged as a whole is computed twice under the same masks", async () => {
+    const learner = new Learner({ engine, policy, reference, objective: variance.create(), seed: 3 });
+    const batch = packBatch(examples);
+    const place = { step: 1, firstExample: 2 };
+    const scored = await learner.scoreForStep(batch, place);
+    const { outcomes } = learner.judgeStep(scored, place.step, {});
+    const judged = await learner.accumulate(batch, 1, zeroGradients(engine, policy), place, { outcomes });
+    expect(judged.map(({ responses }) => responses)).toEqual(scored.map(({ responses }) => responses));
+    expect(judged.map(({ responses }) => responses)).not.toEqual(
+      (await learner.scorer.score(batch)).map(({ responses }) => responses),
+    );
+  });
 
   test("follows from seed, step and place, and is gone in evaluation", async () => {
     const place = { step: 1, firstExample: 0 };

@@ -1,6 +1,7 @@
 import type { TokenizedExample } from "../data/example.ts";
 import { hashArrays, tokensOf } from "../data/fingerprint.ts";
 import { UserError } from "../errors.ts";
+import type { Objective } from "../objectives/objective.ts";
 import { listCheckpoints, type Progress, readProgress } from "./checkpoint.ts";
 import type { RunFolder } from "./run-folder.ts";
 
@@ -36,6 +37,18 @@ export async function progressOfSame(checkpoint: string, now: Progress): Promise
     });
   }
   return progress;
+}
+
+/** @throws UserError if the numbers that a checkpoint keeps for an objective are not those of this one. */
+export function checkObjectiveState(
+  checkpoint: string,
+  { objective = {} }: Progress,
+  { initialState }: Pick<Objective, "initialState">,
+): void {
+  const names = (state: object) => Object.keys(state).sort().join();
+  if (names(objective) === names(initialState)) return;
+  const hint = "resume with the objective that the run began with";
+  throw new UserError("holds the state of another objective", { file: checkpoint, hint });
 }
 
 /** Identifies the training examples, the constants given with them and their order, so that a run is not continued on other data. */

@@ -3,7 +3,7 @@ import type { LanguageModel } from "../models/language-model.ts";
 import type { Reporter } from "../report.ts";
 import { checkpointModel, type Progress, restoreOptimizer } from "../runs/checkpoint.ts";
 import { FrozenModels, frozenFolders } from "../runs/frozen-models.ts";
-import { fingerprintOf, progressOfSame } from "../runs/resume.ts";
+import { checkObjectiveState, fingerprintOf, progressOfSame } from "../runs/resume.ts";
 import { Optimizer } from "../step/optimizer.ts";
 import { Trainer } from "../step/trainer.ts";
 import { beforeTraining, loadLanguageModel } from "../storage/load-model.ts";
@@ -65,7 +65,11 @@ export async function openRun(
 }
 
 /** Where the run stands: at its beginning, or at its checkpoint, whose state goes into the optimizer. */
-async function restore({ train, checkpoint }: RunPlan, optimizer: Optimizer, frozen: FrozenModels): Promise<Progress> {
+async function restore(
+  { train, objective, checkpoint }: RunPlan,
+  optimizer: Optimizer,
+  frozen: FrozenModels,
+): Promise<Progress> {
   const { fingerprint } = frozen;
   const beginning: Progress = {
     step: 0,
@@ -76,6 +80,7 @@ async function restore({ train, checkpoint }: RunPlan, optimizer: Optimizer, fro
   };
   if (!checkpoint) return beginning;
   const progress = await progressOfSame(checkpoint, beginning);
+  checkObjectiveState(checkpoint, progress, objective);
   await restoreOptimizer(checkpoint, optimizer, progress.step);
   return progress;
 }

@@ -1,6 +1,6 @@
-import { positive } from "../numbers.ts";
 import { relu } from "../graph/ops/comparison.ts";
 import { constant, subtract } from "../graph/ops/elementwise.ts";
+import { positive } from "../numbers.ts";
 import { logProbability } from "./answer.ts";
 import { pairObjective } from "./define.ts";
 

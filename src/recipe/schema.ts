@@ -1,9 +1,9 @@
 import { z } from "zod";
 import { promptPresetNames } from "../importance/prompt-templates.ts";
 import { defaultTransform } from "../importance/transforms.ts";
+import { count, countOrNone, mostThreads, nonnegative, positive, within } from "../numbers.ts";
 import { objectiveSchema } from "../objectives/index.ts";
 import { expandHome, pathProblem } from "../user-path.ts";
-import { count, countOrNone, mostThreads, nonnegative, positive, within } from "../numbers.ts";
 
 const decay = z.number().min(0).lt(1);
 

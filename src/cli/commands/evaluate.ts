@@ -4,9 +4,9 @@ import { type EvaluateOptions, type EvaluationReporter, evaluate } from "../../e
 import { flagOf } from "../../evaluate/objective.ts";
 import { defaultSampleOptions } from "../../evaluate/samples.ts";
 import { formatTable } from "../../evaluate/table.ts";
+import { mostThreads } from "../../numbers.ts";
 import { numberOptions, pairObjectives } from "../../objectives/index.ts";
 import { oneOf } from "../../words.ts";
-import { mostThreads } from "../../numbers.ts";
 import { colorsFor } from "../terminal/colors.ts";
 import { activityProgress, type CountedProgress } from "../terminal/counted-progress.ts";
 import { interrupted, untilInterrupted } from "../terminal/interruption.ts";

@@ -183,6 +183,12 @@ describe("the definitions", () => {
   });
 });
 
+test("a name that is not in the list is refused", () => {
+  expect(() => createObjective({ name: "ppo" } as unknown as ObjectiveOptions)).toThrow(
+    /objective\.name: must be one of sft, .*"ppo"/,
+  );
+});
+
 test("without a reference, reference-free DPO logs the policy's log-probabilities alone", () => {
   const evaluator = new ObjectiveEvaluator(createObjective({ name: "dpo", beta: 0.5, referenceFree: true }), [
     "policyLogp",

@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { UserError } from "../errors.ts";
+import { quoted } from "../one-line.ts";
 import type { ObjectiveDefinition } from "./define.ts";
 import { dpo } from "./dpo.ts";
 import { ipo } from "./ipo.ts";
@@ -26,12 +28,23 @@ export const objectiveSchema = z.discriminatedUnion(
 /** The settings of an objective; what has a default may be missing. */
 export type ObjectiveOptions = z.input<typeof objectiveSchema>;
 
-/** The definition that a recipe means by a name. */
+/**
+ * The definition that a recipe means by a name.
+ *
+ * @throws UserError for a name that is not in the list.
+ */
 export function objectiveNamed(name: ObjectiveName): ObjectiveDefinition {
-  return objectives.find((definition) => definition.name === name) as unknown as ObjectiveDefinition;
+  const found = objectives.find((definition) => definition.name === name);
+  if (found) return found as unknown as ObjectiveDefinition;
+  const names = objectives.map((definition) => definition.name);
+  throw new UserError(`must be one of ${names.join(", ")}, found ${quoted(name)}`, { field: "objective.name" });
 }
 
-/** Makes the objective that the settings name. */
+/**
+ * Makes the objective that the settings name.
+ *
+ * @throws UserError for a name that is not in the list, or an option that is unknown or out of its range.
+ */
 export function createObjective({ name, ...options }: ObjectiveOptions): Objective {
   return objectiveNamed(name).create(options);
 }

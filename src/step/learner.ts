@@ -6,8 +6,9 @@ import type { Parameters } from "../models/parameters.ts";
 import type { Transformer } from "../models/transformer.ts";
 import type { Objective } from "../objectives/objective.ts";
 import { mergeUses } from "../objectives/statistics.ts";
-import { chunks, type EntryRange, eachEntry } from "./chunks.ts";
+import { chunks, type EntryRange } from "./chunks.ts";
 import { withConstants } from "./constants.ts";
+import { cotangentsOf, emptyVectors, readStatistics } from "./entry-vectors.ts";
 import {
   type EvaluatorSettings,
   type ExampleOutcome,
@@ -16,15 +17,7 @@ import {
   type ResponseVectors,
 } from "./objective-evaluator.ts";
 import type { HiddenStatesCache } from "./reference-states.ts";
-import {
-  defaultChunkRows,
-  emptyVectors,
-  exampleAt,
-  readStatistics,
-  type ScoredExample,
-  Scorer,
-  type ScorerOptions,
-} from "./scorer.ts";
+import { defaultChunkRows, exampleAt, type ScoredExample, Scorer, type ScorerOptions } from "./scorer.ts";
 import { type HeadInputs, StatisticsHead } from "./statistics-head.ts";
 
 /** An example's statistics with the objective's outcome for it. */
@@ -178,7 +171,7 @@ export class Learner {
       judged.push(...examples.map((one, index) => ({ ...one, outcome: outcomes[index]! })));
       for (const range of ranges) {
         const kept = saved ?? (await this.#savedAgain(range.inputs));
-        const cotangents = this.#cotangents(batch, range, firstRow, outcomes, scale);
+        const cotangents = cotangentsOf(engine, this.#head.names, batch, range, firstRow, outcomes, scale);
         const ofHidden = rows(hiddenGradient, range.start, range.end);
         await this.#head.backward(range.inputs, kept, cotangents, ofHidden, gradients);
         for (const value of [...Object.values(cotangents), ...Object.values(kept)]) engine.release(value);
@@ -222,28 +215,6 @@ export class Learner {
     const { statistics, saved } = await this.#head.forwardSaving(inputs);
     this.#head.releaseStatistics(statistics);
     return saved;
-  }
-
-  /** The gradient of the scaled losses for each statistic of a range of entries, [rows]. */
-  #cotangents(
-    batch: PackedBatch,
-    range: EntryRange,
-    firstRow: number,
-    outcomes: readonly ExampleOutcome[],
-    scale: number,
-  ): Record<string, FloatValue> {
-    const cotangents = Object.fromEntries(
-      this.#head.names.map((name) => {
-        const value = this.#engine.allocate([range.end - range.start]);
-        value.data.fill(0);
-        return [name, value];
-      }),
-    );
-    const given = outcomes.map(({ gradients }) => gradients);
-    eachEntry(batch, range, firstRow, given, (vector, index, name, offset) => {
-      cotangents[name]!.data[offset] = scale * vector[index]!;
-    });
-    return cotangents;
   }
 
   #withConstants(scored: readonly ScoredExample[], step: number): ScoredExample[] {

@@ -39,7 +39,7 @@ const objectives: Objective[] = [
   ...[againstMean, variance, sorted, shifted, chancy, everything, givenMargin].map((definition) =>
     definition.create({}),
   ),
-  mixed,
+  mixed.create(),
 ];
 
 /** Statistics whose gradient is stopped, at least in part; the cases by hand below hold theirs. */
@@ -140,7 +140,7 @@ describe("state", () => {
 
 test("each term of a mixture counts by its share", () => {
   const examples = randomPairs(6);
-  const evaluator = new ObjectiveEvaluator(mixed, names);
+  const evaluator = new ObjectiveEvaluator(mixed.create({ beta: 0.3 }), names);
   const [first] = evaluator.evaluate(examples);
   const imitation = -sum(examples[0]![0]!.policyLogp!);
   expect(first!.losses[1]).toBeCloseTo(imitation, 12);

@@ -5,7 +5,8 @@ import type { AdapterDropout } from "../models/adapter-dropout.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import type { Transformer } from "../models/transformer.ts";
 import type { StatisticName, StatisticUses } from "../objectives/statistics.ts";
-import { chunks, type EntryRange, eachEntry } from "./chunks.ts";
+import { chunks } from "./chunks.ts";
+import { emptyVectors, readStatistics } from "./entry-vectors.ts";
 import { type MicrobatchLimits, microbatches } from "./microbatches.ts";
 import type { ResponseVectors } from "./objective-evaluator.ts";
 import { type HiddenStatesCache, type ReferenceModel, referenceStates } from "./reference-states.ts";
@@ -82,33 +83,6 @@ export class Scorer {
     const { policy, reference, transformer } = this.#options;
     for (const used of new Set([policy.transformer, transformer, reference?.transformer])) used?.forgetTables();
   }
-}
-
-/** Vectors of zeros for the responses of some rows of a batch. */
-export function emptyVectors(
-  { rows: packed }: PackedBatch,
-  firstRow: number,
-  endRow: number,
-  names: readonly StatisticName[],
-): ResponseVectors[][] {
-  return packed
-    .slice(firstRow, endRow)
-    .map(({ responseLengths }) =>
-      responseLengths.map((length) => Object.fromEntries(names.map((name) => [name, new Float64Array(length)]))),
-    );
-}
-
-/** Puts what a program computed for a range of entries into the vectors of its rows' responses. */
-export function readStatistics(
-  batch: PackedBatch,
-  range: EntryRange,
-  firstRow: number,
-  vectors: readonly (readonly ResponseVectors[])[],
-  values: Readonly<Record<string, FloatValue>>,
-): void {
-  eachEntry(batch, range, firstRow, vectors, (vector, index, name, offset) => {
-    vector[index] = values[name]!.data[offset]!;
-  });
 }
 
 /** Scores examples in their order; undefined when aborted on the way. */

@@ -125,7 +125,7 @@ describe("objectives that see more than their own example", () => {
     definition.create({}),
   );
 
-  test.each([...objectives, mixed])(
+  test.each([...objectives, mixed.create()])(
     "$name: neither microbatches nor chunks change loss, gradient and state",
     async (objective) => {
       const whole = await trainerOf(objective, { tokens: 1000 }).gradients(examples);

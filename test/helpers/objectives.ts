@@ -21,7 +21,7 @@ import {
   tokenMean,
   tokenSum,
 } from "../../src/objectives/answer.ts";
-import { pairObjective } from "../../src/objectives/define.ts";
+import { defineObjective, pairObjective } from "../../src/objectives/define.ts";
 import { dpo } from "../../src/objectives/dpo.ts";
 import { negativeLogSigmoid } from "../../src/objectives/losses.ts";
 import { mixture, onChosen } from "../../src/objectives/mixture.ts";
@@ -129,10 +129,15 @@ export const everything = pairObjective({
 });
 
 /** Preference and imitation of the chosen answer, as in RPO, with a mean over pairs and one over tokens. */
-export const mixed = mixture("mixed", [
-  { weight: 1, objective: dpo.create({ beta: 0.3 }) },
-  { weight: 0.5, objective: onChosen(sft.create()) },
-]);
+export const mixed = defineObjective(
+  { name: "mixed", summary: "", options: { beta, weight: z.number().default(0.5) } },
+  2,
+  ({ beta, weight }) =>
+    mixture("mixed", [
+      { weight: 1, objective: dpo.create({ beta }) },
+      { weight, objective: onChosen(sft.create()) },
+    ]),
+);
 
 /** A margin for each pair comes with the examples. */
 export const givenMargin = pairObjective({

@@ -53,8 +53,7 @@ export async function* readRecords(
 }
 
 async function* parquetRecords(file: string, columns?: readonly string[]): AsyncGenerator<SourceRecord> {
-  for await (const { row, fields, unread } of readParquet(file, columns))
-    yield { place: { file, line: row }, fields, unread };
+  for await (const { row: line, ...found } of readParquet(file, columns)) yield { place: { file, line }, ...found };
 }
 
 async function* jsonRecords(file: string): AsyncGenerator<SourceRecord> {

@@ -10,7 +10,9 @@ import { pairsCommand } from "./commands/pairs.ts";
 import { showWeightsCommand } from "./commands/show-weights.ts";
 import { trainCommand } from "./commands/train.ts";
 import { weighCommand } from "./commands/weigh.ts";
+import { argumentsFirst } from "./terminal/argument-order.ts";
 import { colorsFor } from "./terminal/colors.ts";
+import { fitHelp } from "./terminal/help.ts";
 import { expandPaths } from "./terminal/path-values.ts";
 
 const { version, description } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
@@ -46,12 +48,13 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
     ...[weighCommand(exit), showWeightsCommand(), exportCommand(exit)],
   ];
   for (const command of commands) program.addCommand(command);
+  fitHelp(program);
   for (const command of program.commands) {
-    command.exitOverride();
+    command.copyInheritedSettings(program);
     expandPaths(command);
   }
   try {
-    await program.parseAsync(args, { from: "user" });
+    await program.parseAsync(ordered(program, args), { from: "user" });
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
@@ -62,4 +65,11 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
     console.error(error);
     return 1;
   }
+}
+
+/** The command line with the arguments of its command before the options. */
+function ordered(program: Command, args: readonly string[]): readonly string[] {
+  const [name, ...rest] = args;
+  const command = program.commands.find((known) => known.name() === name);
+  return command ? [name!, ...argumentsFirst(command, rest)] : args;
 }

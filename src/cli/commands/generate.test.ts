@@ -17,7 +17,7 @@ async function setUp() {
 test("one answer as it grows, many as JSON, the same by seed", async () => {
   const { folder, generate } = await setUp();
   const options = ["--max-new-tokens", "6", "--seed", "3"];
-  const live = await generate("--prompt", "a\\nb", ...options);
+  const live = await generate("--prompt", "a\nb", ...options);
   expect(live).toMatchObject({ code: 0, error: "" });
   const prompts = join(folder, "prompts.jsonl");
   await writeFile(prompts, `${JSON.stringify({ prompt: "a\nb" })}\n{"prompt": ""}\n`);
@@ -50,11 +50,31 @@ test("greedy is temperature 0, and options of sampling arrive", async () => {
   });
 });
 
+test.each(["\\nabla f", "C:\\new\\table", "\\\\n", "a\nb", "$'x'"])(
+  "the prompt %j is taken literally",
+  async (prompt) => {
+    const { generate } = await setUp();
+    const { out } = await generate("--prompt", prompt, "--json", "--max-new-tokens", "1");
+    expect(JSON.parse(out)).toMatchObject({ prompt });
+  },
+);
+
+test("stop strings are taken literally, and options may stand before the model", async () => {
+  const { folder } = await setUp();
+  const run = join(folder, "run");
+  const options = ["--json", "--max-new-tokens", "6", "--threads", "2", "--seed", "3"];
+  const free = await runHere("generate", ...options, "--prompt", "a", run);
+  expect(free.code).toBe(0);
+  const stopped = await runHere("generate", ...options, "--stop", "\\n", "--prompt", "a", run);
+  const { text } = JSON.parse(free.out) as { text: string };
+  expect(JSON.parse(stopped.out)).toMatchObject({ text: text.split("\\n")[0]! });
+});
+
 test("bad input is one clear error", async () => {
   const { folder, model, generate } = await setUp();
   expectOneError(await generate(), /there is no prompt; give --prompt or --prompts/);
   expectOneError(await generate("--prompt", "x".repeat(48)), /prompt 1: has 48 tokens.*context of 48.*shorten it/);
-  expectOneError(await generate("--prompts", join(folder, "none.txt")), /none\.txt: cannot read the prompts/);
+  expectOneError(await generate("--prompts", join(folder, "none.txt")), /none\.txt: there is no such file/);
   expectOneError(await runHere("generate", join(folder, "nothing"), "--prompt", "a"), /no such model folder/);
   await rm(join(model, "tokenizer.json"));
   expectOneError(await generate("--prompt", "a"), /tokenizer\.json: there is no such file/);

@@ -5,7 +5,7 @@ import { type Prompt, readPrompts } from "../../generate/prompts.ts";
 import { colorsFor } from "../terminal/colors.ts";
 import { countedProgress } from "../terminal/counted-progress.ts";
 import { endWithReader } from "../terminal/lost-output.ts";
-import { textWithBreaks } from "../terminal/option-values.ts";
+import { texts } from "../terminal/option-values.ts";
 import {
   addGenerationOptions,
   type GenerationOptions,
@@ -15,7 +15,7 @@ import {
 } from "./generation.ts";
 
 interface Options extends GenerationOptions {
-  prompt: string[];
+  prompt?: string[];
   prompts?: string;
   greedy: boolean;
   json: boolean;
@@ -26,7 +26,7 @@ export function generateCommand(): Command {
   const command = new Command("generate")
     .description("sample answers of a model")
     .argument("<model>", "model folder, or the folder of a run")
-    .option("--prompt <text...>", "prompts; \\n is a line break", textWithBreaks, [])
+    .option("--prompt <text...>", "prompts, taken literally (a line break: $'one\\ntwo' in most shells)", texts)
     .option("--prompts <file>", "a file of prompts: a text per line, or records with a `prompt` (.jsonl, .parquet)")
     .option("--greedy", "always the most likely token", false);
   return addGenerationOptions(command)
@@ -36,7 +36,7 @@ export function generateCommand(): Command {
 }
 
 async function run(path: string, options: Options): Promise<void> {
-  const given = options.prompt.map((text) => ({ text }));
+  const given = (options.prompt ?? []).map((text) => ({ text }));
   endWithReader();
   const prompts: Prompt[] = [...given, ...(options.prompts === undefined ? [] : await readPrompts(options.prompts))];
   if (prompts.length === 0) throw new UserError("there is no prompt", { hint: "give --prompt or --prompts" });

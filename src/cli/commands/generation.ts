@@ -11,7 +11,7 @@ import { mostThreads } from "../../numbers.ts";
 import { type ModelFolder, modelPath, openModelFolder } from "../../storage/folder.ts";
 import { loadLanguageModel } from "../../storage/load-model.ts";
 import { loadModelTokenizer } from "../../storage/model-tokenizer.ts";
-import { atLeast, filledTextWithBreaks, number } from "../terminal/option-values.ts";
+import { atLeast, filledTexts, number } from "../terminal/option-values.ts";
 
 /** The values of the options that `addGenerationOptions` adds. */
 export interface GenerationOptions {
@@ -22,7 +22,7 @@ export interface GenerationOptions {
   topP: number;
   greedy?: boolean;
   seed: number;
-  stop: string[];
+  stop?: string[];
   batchSize: number;
   threads: number;
 }
@@ -37,7 +37,11 @@ export function addGenerationOptions(command: Command, defaults = defaultGenerat
     .option("--top-k <count>", "draw from so many likeliest tokens; 0: from all", atLeast(0), topK)
     .option("--top-p <share>", "draw from the likeliest tokens with this share; 1: from all", number(0, 1), topP)
     .option("--seed <number>", "fixes the samples", atLeast(0), seed)
-    .option("--stop <text...>", "an answer ends before any of these; \\n is a line break", filledTextWithBreaks, [])
+    .option(
+      "--stop <text...>",
+      "an answer ends before any of these, taken literally (a line break: $'\\n' in most shells)",
+      filledTexts,
+    )
     .option("--batch-size <count>", "prompts computed together", atLeast(1, 1e5), batchSize)
     .addOption(
       new Option("--threads <count>", "threads")
@@ -48,7 +52,7 @@ export function addGenerationOptions(command: Command, defaults = defaultGenerat
 
 /** The options of `generate` as the command line's options say. */
 export function generateOptions({ greedy, ...options }: GenerationOptions): GenerateOptions {
-  const { samples, maxNewTokens, temperature, topK, topP, seed, stop, batchSize } = options;
+  const { samples, maxNewTokens, temperature, topK, topP, seed, stop = [], batchSize } = options;
   const common = { samples, maxNewTokens, topK, topP, seed, stop, batchSize };
   return { ...common, temperature: greedy ? 0 : temperature };
 }

@@ -19,13 +19,13 @@ export function number(least: number, most = Number.POSITIVE_INFINITY): (text: s
   };
 }
 
-/** Collects texts of an option given several times or with several values; `\n` in them is a line break. */
-export function textWithBreaks(text: string, previous: readonly string[] = []): string[] {
-  return [...previous, text.replaceAll("\\n", "\n")];
+/** Collects texts of an option given several times or with several values. They are taken as they are. */
+export function texts(text: string, previous: readonly string[] = []): string[] {
+  return [...previous, text];
 }
 
-/** Like `textWithBreaks`, for texts that may not be empty. */
-export function filledTextWithBreaks(text: string, previous: readonly string[] = []): string[] {
+/** Like `texts`, for texts that may not be empty. */
+export function filledTexts(text: string, previous: readonly string[] = []): string[] {
   if (text === "") throw new InvalidArgumentError("It must not be empty.");
-  return textWithBreaks(text, previous);
+  return texts(text, previous);
 }

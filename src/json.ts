@@ -28,7 +28,14 @@ const mostValues = 5_000_000;
  * @throws UserError if it cannot be read, is too long, or as `parseJson`.
  */
 export async function readJson(file: string, options?: JsonOptions): Promise<unknown> {
-  return parseJson(await readTextFile(file, longestFile), file, options);
+  const text = await readTextFile(file, longestFile);
+  if (text.startsWith("version https://git-lfs")) {
+    throw new UserError("is a Git LFS pointer, not the file", { file, hint: "run `git lfs pull`" });
+  }
+  if (/^\s*<(!doctype|html)/i.test(text)) {
+    throw new UserError("is a web page, not the file", { file, hint: "download the file itself" });
+  }
+  return parseJson(text, file, options);
 }
 
 /**

@@ -24,7 +24,10 @@ const schema = z.looseObject({
   peft_type: z.literal("LORA", "must be LORA"),
   task_type: z.literal("CAUSAL_LM", "must be CAUSAL_LM").nullish(),
   r: z.int("must be a whole number from 1 on").positive("must be a whole number from 1 on"),
-  lora_alpha: z.number("must be a number above 0").positive("must be a number above 0"),
+  lora_alpha: z
+    .number("must be a number above 0")
+    .positive("must be a number above 0")
+    .max(1e6, "must be a number that float32 can be multiplied with"),
   lora_dropout: z
     .number("must be a number from 0 to 1")
     .min(0, "must be a number from 0 to 1")

@@ -3,9 +3,13 @@ import { UserError } from "../errors.ts";
 import { asUserError } from "../files.ts";
 import { adaptableModules, adapterShapes, type LoraSettings } from "../models/lora.ts";
 import { isFloatDtype } from "../number-formats.ts";
+import { quoted } from "../one-line.ts";
 import { listFolder } from "../system-files.ts";
+import { expandHome } from "../user-path.ts";
 import { type AdapterConfiguration, mergeHint, readAdapterConfiguration } from "./adapter-configuration.ts";
+import { byAdapterNames } from "./adapter-names.ts";
 import type { ModelFolder } from "./folder.ts";
+import { explainFolder, holdsForeignFile } from "./foreign-files.ts";
 import { fileNames, isModelFolder, modelPath } from "./model-path.ts";
 import { openPlainFolder } from "./plain-folder.ts";
 import { openSafetensors, readTensor, type SafetensorsFile } from "./safetensors.ts";
@@ -22,10 +26,13 @@ export async function openAdapterFolder(
   names: readonly string[],
   givenBase: string | undefined,
 ): Promise<ModelFolder> {
+  // Other tools have an adapter_config.json of their own kind.
+  if (!names.includes(fileNames.adapterWeights) && holdsForeignFile(names)) throw explainFolder(path, names, "");
   const file = join(path, fileNames.adapterConfiguration);
   const adapter = await readAdapterConfiguration(file);
-  const opened = await openAdapterWeights(path, names);
+  const stored = await openAdapterWeights(path, names);
   const base = await openBase(givenBase ?? findBase(path, file, adapter));
+  const opened = { ...stored, tensors: byAdapterNames(stored.file, stored.tensors, placesIn(base)) };
   checkPlaces(opened, base);
   const { rank, alpha, dropout, rslora } = adapter;
   const lora = { rank, alpha, dropout, rslora, targetModules: modulesOf(adapter, opened, base, file) };
@@ -45,14 +52,7 @@ export async function openAdapterFolder(
 
 async function openAdapterWeights(path: string, names: readonly string[]): Promise<SafetensorsFile> {
   if (names.includes(fileNames.adapterWeights)) return openSafetensors(join(path, fileNames.adapterWeights));
-  if (names.includes("adapter_model.bin")) {
-    const hint = "convert it: load it in PEFT, and save_pretrained(folder, safe_serialization=True)";
-    throw new UserError("its weights are a pickle of PyTorch, which can run code and is not read", {
-      file: path,
-      hint,
-    });
-  }
-  throw new UserError(`is an adapter without weights: it holds no ${fileNames.adapterWeights}`, { file: path });
+  throw explainFolder(path, names, `is an adapter without weights: it holds no ${fileNames.adapterWeights}`);
 }
 
 /** The folder of the base that an adapter names: relative to the working directory, or else to the adapter. */
@@ -61,11 +61,15 @@ function findBase(path: string, file: string, { base }: AdapterConfiguration): s
   if (base === undefined) {
     throw new UserError("does not say which model the adapter is for", { file, field, hint: "name its folder here" });
   }
-  const candidates = [base, ...(isAbsolute(base) ? [] : [join(path, base)])];
+  const candidates = [expandHome(base), ...(isAbsolute(base) ? [] : [join(path, base)])];
   const folder = candidates.map(modelPath).find(isModelFolder);
   if (folder !== undefined) return folder;
   const hint = "download or find the model, and write its folder here or give it with --base where a command has that";
-  throw new UserError(`the model that the adapter is for, "${base}", is no folder with a model`, { file, field, hint });
+  throw new UserError(`the model that the adapter is for, ${quoted(base)}, is no folder with a model`, {
+    file,
+    field,
+    hint,
+  });
 }
 
 async function openBase(given: string): Promise<ModelFolder> {
@@ -82,13 +86,19 @@ async function openBase(given: string): Promise<ModelFolder> {
 
 const baseHint = "is this the model that the adapter was trained on?";
 
+/** Every name that a matrix of an adapter on the base can have. */
+function placesIn({ configuration }: ModelFolder): ReadonlySet<string> {
+  const settings = { rank: 1, targetModules: adaptableModules(configuration) };
+  return new Set(adapterShapes(configuration, settings).keys());
+}
+
 /** Checks that each tensor is for a layer of the base. */
-function checkPlaces({ file, tensors }: SafetensorsFile, { path, configuration }: ModelFolder): void {
-  const places = adapterShapes(configuration, { rank: 1, targetModules: adaptableModules(configuration) });
+function checkPlaces({ file, tensors }: SafetensorsFile, base: ModelFolder): void {
+  const places = placesIn(base);
   const surplus = [...tensors.keys()].find((name) => !places.has(name));
   if (surplus === undefined) return;
   if (/^base_model\.model\.model\.layers\.\d+\..+\.lora_[AB]\.weight$/.test(surplus)) {
-    const problem = `is for a layer that the base, ${path}, does not have`;
+    const problem = `is for a layer that the base, ${base.path}, does not have`;
     throw new UserError(problem, { file, field: surplus, hint: baseHint });
   }
   const problem = "has no place: tokenwise has adapters on the linear layers of blocks, and on nothing else";

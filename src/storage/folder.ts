@@ -1,10 +1,14 @@
+import { existsSync, statSync } from "node:fs";
+import { join } from "node:path";
 import { UserError } from "../errors.ts";
 import type { LlamaConfiguration } from "../families/configuration.ts";
 import { asUserError, isFolder } from "../files.ts";
 import type { LoraSettings } from "../models/lora.ts";
 import { listFolder } from "../system-files.ts";
 import { openAdapterFolder } from "./adapter-folder.ts";
-import { fileNames } from "./model-path.ts";
+import { explainFile, explainFolder } from "./foreign-files.ts";
+import { cachedModel, snapshotsOf } from "./hub-cache.ts";
+import { fileNames, isModelFolder } from "./model-path.ts";
 import { holdsWeights, openPlainFolder } from "./plain-folder.ts";
 import type { TensorEntry } from "./safetensors-header.ts";
 
@@ -47,8 +51,11 @@ export async function openModelFolder(
   path: string,
   { base }: { base?: string | undefined } = {},
 ): Promise<ModelFolder> {
+  if (existsSync(path) && statSync(path).isFile()) throw explainFile(path);
   if (!(await isFolder(path))) {
-    throw new UserError("no such model folder", { file: path, hint: "a model of the Hub must be downloaded first" });
+    const cached = cachedModel(path);
+    const hint = cached ? `it has been downloaded to ${cached}` : "a model of the Hub must be downloaded first";
+    throw new UserError("no such model folder", { file: path, hint });
   }
   const names = await listFolder(path).catch((error) => {
     throw asUserError(error, path, "cannot read");
@@ -60,10 +67,24 @@ export async function openModelFolder(
     throw new UserError("holds both a whole model and an adapter", { file: path, hint });
   }
   if (!isWhole) {
-    throw new UserError("is not a model folder: it holds no config.json and no adapter_config.json", { file: path });
+    throw explainNoModel(path, names);
   }
   if (base !== undefined) {
     throw new UserError("is a whole model, not an adapter", { file: path, hint: "name no base" });
   }
   return openPlainFolder(path, names);
+}
+
+/** What a folder without a model is instead. */
+function explainNoModel(path: string, names: readonly string[]): UserError {
+  const missing = "is not a model folder: it holds no config.json and no adapter_config.json";
+  const snapshots = snapshotsOf(path);
+  if (snapshots && snapshots.length !== 1) {
+    const hint = snapshots.length > 0 ? `give one of ${snapshots.slice(0, 3).join(", ")}` : "download the model again";
+    return new UserError(`is a model's folder in a cache, with ${snapshots.length} snapshots`, { file: path, hint });
+  }
+  const models = names.filter((name) => isModelFolder(join(path, name)));
+  if (models.length === 0) return explainFolder(path, names, missing);
+  const list = models.slice(0, 3).map((name) => join(path, name));
+  return new UserError(missing, { file: path, hint: `give one that lies in it: ${list.join(", ")}` });
 }

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { mainSnapshot } from "./hub-cache.ts";
 
 /** The names of the files in a model folder that hold the configuration and the weights, those of an adapter included. */
 export const fileNames = {
@@ -16,8 +17,12 @@ export function isModelFolder(path: string): boolean {
   return [fileNames.configuration, fileNames.adapterConfiguration].some((name) => existsSync(join(path, name)));
 }
 
-/** The model folder that a path means: the path itself, or the trained model of the run in it. */
+/**
+ * The model folder that a path means: the path itself, the trained model of the run in it, or the snapshot of a model in
+ * the cache of Hugging Face's libraries.
+ */
 export function modelPath(path: string): string {
+  if (isModelFolder(path)) return path;
   const trained = join(path, "model");
-  return !isModelFolder(path) && isModelFolder(trained) ? trained : path;
+  return isModelFolder(trained) ? trained : (mainSnapshot(path) ?? path);
 }

@@ -6,6 +6,7 @@ import { readJson } from "../json.ts";
 import { checkParameters, parameterShapes } from "../models/parameter-shapes.ts";
 import { counted, grouped } from "../words.ts";
 import type { ModelFolder, StoredWeight } from "./folder.ts";
+import { explainFolder } from "./foreign-files.ts";
 import { fileNames } from "./model-path.ts";
 import { openSafetensors, readTensor, type SafetensorsFile } from "./safetensors.ts";
 import { byFamilyNames } from "./stored-names.ts";
@@ -104,14 +105,7 @@ export function holdsWeights(names: readonly string[]): boolean {
 async function openWeights(path: string, names: readonly string[]): Promise<SafetensorsFile[]> {
   if (names.includes(fileNames.weights)) return [await openSafetensors(join(path, fileNames.weights))];
   if (names.includes(fileNames.index)) return openShards(path, names);
-  if (names.some((name) => name.startsWith("pytorch_model"))) {
-    const hint = "convert it: save_pretrained(folder, safe_serialization=True) in transformers";
-    throw new UserError("its weights are a pickle of PyTorch, which can run code and is not read", {
-      file: path,
-      hint,
-    });
-  }
-  throw new UserError("holds no weights: neither model.safetensors nor its index", { file: path });
+  throw explainFolder(path, names, "holds no weights: neither model.safetensors nor its index");
 }
 
 const indexSchema = z.looseObject({ weight_map: z.record(z.string(), z.string()) });

@@ -2,6 +2,7 @@ import { type FileHandle, open } from "node:fs/promises";
 import { UserError } from "../errors.ts";
 import { asUserError, writeFileAtomic } from "../files.ts";
 import * as formats from "../number-formats.ts";
+import { explainBeginning } from "./foreign-files.ts";
 import * as header from "./safetensors-header.ts";
 
 /** A safetensors file whose header was read and checked. It holds no open file; the data is read when asked for. */
@@ -37,11 +38,10 @@ export async function openSafetensors(file: string): Promise<SafetensorsFile> {
     const fileBytes = (await handle.stat()).size;
     const start = Buffer.alloc(Math.min(header.lengthBytes, fileBytes));
     await readFully(handle, start, 0, file);
-    if (start.toString("latin1") === "version ") {
-      throw new UserError("is a Git LFS pointer, not the weights", { file, hint: "run `git lfs pull`" });
-    }
     const headerBytes = start.length < header.lengthBytes ? Number.NaN : Number(start.readBigUInt64LE());
     if (!(headerBytes <= header.longestHeader && header.lengthBytes + headerBytes <= fileBytes)) {
+      const foreign = explainBeginning(file, start.toString("latin1"));
+      if (foreign) throw foreign;
       const hint = "copy or download it again";
       throw new UserError(`not a safetensors file, or cut off in its header (${fileBytes} bytes)`, { file, hint });
     }

@@ -35,12 +35,17 @@ export function byFamilyNames<Entry extends { readonly file: string }>(
   return named;
 }
 
-function familyName(stored: string, { prefix, isKnown }: Naming): string {
-  if (isKnown(stored)) return stored;
-  const bare = stored
+/** A name without the parts that wrappers add. */
+export function withoutWrappers(name: string): string {
+  return name
     .split(".")
     .filter((part) => !wrappers.has(part))
     .join(".");
+}
+
+function familyName(stored: string, { prefix, isKnown }: Naming): string {
+  if (isKnown(stored)) return stored;
+  const bare = withoutWrappers(stored);
   const candidates = [bare, prefix + bare, ...(bare.startsWith(prefix) ? [bare.slice(prefix.length)] : [])];
   return candidates.find(isKnown) ?? stored;
 }

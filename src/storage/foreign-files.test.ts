@@ -1,0 +1,136 @@
+import { mkdir, rename, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { beforeEach, describe, expect, test } from "vitest";
+import { temporaryFolder } from "../../test/helpers/runs.ts";
+import { modelPath, openModelFolder } from "./folder.ts";
+import { cachedModel } from "./hub-cache.ts";
+import { writeTinyModel } from "./testing/tiny-adapter.ts";
+
+let root: string;
+beforeEach(async () => {
+  root = await temporaryFolder();
+});
+
+const isPickle = /(is|are) a pickle of PyTorch, which can run code and is not read/;
+
+/** A folder with empty files. */
+async function folderOf(...names: string[]): Promise<string> {
+  const path = join(root, "folder");
+  await mkdir(path);
+  for (const name of names) await writeFile(join(path, name), "");
+  return path;
+}
+
+describe("weights in another form are named, with what to do", () => {
+  test.each<[string, RegExp]>([
+    ["model.Q4_K_M.gguf", /GGUF, which is not read \(model\.Q4_K_M\.gguf\); use the model that it was made from/],
+    ["pytorch_model.bin", isPickle],
+    ["pytorch_model-00001-of-00002.bin", isPickle],
+    ["adapter_model.bin", /pickle.*\(adapter_model\.bin\); convert it: load it in PEFT/],
+    ["policy.pt", isPickle],
+    ["consolidated.00.pth", isPickle],
+    ["last.ckpt", isPickle],
+    ["adapters.safetensors", /is an adapter of mlx-lm.*merge it into its base: mlx_lm\.fuse/],
+    ["adapters.npz", /is an adapter of mlx-lm/],
+    ["0000100_adapters.safetensors", /is an adapter of mlx-lm/],
+    ["model.fp16.safetensors", /holds no model\.safetensors \(model\.fp16\.safetensors\); rename/],
+    ["consolidated.safetensors", /Mistral's own tools/],
+    ["flax_model.msgpack", /format of another library/],
+    ["tf_model.h5", /format of another library/],
+    ["model.onnx", /format of another library/],
+  ])("%s", async (name, message) => {
+    const path = await folderOf(name, "README.md", "training_args.bin");
+    await expect(openModelFolder(path)).rejects.toThrow(message);
+    // The same beside a config.json, as most of them come.
+    const other = await writeTinyModel(join(root, "other"));
+    await rename(join(other, "model.safetensors"), join(other, name));
+    await expect(openModelFolder(other)).rejects.toThrow(message);
+  });
+
+  test("an adapter of mlx-lm with its own adapter_config.json", async () => {
+    const path = await folderOf("adapters.safetensors");
+    await writeFile(join(path, "adapter_config.json"), '{"fine_tune_type": "lora", "lora_parameters": {"rank": 8}}');
+    await expect(openModelFolder(path)).rejects.toThrow(/is an adapter of mlx-lm.* mlx_lm\.fuse/);
+  });
+
+  test("a state of the optimizer is no weights", async () => {
+    const path = await folderOf("training_args.bin", "optimizer.pt", "rng_state_0.pth", "scheduler.pt");
+    await expect(openModelFolder(path)).rejects.toThrow(/is not a model folder: it holds no config\.json/);
+  });
+
+  test("a file in place of a folder", async () => {
+    const path = await folderOf("model.gguf", "model.safetensors", "config.json");
+    await expect(openModelFolder(join(path, "model.gguf"))).rejects.toThrow(/is a file, not a model folder; .*GGUF/);
+    const message = /is a file, not a folder; give the folder that it lies in/;
+    await expect(openModelFolder(join(path, "model.safetensors"))).rejects.toThrow(message);
+    await expect(openModelFolder(join(path, "config.json"))).rejects.toThrow(message);
+  });
+
+  test("a folder of models", async () => {
+    const model = await writeTinyModel(join(root, "models", "one"));
+    await expect(openModelFolder(join(root, "models"))).rejects.toThrow(`give one that lies in it: ${model}`);
+  });
+});
+
+describe("a file that is not what its name says", () => {
+  test.each<[string, string, RegExp]>([
+    ["model.safetensors", "version https://git-lfs.github.com/spec/v1\n", /is a Git LFS pointer, not the weights; run/],
+    ["model.safetensors", "<!DOCTYPE html><html>Sign in</html>", /is a web page, not the weights; download/],
+    ["model.safetensors", "PK\x03\x04archive/data.pkl", isPickle],
+    ["model.safetensors", "GGUF\x03\0\0\0\0\0\0\0", /is in llama\.cpp's format/],
+    ["config.json", "version https://git-lfs.github.com/spec/v1\n", /config\.json: is a Git LFS pointer, not the file/],
+    ["config.json", "\n<!doctype html>", /config\.json: is a web page/],
+  ])("%s that begins with %j", async (name, content, message) => {
+    const path = await writeTinyModel(join(root, "model"));
+    await writeFile(join(path, name), content, "latin1");
+    await expect(openModelFolder(path)).rejects.toThrow(message);
+  });
+});
+
+describe("the cache of the Hub", () => {
+  const cache = () => join(root, "hub", "models--someone--small");
+  const snapshot = (commit: string) => join(cache(), "snapshots", commit);
+
+  /** As the Hub's libraries lay it out: links to blobs. */
+  async function download(commit: string): Promise<void> {
+    const blobs = await writeTinyModel(join(cache(), "blobs", commit));
+    await mkdir(snapshot(commit), { recursive: true });
+    for (const name of ["config.json", "model.safetensors"]) {
+      await symlink(join(blobs, name), join(snapshot(commit), name));
+    }
+  }
+
+  test("the only snapshot is meant", async () => {
+    await download("abc");
+    for (const path of [cache(), join(cache(), "snapshots")]) expect(modelPath(path)).toBe(snapshot("abc"));
+    expect((await openModelFolder(modelPath(cache()))).path).toBe(snapshot("abc"));
+  });
+
+  test("of several, that of the main branch", async () => {
+    await download("abc");
+    await download("def");
+    await mkdir(join(cache(), "refs"));
+    await writeFile(join(cache(), "refs", "main"), "def");
+    expect(modelPath(cache())).toBe(snapshot("def"));
+  });
+
+  test("of several without a main branch, none: they are listed", async () => {
+    await download("abc");
+    await download("def");
+    const message = `is a model's folder in a cache, with 2 snapshots; give one of ${snapshot("abc")}, `;
+    await expect(openModelFolder(modelPath(cache()))).rejects.toThrow(message);
+  });
+
+  test("a download that never finished", async () => {
+    await mkdir(join(cache(), "snapshots"), { recursive: true });
+    await expect(openModelFolder(modelPath(cache()))).rejects.toThrow(/with 0 snapshots; download the model again/);
+  });
+
+  test("a name of the Hub that has been downloaded is answered with its folder", async () => {
+    await download("abc");
+    expect(cachedModel("someone/small", { HF_HUB_CACHE: join(root, "hub") })).toBe(cache());
+    expect(cachedModel("someone/other", { HF_HUB_CACHE: join(root, "hub") })).toBeUndefined();
+    expect(cachedModel("someone/small", { HF_HOME: root })).toBe(cache());
+    expect(cachedModel("../small", { HF_HOME: root })).toBeUndefined();
+  });
+});

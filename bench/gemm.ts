@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { onnxRuntimeEngine } from "../src/engine/native/onnx-runtime.ts";
+import type { LlamaConfiguration } from "../src/families/llama.ts";
 import { linear } from "../src/graph/ops/matmul.ts";
 import { defineProgram } from "../src/graph/program.ts";
 import { input } from "../src/graph/tensor.ts";
@@ -26,7 +27,8 @@ export function gemmCommand(): Command {
 }
 
 async function run({ model, rows, headRows, repeats, threads }: Options): Promise<void> {
-  const { width, feedForwardWidth, heads, headWidth, vocabularySize } = (await openModelFolder(model)).configuration;
+  const { width, feedForwardWidth, heads, headWidth, vocabularySize } = (await openModelFolder(model))
+    .configuration as LlamaConfiguration;
   const shapes = {
     "query, output": [rows, heads * headWidth, width],
     "gate, up": [rows, feedForwardWidth, width],

@@ -1,5 +1,5 @@
 import { lax, nn, numpy as np, tree, valueAndGrad } from "@jax-js/jax";
-import type { LlamaConfiguration } from "../src/families/configuration.ts";
+import type { LlamaConfiguration } from "../src/families/llama.ts";
 
 /** Arrays by the names of the parameters. */
 export type Weights = Record<string, np.Array>;

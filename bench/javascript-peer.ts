@@ -3,6 +3,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { defaultDevice, init, jit, numpy as np, tree } from "@jax-js/jax";
 import { Command } from "commander";
+import type { LlamaConfiguration } from "../src/families/llama.ts";
 import { openModelFolder } from "../src/storage/folder.ts";
 import { readBatch } from "./batch.ts";
 import { lossAndGradients, type Rows, type Weights } from "./javascript-llama.ts";
@@ -50,7 +51,7 @@ async function run(model: string, batch: string, options: Options): Promise<void
   let policy = await read(0);
   let moments = { mean: zerosLike(policy), variance: zerosLike(policy) };
   const { rows, tokens } = padded(batch);
-  const differentiate = jit(lossAndGradients(folder.configuration, options));
+  const differentiate = jit(lossAndGradients(folder.configuration as LlamaConfiguration, options));
   const norm = jit(gradientNorm);
   const update = jit(adamw);
   const seconds: number[] = [];

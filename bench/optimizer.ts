@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { onnxRuntimeEngine } from "../src/engine/native/onnx-runtime.ts";
-import { parameterShapes } from "../src/models/parameter-shapes.ts";
+import { parameterShapes } from "../src/models/architecture.ts";
 import { Optimizer } from "../src/step/optimizer.ts";
 import { openModelFolder } from "../src/storage/folder.ts";
 import { median, rounded, timed } from "./numbers.ts";
@@ -29,7 +29,7 @@ export function optimizerCommand(): Command {
 
 async function run(options: Options): Promise<void> {
   const engine = onnxRuntimeEngine({ threads: options.threads });
-  const shapes = parameterShapes((await openModelFolder(options.model)).configuration);
+  const shapes = parameterShapes((await openModelFolder(options.model)).architecture);
   const filled = (number: number) =>
     new Map(
       [...shapes].map(([name, shape]) => {

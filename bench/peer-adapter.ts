@@ -11,7 +11,7 @@ export async function withPeersAdapter(
   folder: ModelFolder,
   { lora: rank, base }: { lora: number; base: FrozenFormat },
 ): Promise<LanguageModel> {
-  const targetModules = adaptableModules(folder.configuration);
+  const targetModules = adaptableModules(folder.architecture);
   const lora = { rank, alpha: 2 * rank, dropout: 0, rslora: false, targetModules };
   const model = await loadWithAdapter(engine, folder, { lora, seed: 0, base });
   for (const [name, { data }] of model.trainable) {

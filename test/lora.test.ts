@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { packBatch } from "../src/data/batch.ts";
 import type { Engine, FloatValue } from "../src/engine/engine.ts";
 import { float64Engine } from "../src/engine/float64.ts";
-import { llama } from "../src/families/llama.ts";
+import { architectureOf } from "../src/families/registry.ts";
 import { interpret } from "../src/graph/interpreter.ts";
 import { dequantize, quantize } from "../src/graph/ops/storage.ts";
 import { defineProgram } from "../src/graph/program.ts";
@@ -11,7 +11,7 @@ import { input, type StorageFormat, type Value } from "../src/graph/tensor.ts";
 import { AdapterDropout } from "../src/models/adapter-dropout.ts";
 import type { LanguageModel } from "../src/models/language-model.ts";
 import { adapterNames, adapterShapes, type LoraSettings, loraScale } from "../src/models/lora.ts";
-import { scalesName } from "../src/models/parameter-shapes.ts";
+import { scalesName } from "../src/models/parameters.ts";
 import { Transformer } from "../src/models/transformer.ts";
 import { toBfloat16 } from "../src/number-formats.ts";
 import { createObjective } from "../src/objectives/index.ts";
@@ -51,7 +51,7 @@ function adapted(
     } else weights.set(name, { shape: value.shape, data: halves(value), format });
   }
   const adapter = new Map<string, FloatValue>();
-  for (const [name, shape] of adapterShapes(configuration, lora)) {
+  for (const [name, shape] of adapterShapes(architectureOf(configuration), lora)) {
     const random = Random.from(8, name);
     const value = engine.allocate(shape);
     for (let index = 0; index < value.data.length; index++) {
@@ -61,7 +61,7 @@ function adapted(
   }
   const transformer = new Transformer(
     engine,
-    llama(configuration, { matrices: format, trained: lora, dropout: false }),
+    architectureOf(configuration, { matrices: format, trained: lora, dropout: false }),
   );
   return {
     ...{ configuration, transformer, parameters: new Map([...weights, ...adapter]), trainable: adapter, memory: [] },

@@ -74,18 +74,25 @@ export function exampleLength({ prompt, responses }: TokenizedExample): number {
 }
 
 /**
- * The attention mask of a row, [length, length]: 0 where a token sees another, a large negative number elsewhere. A token sees the prompt
- * and its own response, up to itself.
+ * The attention mask of a row, [length, length]: 0 where a token sees another, a large negative number elsewhere. A token
+ * sees the prompt and its own response, up to itself.
+ *
+ * @param window the most positions back that a token sees, itself included
  */
-export function attentionMask({ promptLength, responseLengths, length }: PackedRow): Float32Array {
+export function attentionMask(
+  { promptLength, responseLengths, length }: PackedRow,
+  window = Number.POSITIVE_INFINITY,
+): Float32Array {
   // Finite, so that no engine meets infinity minus infinity.
   const mask = new Float32Array(length * length).fill(-1e30);
-  for (let query = 0; query < promptLength; query++) mask.fill(0, query * length, query * length + query + 1);
+  const see = (query: number, from: number, to: number) => mask.fill(0, query * length + from, query * length + to);
+  for (let query = 0; query < promptLength; query++) see(query, Math.max(0, query - window + 1), query + 1);
   let start = promptLength;
   for (const responseLength of responseLengths) {
-    for (let query = start; query < start + responseLength; query++) {
-      mask.fill(0, query * length, query * length + promptLength);
-      mask.fill(0, query * length + start, query * length + query + 1);
+    for (let index = 0; index < responseLength; index++) {
+      const first = promptLength + index - window + 1;
+      if (first < promptLength) see(start + index, Math.max(0, first), promptLength);
+      see(start + index, start + Math.max(0, index - window + 1), start + index + 1);
     }
     start += responseLength;
   }

@@ -1,10 +1,10 @@
 import type { Engine } from "../engine/engine.ts";
-import type { LlamaConfiguration } from "../families/configuration.ts";
+import type { ModelConfiguration } from "../models/configuration.ts";
 import { type LanguageModel, sharePrograms } from "../models/language-model.ts";
 
 /** A model that can be loaded. */
 export interface Loadable {
-  readonly configuration: LlamaConfiguration;
+  readonly configuration: ModelConfiguration;
   load(engine: Engine, options: { like?: LanguageModel | undefined }): Promise<LanguageModel>;
 }
 

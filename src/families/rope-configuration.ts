@@ -1,23 +1,7 @@
 import { z } from "zod";
 import { UserError } from "../errors.ts";
-
-/** How the rotary frequencies differ from `theta ** (-2 i / headWidth)`, to reach beyond the pretrained context. */
-export type RopeScaling =
-  | { type: "linear"; factor: number }
-  | {
-      type: "llama3";
-      factor: number;
-      lowFrequencyFactor: number;
-      highFrequencyFactor: number;
-      /** The context length of the pretraining, in tokens. */
-      originalContextLength: number;
-    };
-
-/** The rotary part of a configuration. */
-export interface Rope {
-  ropeTheta: number;
-  ropeScaling: RopeScaling | undefined;
-}
+import type { Rope, RopeScaling } from "../models/rotary.ts";
+import { type Only, parseFields } from "./config-keys.ts";
 
 const positive = z.number().positive();
 const parameters = z
@@ -33,6 +17,16 @@ const parameters = z
 /** The keys of a config.json that describe the rotary embedding: theta apart (transformers 4) or inside (5). */
 export const ropeFields = { rope_theta: positive.nullish(), rope_scaling: parameters, rope_parameters: parameters };
 
+const inside = { values: [], problem: "belongs into rope_scaling", hint: "move it there" };
+
+/** Keys of the rotary embedding that some files have beside it instead of in it: there they would be passed over. */
+export const ropeOnly: Readonly<Record<string, Only>> = {
+  partial_rotary_factor: { values: [1], problem: "rotating only a part of each head is not supported" },
+  ...{ rope_type: inside, factor: inside, low_freq_factor: inside, high_freq_factor: inside },
+  original_max_position_embeddings: inside,
+  rope_interleaved: { values: [false] },
+};
+
 const linearSchema = z.object({ factor: positive });
 const llama3Schema = z.object({
   factor: positive,
@@ -45,7 +39,7 @@ const llama3Schema = z.object({
  * Reads the rotary part of a config.json.
  *
  * @param json the values of `ropeFields`
- * @throws UserError for a kind of scaling that we lack; ZodError, with the whole path, for a parameter of the wrong type.
+ * @throws UserError for a kind of scaling that we lack, or a parameter of the wrong type.
  */
 export function parseRope(json: z.output<z.ZodObject<typeof ropeFields>>, file: string): Rope {
   const field = json.rope_scaling ? "rope_scaling" : "rope_parameters";
@@ -69,11 +63,11 @@ function parseScaling(
 ): RopeScaling | undefined {
   if (type === "default") return undefined;
   if (type === undefined) throw new UserError("rope_type is missing", place);
-  if (type === "linear") return { type, factor: parseAt(linearSchema, rope, place.field).factor };
+  if (type === "linear") return { type, factor: parseAt(linearSchema, rope, place).factor };
   if (type !== "llama3") {
     throw new UserError(`rotary scaling "${type}" is not supported, only linear and llama3`, place);
   }
-  const llama3 = parseAt(llama3Schema, rope, place.field);
+  const llama3 = parseAt(llama3Schema, rope, place);
   if (llama3.low_freq_factor >= llama3.high_freq_factor) {
     throw new UserError("low_freq_factor must be less than high_freq_factor", place);
   }
@@ -86,7 +80,11 @@ function parseScaling(
   };
 }
 
-/** Parses a value whose issues are to carry the whole path, from `field` on. */
-function parseAt<T extends z.ZodType>(schema: T, value: unknown, field: string): z.output<T> {
-  return z.object({ [field]: schema }).parse({ [field]: value })[field] as z.output<T>;
+/** Parses a value whose issues are to carry the whole path, from the place's field on. */
+function parseAt<T extends z.ZodType>(
+  schema: T,
+  value: unknown,
+  { file, field }: { file: string; field: string },
+): z.output<T> {
+  return parseFields(z.object({ [field]: schema }), { [field]: value }, file)[field] as z.output<T>;
 }

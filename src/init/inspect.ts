@@ -9,7 +9,7 @@ import { promptKey } from "../data/split.ts";
 import { type TokenizedData, tokenizeChosen, tokenizePairs, tokenizeTexts } from "../data/tokenize.ts";
 import type { Tokenizer } from "../data/tokens/tokenizer.ts";
 import { UserError } from "../errors.ts";
-import type { LlamaConfiguration } from "../families/configuration.ts";
+import type { ModelConfiguration } from "../models/configuration.ts";
 import type { Dtype } from "../number-formats.ts";
 import type { Objective } from "../objectives/objective.ts";
 import type { Recipe } from "../recipe/schema.ts";
@@ -21,7 +21,7 @@ import { type AdapterFindings, inspectAdapter } from "./adapter.ts";
 export interface ModelFindings {
   /** As it was given: a model folder, or a run's. */
   readonly path: string;
-  readonly configuration: LlamaConfiguration;
+  readonly configuration: ModelConfiguration;
   readonly tokenizer: Tokenizer;
   /** Of the model without an adapter. */
   readonly parameters: number;

@@ -63,7 +63,7 @@ export function scalar(text: string): string {
 
 /** What a model is: its architecture and size, below an adapter where the folder holds one. */
 export function describeModel({ configuration, parameters, adapter }: ModelFindings): string {
-  const size = `${configuration.architecture}, ${millions(parameters)} parameters`;
+  const size = `${configuration.family}, ${millions(parameters)} parameters`;
   if (adapter.base === undefined) return size;
   return `an adapter of ${millions(adapter.parameters)} numbers on ${adapter.base}, ${size}`;
 }

@@ -1,71 +1,114 @@
+import { linear } from "../graph/ops/matmul.ts";
 import type { Section } from "../graph/section.ts";
 import type { Tensor, Value } from "../graph/tensor.ts";
-import type { Weights } from "./parameters.ts";
-import type { WeightPlan } from "./section-parameters.ts";
-
-/** The sections that have weights. */
-export type WeightedSection = "attentionInput" | "attentionOutput" | "finalNorm";
-
-/** A section with weights: the trained ones are its parameters, the frozen ones and the adapters' masks are among its constants. */
-export interface ModelSection extends Section {
-  readonly frozen: readonly string[];
-  /** By the linear layer that each belongs to. */
-  readonly masks: readonly string[];
-}
+import type { ModelConfiguration } from "./configuration.ts";
+import type { ParameterValues } from "./parameters.ts";
+import type { Rotary } from "./rotary.ts";
+import type { LinearLayer, ModelSection, ParameterPlan, StoredParameter } from "./section-parameters.ts";
 
 /**
- * A decoder-only transformer as a loop over one compiled block. Attention has its own section because it runs once per packed row, on views
- * of the flat token arrays; everything else runs once over all tokens, without padding.
+ * One kind of block. Attention has its own section because it runs once per packed row, on views of the flat token
+ * arrays; everything else runs once over all tokens, without padding.
  */
-export interface Architecture {
-  readonly weights: WeightPlan;
-  readonly layers: number;
-  readonly width: number;
-  readonly vocabularySize: number;
-  /** Width of one head's rotary table. */
-  readonly rotaryWidth: number;
-  /** Rotary angle per position for each of the `rotaryWidth` columns. */
-  readonly rotaryFrequencies: Float64Array;
+export interface Block {
+  readonly heads: number;
+  readonly keyValueHeads: number;
+  readonly headWidth: number;
   readonly sections: {
-    /** x [tokens, width] to query, key and value; constants cos and sin [tokens, 1, rotaryWidth]. */
+    /** x [tokens, width] to query, key and value; with rotary positions, constants cos and sin [tokens, 1, rotaryWidth]. */
     readonly attentionInput: ModelSection;
     /** query, key, value of one row and its mask [length, length] to context [length, heads * headWidth]. */
     readonly attention: Section;
     /** x and context to output [tokens, width]: the rest of the block. */
     readonly attentionOutput: ModelSection;
-    /** The last norm. */
-    readonly finalNorm: ModelSection;
   };
   readonly step: Step;
-  /** The checkpoint's name for a section's parameter; `layer` counts from 0. */
-  parameterName(section: WeightedSection, parameter: string, layer: number): string;
-  readonly embedding: string;
-  /** The checkpoint's name of the head's weight: the embedding's when they are tied. */
-  readonly head: string;
 }
 
 /**
- * A whole block as generation runs it, one new token per sequence: x [tokens, width], cos and sin [tokens, 1, rotaryWidth], cachedKey and
- * cachedValue [length, tokens, keyValueHeads, headWidth] and their mask [tokens, 1, 1, length] to output [tokens, width] and the token's
- * own key and value [tokens, keyValueHeads * headWidth].
+ * A whole block as generation runs it, one new token per sequence: x [tokens, width], cos and sin [tokens, 1, rotaryWidth]
+ * if the block has rotary positions, cachedKey and cachedValue [length, tokens, keyValueHeads, headWidth] and their mask
+ * [tokens, 1, 1, length] to output [tokens, width] and the token's own key and value [tokens, keyValueHeads * headWidth].
  */
 export interface Step {
   readonly inputs: Readonly<Record<string, Tensor>>;
-  /** Trained and frozen weights. */
-  readonly weights: Readonly<Record<string, Tensor>>;
+  /** Trained and frozen. */
+  readonly parameters: Readonly<Record<string, Tensor>>;
   readonly outputs: Readonly<Record<"output" | "key" | "value", Tensor>>;
 }
 
-/** The weights of a section in one layer, by the section's names. */
-export function sectionParameters(
-  architecture: Architecture,
-  section: WeightedSection,
-  parameters: Weights,
-  layer: number,
-): Record<string, Value> {
-  const { parameters: trained, frozen } = architecture.sections[section];
-  const names = [...Object.keys(trained), ...frozen];
+/** A layer: layers of one kind share their block's programs, and differ in their parameters. */
+export interface Layer {
+  readonly block: Block;
+  /** Undefined for a block without rotary positions. */
+  readonly rotary?: Rotary | undefined;
+  /** The most positions back that a token sees, itself included; undefined where it sees all. */
+  readonly window?: number | undefined;
+}
+
+/** What a family says of a model: its parts, by their parameters' names in checkpoints. */
+export interface ArchitectureParts {
+  /** The embedding matrix, [vocabulary, width]. */
+  readonly embedding: string;
+  /** A factor on embeddings. */
+  readonly embeddingScale?: number;
+  /** Learned positions, [positions, width], added to embeddings. */
+  readonly positionEmbedding?: { readonly name: string; readonly positions: number };
+  readonly layers: readonly Layer[];
+  readonly finalNorm: ModelSection;
+  /** The head's matrix, [vocabulary, width]: the embedding's name when they are tied. */
+  readonly head: string;
+  /** What becomes of the product with the head, where that is not yet the logits, such as a soft cap. */
+  readonly finishLogits?: ((product: Tensor) => Tensor) | undefined;
+}
+
+/** A decoder-only transformer as a loop over compiled blocks. */
+export interface Architecture extends ArchitectureParts {
+  readonly plan: ParameterPlan;
+  readonly width: number;
+  readonly vocabularySize: number;
+  readonly configuration: ModelConfiguration;
+  /** The same model under another plan. */
+  replan(plan: ParameterPlan): Architecture;
+}
+
+/** Logits [rows, vocabulary] of hidden states after the last norm. */
+export function logitsOf(
+  { finishLogits }: Pick<ArchitectureParts, "finishLogits">,
+  hidden: Tensor,
+  head: Tensor,
+): Tensor {
+  const product = linear(hidden, head);
+  return finishLogits ? finishLogits(product) : product;
+}
+
+/** The linear layers of a block, in order. */
+export function linearLayersOf({ sections }: Block): LinearLayer[] {
+  return [...sections.attentionInput.linearLayers, ...sections.attentionOutput.linearLayers];
+}
+
+/**
+ * Every parameter of a model without its adapter: its name and shape in checkpoints, embedding first, then layer by layer.
+ * A tied head is no parameter of its own.
+ */
+export function parameterShapes(architecture: Architecture): Map<string, readonly number[]> {
+  const { embedding, positionEmbedding, layers, finalNorm, head, width, vocabularySize } = architecture;
+  const shapes = new Map<string, readonly number[]>([[embedding, [vocabularySize, width]]]);
+  if (positionEmbedding) shapes.set(positionEmbedding.name, [positionEmbedding.positions, width]);
+  const addAll = (stored: readonly StoredParameter[], layer: number) => {
+    for (const { name, shape } of stored) shapes.set(name(layer), shape);
+  };
+  for (const [index, { block }] of layers.entries()) {
+    addAll(block.sections.attentionInput.stored, index);
+    addAll(block.sections.attentionOutput.stored, index);
+  }
+  addAll(finalNorm.stored, 0);
+  return shapes.set(head, [vocabularySize, width]);
+}
+
+/** The values of a section's parameters in one layer, by the section's names. */
+export function parametersOf(section: ModelSection, values: ParameterValues, layer: number): Record<string, Value> {
   return Object.fromEntries(
-    names.map((name) => [name, parameters.get(architecture.parameterName(section, name, layer))!]),
+    Object.entries(section.names).map(([name, inLayer]) => [name, values.get(inLayer(layer))!]),
   );
 }

@@ -1,14 +1,18 @@
 import { attentionMask, type PackedBatch } from "../data/batch.ts";
 import type { Engine, FloatValue } from "../engine/engine.ts";
-import type { Architecture } from "./architecture.ts";
-import { rotaryTables } from "./rotary.ts";
+import type { Architecture, Layer } from "./architecture.ts";
+import { type Rotary, rotaryTables } from "./rotary.ts";
 
-/** The tables that depend on the batch alone and serve every layer, pass and model of an architecture. */
-export interface Tables {
-  readonly cos: FloatValue;
-  readonly sin: FloatValue;
-  /** Of each row; equal rows share one. */
+/** The tables of one layer: cosines and sines if it rotates positions, and the mask of each row; equal rows share one. */
+export interface LayerTables {
+  readonly rotary: Readonly<Record<string, FloatValue>>;
   readonly masks: readonly FloatValue[];
+}
+
+/** The tables that depend on the batch alone and serve every pass and model of an architecture; layers that are alike share theirs. */
+interface Tables {
+  readonly rotary: ReadonlyMap<Rotary | undefined, LayerTables["rotary"]>;
+  readonly masks: ReadonlyMap<number | undefined, LayerTables["masks"]>;
   /** The tokens whose hidden states are scored. */
   readonly sources: Int32Array;
 }
@@ -16,39 +20,65 @@ export interface Tables {
 /** The tables of the batch that is computed, made once and kept until another batch comes. */
 export class BatchTables {
   readonly #engine: Engine;
-  readonly #architecture: Architecture;
+  readonly #layers: readonly Layer[];
   #last: { batch: PackedBatch; tables: Tables } | undefined;
 
-  constructor(engine: Engine, architecture: Architecture) {
+  constructor(engine: Engine, { layers }: Pick<Architecture, "layers">) {
     this.#engine = engine;
-    this.#architecture = architecture;
+    this.#layers = layers;
   }
 
-  of(batch: PackedBatch): Tables {
-    if (this.#last?.batch === batch) return this.#last.tables;
-    this.forget();
-    const tables = makeTables(this.#engine, this.#architecture, batch);
-    this.#last = { batch, tables };
-    return tables;
+  /** The tables of a layer. */
+  of(batch: PackedBatch, layer: number): LayerTables {
+    const { rotary, masks } = this.#tablesOf(batch);
+    const kind = this.#layers[layer]!;
+    return { rotary: rotary.get(kind.rotary)!, masks: masks.get(kind.window)! };
+  }
+
+  /** The tokens whose hidden states are scored. */
+  sources(batch: PackedBatch): Int32Array {
+    return this.#tablesOf(batch).sources;
   }
 
   /** Gives back the tables of the last batch. */
   forget(): void {
     const old = this.#last?.tables;
-    if (old) for (const value of [old.cos, old.sin, ...new Set(old.masks)]) this.#engine.release(value);
+    if (!old) return;
+    for (const tables of old.rotary.values()) for (const value of Object.values(tables)) this.#engine.release(value);
+    for (const masks of old.masks.values()) for (const value of new Set(masks)) this.#engine.release(value);
     this.#last = undefined;
+  }
+
+  #tablesOf(batch: PackedBatch): Tables {
+    if (this.#last?.batch === batch) return this.#last.tables;
+    this.forget();
+    const tables: Tables = {
+      rotary: new Map(
+        Array.from(new Set(this.#layers.map(({ rotary }) => rotary)), (rotary) => [
+          rotary,
+          rotary ? rotaryTables(this.#engine, rotary, batch.positions) : {},
+        ]),
+      ),
+      masks: new Map(
+        Array.from(new Set(this.#layers.map(({ window }) => window)), (window) => [
+          window,
+          masksOf(this.#engine, batch, window),
+        ]),
+      ),
+      sources: Int32Array.from(batch.entries, ({ source }) => source),
+    };
+    this.#last = { batch, tables };
+    return tables;
   }
 }
 
-function makeTables(engine: Engine, architecture: Architecture, batch: PackedBatch): Tables {
+function masksOf(engine: Engine, batch: PackedBatch, window: number | undefined): FloatValue[] {
   const shared = new Map<string, FloatValue>();
-  const masks = batch.rows.map((row) => {
+  return batch.rows.map((row) => {
     const key = [row.promptLength, ...row.responseLengths].join(" ");
     const mask = shared.get(key) ?? engine.allocate([row.length, row.length]);
-    if (!shared.has(key)) mask.data.set(attentionMask(row));
+    if (!shared.has(key)) mask.data.set(attentionMask(row, window));
     shared.set(key, mask);
     return mask;
   });
-  const sources = Int32Array.from(batch.entries, (entry) => entry.source);
-  return { ...rotaryTables(engine, architecture, batch.positions), masks, sources };
 }

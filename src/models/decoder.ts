@@ -1,12 +1,11 @@
 import type { PackedBatch } from "../data/batch.ts";
 import { type Engine, type Executable, type FloatValue, rows } from "../engine/engine.ts";
 import { gatherRows } from "../engine/rows.ts";
-import { linear } from "../graph/ops/matmul.ts";
 import { defineProgram, type Program } from "../graph/program.ts";
 import { input, type Value } from "../graph/tensor.ts";
-import { type Architecture, sectionParameters } from "./architecture.ts";
+import { type Architecture, type Block, type Layer, logitsOf, parametersOf } from "./architecture.ts";
 import type { LanguageModel } from "./language-model.ts";
-import { rotaryTables } from "./rotary.ts";
+import { type Rotary, rotaryTables } from "./rotary.ts";
 
 /** Keys and values of one layer, [capacity, sequences, keyValueHeads, headWidth]: a new position is appended behind the last. */
 interface LayerCache {
@@ -21,14 +20,15 @@ interface LayerCache {
 export class Decoder {
   readonly #engine: Engine;
   readonly #model: LanguageModel;
-  readonly #step: Executable;
-  /** Logits of a hidden state before the last norm, as `#step` leaves it. */
+  /** One for each kind of block. */
+  readonly #steps: ReadonlyMap<Block, Executable>;
+  /** Logits of a hidden state before the last norm, as a step leaves it. */
   readonly #head: Executable;
   /** Logits of a hidden state after the last norm, as a forward pass leaves it. */
   readonly #logits: Executable;
-  /** What `#step` takes for each layer, and `#head` for the last norm and the vocabulary, besides what changes. */
-  readonly #layerWeights: readonly Record<string, Value>[];
-  readonly #headWeights: Record<string, Value>;
+  /** What a step takes for each layer, and `#head` for the last norm and the vocabulary, besides what changes. */
+  readonly #layerParameters: readonly Record<string, Value>[];
+  readonly #headParameters: Record<string, Value>;
   #layers: LayerCache[] = [];
   /** Positions in the cache before the first token of each sequence. */
   #padding = new Int32Array();
@@ -40,17 +40,16 @@ export class Decoder {
     const { architecture } = model.transformer;
     this.#engine = engine;
     this.#model = model;
-    this.#step = engine.compile(stepProgram(architecture));
+    const { layers, finalNorm, head } = architecture;
+    const blocks = new Set(layers.map(({ block }) => block));
+    this.#steps = new Map(Array.from(blocks, (block) => [block, engine.compile(stepProgram(block))]));
     this.#head = engine.compile(headProgram(architecture, { norm: true }));
     this.#logits = engine.compile(headProgram(architecture, { norm: false }));
-    this.#layerWeights = Array.from({ length: architecture.layers }, (_, layer) => ({
-      ...sectionParameters(architecture, "attentionInput", parameters, layer),
-      ...sectionParameters(architecture, "attentionOutput", parameters, layer),
+    this.#layerParameters = layers.map(({ block: { sections } }, layer) => ({
+      ...parametersOf(sections.attentionInput, parameters, layer),
+      ...parametersOf(sections.attentionOutput, parameters, layer),
     }));
-    this.#headWeights = {
-      ...sectionParameters(architecture, "finalNorm", parameters, 0),
-      head: parameters.get(architecture.head)!,
-    };
+    this.#headParameters = { ...parametersOf(finalNorm, parameters, 0), head: parameters.get(head)! };
   }
 
   /**
@@ -74,12 +73,13 @@ export class Decoder {
     this.#capacity = longest + newTokens;
     const { hidden } = await transformer.forward(parameters, batch, {
       save: "nothing",
-      onKeysAndValues: (_layer, { key, value }) => {
-        this.#layers.push({ key: this.#spread(key, sequences), value: this.#spread(value, sequences) });
+      onKeysAndValues: (layer, { key, value }) => {
+        const { block } = transformer.architecture.layers[layer]!;
+        this.#layers.push({ key: this.#spread(key, block, sequences), value: this.#spread(value, block, sequences) });
       },
     });
     transformer.forgetTables();
-    const { logits } = await this.#logits.run({ hidden, head: this.#headWeights.head! });
+    const { logits } = await this.#logits.run({ hidden, head: this.#headParameters.head! });
     this.#engine.release(hidden);
     const repeated = sequences.map((_, index) => Math.floor(index / copies));
     const result = gatherRows(this.#engine, logits!, repeated);
@@ -92,34 +92,37 @@ export class Decoder {
     if (this.#length === this.#capacity) throw new Error(`the cache is full after ${this.#capacity} positions`);
     const engine = this.#engine;
     const { transformer, parameters } = this.#model;
-    const { architecture } = transformer;
+    const { layers } = transformer.architecture;
     const position = this.#length;
-    const tables = rotaryTables(
-      engine,
-      architecture,
-      this.#padding.map((padding) => position - padding),
-    );
-    const mask = this.#mask();
-    let x = gatherRows(engine, parameters.get(architecture.embedding)!, tokens);
+    const positions = this.#padding.map((padding) => position - padding);
+    const { rotary, masks, release } = this.#tables(layers, positions);
+    let x = await transformer.embedding.forward(parameters, { tokens, positions });
     for (const [layer, cache] of this.#layers.entries()) {
+      const { block, rotary: own, window } = layers[layer]!;
       const cached = { cachedKey: rows(cache.key, 0, position), cachedValue: rows(cache.value, 0, position) };
-      const own = { key: rowOf(cache.key, position), value: rowOf(cache.value, position) };
-      const { output } = await this.#step.run({ x, ...cached, mask, ...tables, ...this.#layerWeights[layer] }, own);
+      const { output } = await this.#steps
+        .get(block)!
+        .run(
+          { x, ...cached, mask: masks.get(window)!, ...rotary.get(own), ...this.#layerParameters[layer] },
+          { key: rowOf(cache.key, position), value: rowOf(cache.value, position) },
+        );
       engine.release(x);
       x = output!;
     }
     this.#length++;
-    const { logits } = await this.#head.run({ x, ...this.#headWeights });
-    for (const used of [x, mask, tables.cos, tables.sin]) engine.release(used);
+    const { logits } = await this.#head.run({ x, ...this.#headParameters });
+    release();
+    engine.release(x);
     return logits!;
   }
 
   /** Goes on with the sequences at `indices` alone, in that order. */
   keep(indices: readonly number[]): void {
     const old = this.#padding.length;
-    const width = this.#keyValueWidth;
     const thinned = (cache: FloatValue): FloatValue => {
-      const kept = this.#allocateCache(indices.length);
+      const [, , heads, headWidth] = cache.shape as [number, number, number, number];
+      const width = heads * headWidth;
+      const kept = this.#engine.allocate([this.#capacity, indices.length, heads, headWidth]);
       for (let position = 0; position < this.#length; position++) {
         for (const [to, from] of indices.entries()) {
           const start = (position * old + from) * width;
@@ -139,7 +142,7 @@ export class Decoder {
   /** Gives memory and programs back. */
   dispose(): void {
     this.#dropCache();
-    for (const program of [this.#step, this.#head, this.#logits]) program.dispose();
+    for (const program of [...this.#steps.values(), this.#head, this.#logits]) program.dispose();
   }
 
   #dropCache(): void {
@@ -147,20 +150,14 @@ export class Decoder {
     this.#layers = [];
   }
 
-  get #keyValueWidth(): number {
-    const { keyValueHeads, headWidth } = this.#model.configuration;
-    return keyValueHeads * headWidth;
-  }
-
-  #allocateCache(sequences: number): FloatValue {
-    const { keyValueHeads, headWidth } = this.#model.configuration;
-    return this.#engine.allocate([this.#capacity, sequences, keyValueHeads, headWidth]);
-  }
-
   /** Copies the prompts' keys or values, [tokens, width], into a cache, each sequence ending at the longest prompt's end. */
-  #spread(flat: FloatValue, sequences: readonly { start: number; length: number }[]): FloatValue {
-    const width = this.#keyValueWidth;
-    const cache = this.#allocateCache(sequences.length);
+  #spread(
+    flat: FloatValue,
+    { keyValueHeads, headWidth }: Block,
+    sequences: readonly { start: number; length: number }[],
+  ): FloatValue {
+    const width = keyValueHeads * headWidth;
+    const cache = this.#engine.allocate([this.#capacity, sequences.length, keyValueHeads, headWidth]);
     for (const [sequence, { start, length }] of sequences.entries()) {
       const padding = this.#padding[sequence]!;
       for (let position = 0; position < padding + length; position++) {
@@ -174,29 +171,49 @@ export class Decoder {
     return cache;
   }
 
-  #mask(): FloatValue {
-    const mask = this.#engine.allocate([this.#padding.length, 1, 1, this.#length]);
+  /** What one step of all layers takes besides parameters and cache: layers that are alike share theirs. */
+  #tables(layers: readonly Layer[], positions: Int32Array) {
+    const rotary = new Map<Rotary | undefined, Record<string, FloatValue>>();
+    const masks = new Map<number | undefined, FloatValue>();
+    for (const layer of layers) {
+      if (layer.rotary && !rotary.has(layer.rotary)) {
+        rotary.set(layer.rotary, rotaryTables(this.#engine, layer.rotary, positions));
+      }
+      if (!masks.has(layer.window)) masks.set(layer.window, this.#mask(layer.window));
+    }
+    const release = () => {
+      const tables = Array.from(rotary.values()).flatMap((table) => Object.values(table));
+      for (const value of [...tables, ...masks.values()]) this.#engine.release(value);
+    };
+    return { rotary, masks, release };
+  }
+
+  /** Hides what stands before a sequence, and what its next token is too far from to see. */
+  #mask(window: number = Number.POSITIVE_INFINITY): FloatValue {
+    const length = this.#length;
+    const mask = this.#engine.allocate([this.#padding.length, 1, 1, length]);
     mask.data.fill(0);
+    // The token itself is not in the cache, and is one of those that the window holds.
+    const tooFar = Math.max(0, length - window + 1);
     for (const [sequence, padding] of this.#padding.entries()) {
-      mask.data.fill(-1e30, sequence * this.#length, sequence * this.#length + padding);
+      const start = sequence * length;
+      mask.data.fill(-1e30, start, start + Math.max(padding, tooFar));
     }
     return mask;
   }
 }
 
-function stepProgram({ step: { inputs, weights, outputs } }: Architecture): Program {
-  return defineProgram("step", { ...inputs, ...weights }, outputs);
+function stepProgram({ step: { inputs, parameters, outputs } }: Block): Program {
+  return defineProgram("step", { ...inputs, ...parameters }, outputs);
 }
 
 /** The logits, with `norm` behind the last norm. */
-function headProgram(
-  { width, vocabularySize, sections: { finalNorm } }: Architecture,
-  { norm }: { norm: boolean },
-): Program {
+function headProgram(architecture: Architecture, { norm }: { norm: boolean }): Program {
+  const { width, vocabularySize, finalNorm } = architecture;
   const head = input([vocabularySize, width]);
   const hidden = norm ? finalNorm.outputs.hidden! : input(["rows", width]);
   const inputs = norm ? { ...finalNorm.inputs, ...finalNorm.constants, ...finalNorm.parameters } : { hidden };
-  return defineProgram("logits", { ...inputs, head }, { logits: linear(hidden, head) });
+  return defineProgram("logits", { ...inputs, head }, { logits: logitsOf(architecture, hidden, head) });
 }
 
 /** The memory of one position in a cache, as a step's key or value [sequences, width]. */

@@ -2,7 +2,8 @@ import { createHash } from "node:crypto";
 import { expect, test } from "vitest";
 import { engines } from "../../test/helpers/engines.ts";
 import type { FloatValue } from "../engine/engine.ts";
-import { createConfiguration } from "../families/configuration.ts";
+import { newLlama } from "../families/new-llama.ts";
+import { architectureOf } from "../families/registry.ts";
 import { byteConfiguration } from "../generate/testing/byte-model.ts";
 import { Random } from "../random.ts";
 import { initializeLanguageModel } from "./initialize.ts";
@@ -10,10 +11,13 @@ import { initializeLanguageModel } from "./initialize.ts";
 const [{ engine: exact }, { engine: native }] = engines;
 const [seed, standardDeviation] = [5, 0.4];
 /** An embedding of 143,360 numbers. */
-const large = createConfiguration({ ...byteConfiguration, vocabularySize: 8960 });
+const large = newLlama({ ...byteConfiguration, vocabularySize: 8960 });
 
 test("a seed gives the weights that it always gave", async () => {
-  const { parameters } = await initializeLanguageModel(native, byteConfiguration, { seed, standardDeviation });
+  const { parameters } = await initializeLanguageModel(native, architectureOf(byteConfiguration), {
+    seed,
+    standardDeviation,
+  });
   const hash = createHash("sha256");
   for (const [name, { data }] of parameters) hash.update(name).update(Float32Array.from(data));
   // Recorded when all numbers of a model were drawn in one go.
@@ -21,7 +25,7 @@ test("a seed gives the weights that it always gave", async () => {
 });
 
 test("what is drawn in pieces is one stream for each parameter", async () => {
-  const { parameters } = await initializeLanguageModel(exact, large, { seed, standardDeviation });
+  const { parameters } = await initializeLanguageModel(exact, architectureOf(large), { seed, standardDeviation });
   for (const [name, { data, shape }] of parameters) {
     const random = Random.from(seed, "initialize", name);
     const expected = Array.from(data, () => (shape.length === 1 ? 1 : standardDeviation * random.normal()));
@@ -46,7 +50,7 @@ test("the process hears what happens while a large matrix is drawn", async () =>
     drawn.push(embedding.findLastIndex((number) => number !== 0) + 1);
     setImmediate(listen);
   };
-  const initialized = initializeLanguageModel(watching, large, { seed, standardDeviation });
+  const initialized = initializeLanguageModel(watching, architectureOf(large), { seed, standardDeviation });
   listen();
   await initialized;
   done = true;

@@ -1,10 +1,8 @@
 import type { Engine, FloatValue } from "../engine/engine.ts";
 import { nextTurn } from "../event-loop.ts";
-import type { LlamaConfiguration } from "../families/configuration.ts";
 import { Random } from "../random.ts";
+import { type Architecture, parameterShapes } from "./architecture.ts";
 import { type LanguageModel, transformerFor } from "./language-model.ts";
-import { parameterShapes } from "./parameter-shapes.ts";
-import { plainWeights } from "./section-parameters.ts";
 
 /** Numbers drawn at once: about 10 ms, so that the process hears Ctrl-C. */
 const pieceSize = 2 ** 16;
@@ -12,17 +10,18 @@ const pieceSize = 2 ** 16;
 /** A new model: matrices normal with the given standard deviation, norms one, biases zero. Each parameter has its own stream of the seed. */
 export async function initializeLanguageModel(
   engine: Engine,
-  configuration: LlamaConfiguration,
+  architecture: Architecture,
   options: { seed: number; standardDeviation: number; like?: LanguageModel | undefined },
 ): Promise<LanguageModel> {
   const parameters = new Map<string, FloatValue>();
-  for (const [name, shape] of parameterShapes(configuration)) {
+  for (const [name, shape] of parameterShapes(architecture)) {
     const value = engine.allocate(shape);
     if (shape.length === 1) value.data.fill(name.endsWith(".bias") ? 0 : 1);
     else await fillNormal(value.data, Random.from(options.seed, "initialize", name), options.standardDeviation);
     parameters.set(name, value);
   }
-  const transformer = transformerFor(engine, configuration, plainWeights, options.like);
+  const transformer = transformerFor(engine, architecture, options.like);
+  const { configuration } = architecture;
   return { configuration, transformer, parameters, trainable: parameters, memory: [...parameters.values()] };
 }
 

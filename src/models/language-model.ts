@@ -1,16 +1,15 @@
 import type { Engine, FloatValue } from "../engine/engine.ts";
-import type { LlamaConfiguration } from "../families/configuration.ts";
-import { llama } from "../families/llama.ts";
+import type { Architecture } from "./architecture.ts";
+import type { ModelConfiguration } from "./configuration.ts";
 import type { LoraSettings } from "./lora.ts";
-import type { Parameters, Weights } from "./parameters.ts";
-import type { WeightPlan } from "./section-parameters.ts";
+import type { Parameters, ParameterValues } from "./parameters.ts";
 import { Transformer } from "./transformer.ts";
 
-/** A transformer with weights. */
+/** A transformer with its parameters. */
 export interface LanguageModel {
-  readonly configuration: LlamaConfiguration;
+  readonly configuration: ModelConfiguration;
   readonly transformer: Transformer;
-  readonly parameters: Weights;
+  readonly parameters: ParameterValues;
   /** Those of the parameters that train: all, the adapter's, or none. */
   readonly trainable: Parameters;
   /** What to release when the model is not needed any more; the rest is mapped, or belongs to another model. */
@@ -20,27 +19,27 @@ export interface LanguageModel {
 }
 
 /** The programs of a model with an adapter that masks the adapter's inputs. */
-export function withDropout(engine: Engine, { configuration, transformer }: LanguageModel): Transformer {
-  return new Transformer(engine, llama(configuration, { ...transformer.architecture.weights, dropout: true }));
+export function withDropout(engine: Engine, { transformer: { architecture } }: LanguageModel): Transformer {
+  return new Transformer(engine, architecture.replan({ ...architecture.plan, dropout: true }));
 }
 
-/** The compiled programs for a configuration: those of `like` where they serve. */
+/** The compiled programs of an architecture: those of `like` where they serve. */
 export function transformerFor(
   engine: Engine,
-  configuration: LlamaConfiguration,
-  plan: WeightPlan,
+  architecture: Architecture,
   like: LanguageModel | undefined,
   { trains = true } = {},
 ): Transformer {
+  const { configuration, plan } = architecture;
   const shared =
     like &&
     sharePrograms(like.configuration, configuration) &&
-    JSON.stringify(like.transformer.architecture.weights) === JSON.stringify(plan);
+    JSON.stringify(like.transformer.architecture.plan) === JSON.stringify(plan);
   if (shared) return like.transformer;
-  return new Transformer(engine, llama(configuration, trains ? plan : { ...plan, trained: "none" }));
+  return new Transformer(engine, trains ? architecture : architecture.replan({ ...plan, trained: "none" }));
 }
 
-/** Whether the programs compiled for one configuration serve the other: all that the programs depend on is the same. */
-export function sharePrograms(one: LlamaConfiguration, other: LlamaConfiguration): boolean {
+/** True if the programs of one configuration serve the other: all that they depend on is the same. */
+export function sharePrograms(one: ModelConfiguration, other: ModelConfiguration): boolean {
   return JSON.stringify({ ...one, raw: 0 }) === JSON.stringify({ ...other, raw: 0 });
 }

@@ -1,6 +1,5 @@
 import { UserError } from "../errors.ts";
-import type { LlamaConfiguration } from "../families/configuration.ts";
-import { parameterShapes } from "./parameter-shapes.ts";
+import { type Architecture, linearLayersOf } from "./architecture.ts";
 
 /** A low-rank adapter (Hu et al. 2022): a linear layer `y = x Wᵀ` becomes `y = x Wᵀ + scale (x Aᵀ) Bᵀ`, W frozen. */
 export interface LoraSettings {
@@ -10,8 +9,19 @@ export interface LoraSettings {
   readonly dropout: number;
   /** Whether the scale is alpha / √rank (rank-stabilised LoRA, Kalajdzievski 2023) instead of alpha / rank. */
   readonly rslora: boolean;
-  /** The last parts of the layers' names, such as `q_proj`; the same in every block. */
+  /** The last parts of the layers' names, such as `q_proj` or `attn.c_proj`; the same in every block. */
   readonly targetModules: readonly string[];
+}
+
+/** A linear layer that has an adapter, by the checkpoint's name of its matrix. */
+export interface AdaptedLayer {
+  readonly weight: string;
+  /** Its name within a block. */
+  readonly module: string;
+  readonly outputs: number;
+  readonly inputs: number;
+  /** Whether the matrix is stored as [inputs, outputs]: PEFT's `fan_in_fan_out`. */
+  readonly transposed: boolean;
 }
 
 /** The factor on what an adapter adds. */
@@ -19,11 +29,28 @@ export function loraScale({ rank, alpha, rslora }: LoraSettings): number {
   return alpha / (rslora ? Math.sqrt(rank) : rank);
 }
 
-/** The linear layers that an adapter can be put on, in the order of a block: `q_proj`, `k_proj`, … The head is none of them, as in PEFT. */
-export function adaptableModules(configuration: LlamaConfiguration): string[] {
-  return [...parameterShapes(configuration).keys()].flatMap(
-    (name) => /^model\.layers\.0\..*?(\w+_proj)\.weight$/.exec(name)?.[1] ?? [],
-  );
+/** Whether PEFT's names mean a layer: each is the layer's name within a block, the end of it, or a longer name. */
+export function isTarget(module: string, names: readonly string[]): boolean {
+  return names.some((name) => module === name || module.endsWith(`.${name}`) || name.endsWith(`.${module}`));
+}
+
+/** The linear layers of blocks, in order, by their names within a block: `self_attn.q_proj`, … The head is none of them, as in PEFT. */
+function modulesOf(architecture: Architecture): string[] {
+  return [...new Set(architecture.layers.flatMap(({ block }) => linearLayersOf(block).map(({ module }) => module)))];
+}
+
+/** Names for the linear layers that an adapter can be put on, in the order of a block: `q_proj`, `k_proj`, … */
+export function adaptableModules(architecture: Architecture): string[] {
+  return targetNames(architecture, () => true);
+}
+
+/** The shortest names for the layers that are chosen by their names within a block. */
+export function targetNames(architecture: Architecture, isChosen: (module: string) => boolean): string[] {
+  const modules = modulesOf(architecture);
+  const lastPart = (module: string) => module.split(".").at(-1)!;
+  const alike = (module: string) => modules.filter((other) => lastPart(other) === lastPart(module));
+  const chosen = modules.filter(isChosen);
+  return [...new Set(chosen.map((module) => (alike(module).every(isChosen) ? lastPart(module) : module)))];
 }
 
 /**
@@ -31,20 +58,22 @@ export function adaptableModules(configuration: LlamaConfiguration): string[] {
  *
  * @throws UserError for a name that is no linear layer of the model, listing those that are.
  */
-export function resolveTargets(asked: "all-linear" | readonly string[], configuration: LlamaConfiguration): string[] {
-  const available = adaptableModules(configuration);
-  if (asked === "all-linear") return available;
-  const unknown = asked.find((name) => !available.includes(name));
+export function resolveTargets(asked: "all-linear" | readonly string[], architecture: Architecture): string[] {
+  if (asked === "all-linear") return adaptableModules(architecture);
+  const modules = modulesOf(architecture);
+  const unknown = asked.find((name) => !modules.some((module) => isTarget(module, [name])));
   if (unknown !== undefined) {
     const problem = `the model has no linear layer "${unknown}"`;
-    throw new UserError(problem, { field: "lora.targetModules", hint: `there are ${available.join(", ")}` });
+    const hint = `there are ${adaptableModules(architecture).join(", ")}`;
+    throw new UserError(problem, { field: "lora.targetModules", hint });
   }
-  return available.filter((name) => asked.includes(name));
+  return targetNames(architecture, (module) => isTarget(module, asked));
 }
 
 /** The highest rank of a change to any of the layers: what an adapter has beyond it is of no use. */
-export function fullRank(configuration: LlamaConfiguration, targetModules: readonly string[]): number {
-  return Math.max(...adaptedWeights(configuration, targetModules).map(([, shape]) => Math.min(...shape)));
+export function fullRank(architecture: Architecture, targetModules: readonly string[]): number {
+  const ranks = adaptedLayers(architecture, targetModules).map(({ outputs, inputs }) => Math.min(outputs, inputs));
+  return Math.max(...ranks);
 }
 
 /** PEFT's names of the two matrices of the layer that a weight, `model.layers.0.self_attn.q_proj.weight`, belongs to. */
@@ -55,12 +84,12 @@ export function adapterNames(weight: string): { a: string; b: string } {
 
 /** Every matrix of an adapter by PEFT's name: A [rank, in] and B [out, rank] of each layer, in the order of the model's parameters. */
 export function adapterShapes(
-  configuration: LlamaConfiguration,
+  architecture: Architecture,
   { rank, targetModules }: Pick<LoraSettings, "rank" | "targetModules">,
 ): Map<string, readonly number[]> {
   return new Map(
-    adaptedWeights(configuration, targetModules).flatMap(([name, [outputs, inputs]]) => {
-      const { a, b } = adapterNames(name);
+    adaptedLayers(architecture, targetModules).flatMap(({ weight, outputs, inputs }) => {
+      const { a, b } = adapterNames(weight);
       return [
         [a, [rank, inputs]],
         [b, [outputs, rank]],
@@ -69,14 +98,11 @@ export function adapterShapes(
   );
 }
 
-/** The weights [out, in] of the layers that an adapter is put on, by the checkpoint's names. */
-function adaptedWeights(
-  configuration: LlamaConfiguration,
-  targetModules: readonly string[],
-): (readonly [name: string, shape: readonly [number, number]])[] {
-  return [...parameterShapes(configuration)].flatMap(([name, shape]) => {
-    const module = /(\w+)\.weight$/.exec(name)?.[1];
-    const [outputs, inputs] = shape;
-    return inputs !== undefined && targetModules.includes(module!) ? [[name, [outputs!, inputs]] as const] : [];
-  });
+/** The layers that an adapter is put on; all linear layers of blocks if no modules are named. */
+export function adaptedLayers(architecture: Architecture, targetModules?: readonly string[]): AdaptedLayer[] {
+  return architecture.layers.flatMap(({ block }, index) =>
+    linearLayersOf(block)
+      .filter(({ module }) => !targetModules || isTarget(module, targetModules))
+      .map(({ weight, ...layer }) => ({ ...layer, weight: weight(index) })),
+  );
 }

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { largestError } from "../../test/helpers/compare.ts";
-import type { RopeScaling } from "../families/rope-configuration.ts";
+import type { RopeScaling } from "./rotary.ts";
 import { rotaryFrequencies } from "./rotary.ts";
 
 const frequencies = (headWidth: number, ropeTheta: number, ropeScaling?: RopeScaling) =>

@@ -1,15 +1,25 @@
 import type { PackedBatch } from "../data/batch.ts";
 import type { Engine, Executable, FloatValue } from "../engine/engine.ts";
 import { addRows, gatherRows, zeros } from "../engine/rows.ts";
-import { backwardProgram, forwardProgram, gradientName } from "../graph/section.ts";
+import { backwardProgram, forwardProgram, gradientName, type Section } from "../graph/section.ts";
 import type { AdapterDropout } from "./adapter-dropout.ts";
-import { type Architecture, sectionParameters, type WeightedSection } from "./architecture.ts";
+import { type Architecture, type Block, type Layer, parametersOf } from "./architecture.ts";
 import { BatchTables } from "./batch-tables.ts";
-import type { Parameters, Weights } from "./parameters.ts";
+import { Embedding } from "./embedding.ts";
+import type { Parameters, ParameterValues } from "./parameters.ts";
 import { attend, attendBackward } from "./row-attention.ts";
+import type { ModelSection } from "./section-parameters.ts";
 
 type Values = Record<string, FloatValue>;
-type SectionName = keyof Architecture["sections"];
+
+/** The programs of a section: forward with and without what a backward pass needs, and, in a model that trains, backward. */
+interface SectionPrograms {
+  readonly plain: Executable;
+  readonly saving: Executable;
+  readonly backward: Executable | undefined;
+}
+
+type BlockPrograms = Readonly<Record<keyof Block["sections"], SectionPrograms>>;
 
 /** What a forward pass keeps for its backward pass: for each layer the flat arrays that its sections saved. */
 interface SavedPass {
@@ -30,11 +40,11 @@ export interface ForwardPass {
  */
 export class Transformer {
   readonly architecture: Architecture;
+  readonly embedding: Embedding;
   readonly #engine: Engine;
-  /** The forward programs of each section, with and without what a backward pass needs. */
-  readonly #forward: Readonly<Record<SectionName, { saving: Executable; plain: Executable }>>;
-  /** None for a model that does not train. */
-  readonly #backward: Record<SectionName, Executable> | undefined;
+  /** One set of programs for each kind of block. */
+  readonly #blocks = new Map<Block, BlockPrograms>();
+  readonly #finalNorm: SectionPrograms;
   /** The first block's first section where nothing in front of it trains; none where nothing in it does either. */
   readonly #firstBackward: Executable | undefined;
   readonly #tables: BatchTables;
@@ -42,35 +52,29 @@ export class Transformer {
   constructor(engine: Engine, architecture: Architecture) {
     this.architecture = architecture;
     this.#engine = engine;
+    this.embedding = new Embedding(engine, architecture);
     this.#tables = new BatchTables(engine, architecture);
-    const { sections } = architecture;
-    const forward = (name: SectionName) => {
-      const plain = engine.compile(forwardProgram(sections[name], { save: false }));
-      const savesNothing = Object.keys(sections[name].saved).length === 0;
-      return { plain, saving: savesNothing ? plain : engine.compile(forwardProgram(sections[name], { save: true })) };
-    };
-    this.#forward = {
-      attentionInput: forward("attentionInput"),
-      attention: forward("attention"),
-      attentionOutput: forward("attentionOutput"),
-      finalNorm: forward("finalNorm"),
-    };
-    if (architecture.weights.trained === "none") return;
+    const trains = architecture.plan.trained !== "none";
+    for (const block of new Set(architecture.layers.map((layer) => layer.block))) {
+      const { attentionInput, attention, attentionOutput } = block.sections;
+      this.#blocks.set(block, {
+        // The residual stream's gradient arrives from the block's second half and grows by what flows through the first.
+        attentionInput: compileSection(engine, attentionInput, { trains, accumulate: ["x"] }),
+        attention: compileSection(engine, attention, { trains }),
+        attentionOutput: compileSection(engine, attentionOutput, { trains }),
+      });
+    }
+    this.#finalNorm = compileSection(engine, architecture.finalNorm, { trains });
     // What flows out of the first block is of use to an embedding that trains only.
-    const last = this.#trainsEmbedding ? undefined : backwardProgram(sections.attentionInput, { without: ["x"] });
-    this.#firstBackward = last && last.outputs.size > 0 ? engine.compile(last) : undefined;
-    this.#backward = {
-      // The residual stream's gradient arrives from the block's second half and grows by what flows through the first.
-      attentionInput: engine.compile(backwardProgram(sections.attentionInput, { accumulate: ["x"] })),
-      attention: engine.compile(backwardProgram(sections.attention)),
-      attentionOutput: engine.compile(backwardProgram(sections.attentionOutput)),
-      finalNorm: engine.compile(backwardProgram(sections.finalNorm)),
-    };
+    if (!trains || this.#trainsEmbedding) return;
+    const { attentionInput } = architecture.layers[0]!.block.sections;
+    const first = backwardProgram(attentionInput, { without: ["x"] });
+    this.#firstBackward = first.outputs.size > 0 ? engine.compile(first) : undefined;
   }
 
   /** Whether the embedding has a gradient. */
   get #trainsEmbedding(): boolean {
-    return this.architecture.weights.trained === "all";
+    return this.architecture.plan.trained === "all";
   }
 
   /**
@@ -82,7 +86,7 @@ export class Transformer {
    * @param options.onKeysAndValues is lent each layer's key and value, [tokens, keyValueHeads * headWidth]
    */
   async forward(
-    parameters: Weights,
+    parameters: ParameterValues,
     batch: PackedBatch,
     {
       save,
@@ -95,8 +99,8 @@ export class Transformer {
     },
   ): Promise<ForwardPass> {
     const layers: Values[] = [];
-    let x = gatherRows(this.#engine, parameters.get(this.architecture.embedding)!, batch.tokens);
-    for (let layer = 0; layer < this.architecture.layers; layer++) {
+    let x = await this.embedding.forward(parameters, batch);
+    for (let layer = 0; layer < this.architecture.layers.length; layer++) {
       const { output, saved } = await this.#runLayer(parameters, batch, layer, x, {
         save: save === "activations",
         dropout,
@@ -106,15 +110,17 @@ export class Transformer {
       else layers.push({ x, ...saved });
       x = output;
     }
-    const program = this.#forward.finalNorm.plain;
-    const { hidden } = await program.run({ x, ...sectionParameters(this.architecture, "finalNorm", parameters, 0) });
+    const { hidden } = await this.#finalNorm.plain.run({
+      x,
+      ...parametersOf(this.architecture.finalNorm, parameters, 0),
+    });
     if (save === "nothing") this.#engine.release(x);
     return { hidden: hidden!, saved: save === "nothing" ? undefined : { layers, last: x } };
   }
 
   /** One block: its output, and with `save` what its backward pass needs besides x. */
   async #runLayer(
-    parameters: Weights,
+    parameters: ParameterValues,
     batch: PackedBatch,
     layer: number,
     x: FloatValue,
@@ -129,24 +135,27 @@ export class Transformer {
     },
   ): Promise<{ output: FloatValue; saved: Values }> {
     const engine = this.#engine;
-    const { sources, masks, ...rotary } = this.#tables.of(batch);
-    const projections = (await this.#withMasks("attentionInput", batch, layer, dropout, (masks) =>
-      this.#forward.attentionInput.plain.run({
-        ...{ x, ...rotary, ...masks },
-        ...sectionParameters(this.architecture, "attentionInput", parameters, layer),
+    const { attentionInput, attentionOutput } = this.#layer(layer).block.sections;
+    const programs = this.#programs(layer);
+    const { masks, rotary } = this.#tables.of(batch, layer);
+    const projections = (await this.#withMasks(attentionInput, batch, layer, dropout, (dropped) =>
+      programs.attentionInput.plain.run({
+        ...{ x, ...rotary, ...dropped },
+        ...parametersOf(attentionInput, parameters, layer),
       }),
     )) as Record<"query" | "key" | "value", FloatValue>;
     onKeysAndValues?.(projections);
-    const context = await attend(engine, this.#forward.attention.plain, { batch, masks }, projections);
+    const context = await attend(engine, programs.attention.plain, { batch, masks }, projections);
     // Behind the last attention only the scored positions matter.
-    const scored = layer === this.architecture.layers - 1;
+    const scored = this.#isLast(layer);
+    const sources = this.#tables.sources(batch);
     const [residual, attended] = scored
       ? [gatherRows(engine, x, sources), gatherRows(engine, context, sources)]
       : [x, context];
-    const program = this.#forward.attentionOutput[save ? "saving" : "plain"];
-    const weights = sectionParameters(this.architecture, "attentionOutput", parameters, layer);
-    const { output, ...saved } = await this.#withMasks("attentionOutput", batch, layer, dropout, (masks) =>
-      program.run({ x: residual, context: attended, ...masks, ...weights }),
+    const program = programs.attentionOutput[save ? "saving" : "plain"];
+    const own = parametersOf(attentionOutput, parameters, layer);
+    const { output, ...saved } = await this.#withMasks(attentionOutput, batch, layer, dropout, (dropped) =>
+      program.run({ x: residual, context: attended, ...dropped, ...own }),
     );
     if (scored) for (const used of [residual, context]) engine.release(used);
     if (save) return { output: output!, saved: { ...projections, context: attended, ...saved } };
@@ -161,7 +170,7 @@ export class Transformer {
    * @param dropout that of the forward pass
    */
   async backward(
-    parameters: Weights,
+    parameters: ParameterValues,
     batch: PackedBatch,
     pass: ForwardPass,
     hiddenGradient: FloatValue,
@@ -169,21 +178,26 @@ export class Transformer {
     dropout?: AdapterDropout,
   ): Promise<void> {
     const engine = this.#engine;
-    const { sources, masks, ...rotary } = this.#tables.of(batch);
     const { layers, last } = pass.saved!;
-    const lastNorm = await this.#runBackward("finalNorm", parameters, gradients, 0, {
-      x: last,
-      [gradientName("hidden")]: hiddenGradient,
-    });
+    const lastNorm = await this.#runBackward(
+      this.architecture.finalNorm,
+      this.#finalNorm.backward!,
+      { parameters, gradients, layer: 0 },
+      { x: last, [gradientName("hidden")]: hiddenGradient },
+    );
     engine.release(last);
     let dx = lastNorm[gradientName("x")]!;
-    for (let layer = this.architecture.layers - 1; layer >= 0; layer--) {
+    for (let layer = layers.length - 1; layer >= 0; layer--) {
+      const place = { parameters, gradients, layer };
+      const { attentionInput, attentionOutput } = this.#layer(layer).block.sections;
+      const programs = this.#programs(layer);
+      const { masks, rotary } = this.#tables.of(batch, layer);
       const saved = await this.#savedOf(parameters, batch, layer, layers[layer]!, dropout);
       const { x, query, key, value, ...output } = saved;
-      const second = await this.#withMasks("attentionOutput", batch, layer, dropout, (masks) =>
-        this.#runBackward("attentionOutput", parameters, gradients, layer, {
+      const second = await this.#withMasks(attentionOutput, batch, layer, dropout, (dropped) =>
+        this.#runBackward(attentionOutput, programs.attentionOutput.backward!, place, {
           ...output,
-          ...masks,
+          ...dropped,
           [gradientName("output")]: dx,
         }),
       );
@@ -194,7 +208,8 @@ export class Transformer {
         for (const used of [x, query, key, value, residual, context]) engine.release(used);
         return;
       }
-      if (layer === this.architecture.layers - 1) {
+      if (this.#isLast(layer)) {
+        const sources = this.#tables.sources(batch);
         [residual, context] = [residual, context].map((scored) => {
           const all = zeros(engine, [batch.tokens.length, ...scored.shape.slice(1)]);
           addRows(all, scored, sources);
@@ -203,17 +218,18 @@ export class Transformer {
         }) as [FloatValue, FloatValue];
       }
       const flat = { query, key, value, [gradientName("context")]: context };
-      const attention = await attendBackward(engine, this.#backward!.attention, { batch, masks }, flat);
+      const attention = await attendBackward(engine, programs.attention.backward!, { batch, masks }, flat);
       for (const used of [query, key, value, context]) engine.release(used);
       const first = { x, ...rotary, ...attention };
       const total = isFront ? {} : { [gradientName("x")]: residual };
-      await this.#withMasks("attentionInput", batch, layer, dropout, (masks) =>
-        this.#runBackward("attentionInput", parameters, gradients, layer, { ...first, ...masks, ...total }, total),
+      const program = isFront ? this.#firstBackward! : programs.attentionInput.backward!;
+      await this.#withMasks(attentionInput, batch, layer, dropout, (dropped) =>
+        this.#runBackward(attentionInput, program, place, { ...first, ...dropped, ...total }, total),
       );
       for (const used of [x, ...Object.values(attention)]) engine.release(used);
       dx = residual;
     }
-    if (this.#trainsEmbedding) addRows(gradients.get(this.architecture.embedding)!, dx, batch.tokens);
+    if (this.#trainsEmbedding) await this.embedding.backward(gradients, dx, batch);
     engine.release(dx);
   }
 
@@ -225,7 +241,7 @@ export class Transformer {
 
   /** What a layer saved, computed again where only its input was. */
   async #savedOf(
-    parameters: Weights,
+    parameters: ParameterValues,
     batch: PackedBatch,
     layer: number,
     saved: Values,
@@ -242,40 +258,33 @@ export class Transformer {
 
   /** Runs a section's backward program, its parameters' gradients accumulating in place. */
   async #runBackward(
-    section: WeightedSection,
-    parameters: Weights,
-    gradients: Parameters,
-    layer: number,
+    section: ModelSection,
+    program: Executable,
+    { parameters, gradients, layer }: { parameters: ParameterValues; gradients: Parameters; layer: number },
     inputs: Values,
     outputs: Values = {},
   ): Promise<Values> {
-    const { architecture } = this;
     const totals = Object.fromEntries(
-      Object.keys(architecture.sections[section].parameters).map((name) => [
-        gradientName(name),
-        gradients.get(architecture.parameterName(section, name, layer))!,
-      ]),
+      Object.keys(section.parameters).map((name) => [gradientName(name), gradients.get(section.names[name]!(layer))!]),
     );
-    const isFront = section === "attentionInput" && layer === 0 && !this.#trainsEmbedding;
-    const program = isFront ? this.#firstBackward! : this.#backward![section];
     return program.run(
-      { ...inputs, ...sectionParameters(this.architecture, section, parameters, layer), ...totals },
+      { ...inputs, ...parametersOf(section, parameters, layer), ...totals },
       { ...totals, ...outputs },
     );
   }
 
   /** Lends a section's adapters their masks in a layer, where they have any. */
   async #withMasks<Result>(
-    section: WeightedSection,
+    section: ModelSection,
     batch: PackedBatch,
     layer: number,
     dropout: AdapterDropout | undefined,
     use: (masks: Values) => Promise<Result>,
   ): Promise<Result> {
-    const { masks, constants } = this.architecture.sections[section];
+    const { masks, constants } = section;
     // Behind the last attention there are only the scored positions.
-    const scored = section === "attentionOutput" && layer === this.architecture.layers - 1;
-    const sources = scored ? this.#tables.of(batch).sources : undefined;
+    const scored = this.#isLast(layer) && section === this.#layer(layer).block.sections.attentionOutput;
+    const sources = scored ? this.#tables.sources(batch) : undefined;
     const made = Object.fromEntries(
       masks.map((name) => [name, dropout!.mask(layer, name, constants[name]!.shape[1] as number, sources)]),
     );
@@ -284,8 +293,34 @@ export class Transformer {
     return result;
   }
 
+  #layer(index: number): Layer {
+    return this.architecture.layers[index]!;
+  }
+
+  #programs(layer: number): BlockPrograms {
+    return this.#blocks.get(this.#layer(layer).block)!;
+  }
+
+  #isLast(layer: number): boolean {
+    return layer === this.architecture.layers.length - 1;
+  }
+
   /** Gives back the tables of the last batch. */
   forgetTables(): void {
     this.#tables.forget();
   }
+}
+
+function compileSection(
+  engine: Engine,
+  section: Section,
+  { trains, accumulate = [] }: { trains: boolean; accumulate?: readonly string[] },
+): SectionPrograms {
+  const plain = engine.compile(forwardProgram(section, { save: false }));
+  const savesNothing = Object.keys(section.saved).length === 0;
+  return {
+    plain,
+    saving: savesNothing ? plain : engine.compile(forwardProgram(section, { save: true })),
+    backward: trains ? engine.compile(backwardProgram(section, { accumulate })) : undefined,
+  };
 }

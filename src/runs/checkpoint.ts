@@ -6,6 +6,7 @@ import { UserError } from "../errors.ts";
 import { isFolder, removeAtomic, replaceFolderAtomic } from "../files.ts";
 import { readJson } from "../json.ts";
 import type { LanguageModel } from "../models/language-model.ts";
+import { adaptedLayers } from "../models/lora.ts";
 import { openSafetensors, readTensor, writeSafetensors } from "../storage/safetensors.ts";
 import { saveAdapterFolder } from "../storage/save-adapter-folder.ts";
 import { type FolderFiles, saveModelFolder } from "../storage/save-folder.ts";
@@ -69,7 +70,7 @@ export async function saveCheckpoint(
 /** Saves a policy as a model folder, or its adapter as the folder of one. */
 export async function saveModel(
   path: string,
-  { configuration, trainable, adapter }: LanguageModel,
+  { configuration, transformer, trainable, adapter }: LanguageModel,
   tokenizerFrom: FolderFiles,
   dtype: "float32" | "bfloat16",
 ): Promise<void> {
@@ -77,7 +78,9 @@ export async function saveModel(
     const matrices = new Map(
       Array.from(trainable, ([name, { shape, data }]) => [name, { shape, data: data as Float32Array }]),
     );
-    await saveAdapterFolder(path, { ...adapter, adapter: matrices, tokenizerFrom, dtype });
+    const layers = adaptedLayers(transformer.architecture, adapter.lora.targetModules);
+    const transposed = layers.some((layer) => layer.transposed);
+    await saveAdapterFolder(path, { ...adapter, transposed, adapter: matrices, tokenizerFrom, dtype });
     return;
   }
   const arrays = new Map(Array.from(trainable, ([name, { data }]) => [name, data as Float32Array]));

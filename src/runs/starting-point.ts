@@ -8,20 +8,21 @@ import type { Tokenizer } from "../data/tokens/tokenizer.ts";
 import type { Engine } from "../engine/engine.ts";
 import { UserError } from "../errors.ts";
 import { elementCount } from "../graph/tensor.ts";
-import { createConfiguration, type LlamaConfiguration } from "../families/configuration.ts";
+import { newLlama } from "../families/new-llama.ts";
+import { architectureOf } from "../families/registry.ts";
+import type { ModelConfiguration } from "../models/configuration.ts";
 import { type ModelFolder, modelPath, openModelFolder } from "../storage/folder.ts";
 import { frozenBytes } from "../storage/frozen-parameters.ts";
 import { loadModelTokenizer } from "../storage/model-tokenizer.ts";
 import { initializeLanguageModel } from "../models/initialize.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import { type AdapterOptions, type LoadOptions, loadLanguageModel, loadWithAdapter } from "../storage/load-model.ts";
-import { llama } from "../families/llama.ts";
 import { adapterShapes, fullRank, type LoraSettings, resolveTargets } from "../models/lora.ts";
 import type { Recipe } from "../recipe/schema.ts";
 
 /** What trains, by what its memory depends on. */
 export interface TrainedModel {
-  readonly configuration: LlamaConfiguration;
+  readonly configuration: ModelConfiguration;
   /** An adapter: how many numbers it has, and what the frozen model takes besides what is mapped from its file. */
   readonly adapter?: { readonly parameters: number; readonly frozenBytes: number } | undefined;
 }
@@ -30,7 +31,7 @@ export interface TrainedModel {
 export interface StartingPoint {
   /** Undefined for a new model. */
   readonly folder: ModelFolder | undefined;
-  readonly configuration: LlamaConfiguration;
+  readonly configuration: ModelConfiguration;
   readonly tokenizer: Tokenizer;
   readonly tokenizerFolder: string;
   /** The adapter to train; undefined where the model itself trains. */
@@ -90,24 +91,24 @@ export async function startingPoint(recipe: Start, tokenizerGiven: string | unde
 export function adapterOf(recipe: Pick<Start, "seed" | "lora">, folder: ModelFolder): StartingPoint["adapter"] {
   const lora = loraOf(recipe, folder);
   if (!lora) return undefined;
-  const { configuration } = folder;
+  const { architecture } = folder;
   const base = recipe.lora?.base ?? "stored";
-  const shapes = [...adapterShapes(configuration, lora).values()];
+  const shapes = [...adapterShapes(architecture, lora).values()];
   const parameters = shapes.reduce((sum, shape) => sum + elementCount(shape), 0);
-  const ownBytes = frozenBytes(folder.base ?? folder, llama(configuration), base);
+  const ownBytes = frozenBytes(folder.base ?? folder, base);
   return { lora, seed: recipe.seed, base, parameters, frozenBytes: ownBytes };
 }
 
 /** An adapter that is there already goes on with its own rank, scale and modules; the recipe may change its dropout. */
 function loraOf(
   { lora: asked }: Pick<Start, "lora">,
-  { lora: stored, configuration }: ModelFolder,
+  { lora: stored, architecture }: ModelFolder,
 ): LoraSettings | undefined {
   if (stored) return { ...stored, ...(asked && { dropout: asked.dropout }) };
   if (!asked) return undefined;
   const { base: _, targetModules: names, ...shape } = asked;
-  const targetModules = resolveTargets(names, configuration);
-  const most = fullRank(configuration, targetModules);
+  const targetModules = resolveTargets(names, architecture);
+  const most = fullRank(architecture, targetModules);
   if (shape.rank > most) {
     const problem = `is ${shape.rank}, but no layer that the adapter is put on has a rank above ${most}`;
     throw new UserError(problem, { field: "lora.rank", hint: "adapters have a far lower rank, such as 16" });
@@ -116,10 +117,10 @@ function loraOf(
 }
 
 /** What is said where a recipe has another shape for an adapter than it has already. */
-function shapeWarnings({ lora: asked, model }: Start, { lora: stored, configuration }: ModelFolder): string[] {
+function shapeWarnings({ lora: asked, model }: Start, { lora: stored, architecture }: ModelFolder): string[] {
   if (!asked || !stored) return [];
   const { base: _base, dropout: _dropout, ...shape } = asked;
-  const targetModules = resolveTargets(shape.targetModules, configuration);
+  const targetModules = resolveTargets(shape.targetModules, architecture);
   const differences = Object.entries({ ...shape, targetModules }).flatMap(([key, value]) => {
     const own = stored[key as keyof LoraSettings];
     return String(value) === String(own) ? [] : [`${key} ${list(own)}, not ${list(value)}`];
@@ -139,7 +140,7 @@ async function newModel(
   const tokenizer = await loadTokenizer(tokenizerFolder);
   const { architecture: _, standardDeviation, vocabularySize = tokenizer.vocabularySize, ...sizes } = init;
   const { bosId, eosIds } = tokenizer;
-  const configuration = createConfiguration({
+  const configuration = newLlama({
     ...withoutUndefined(sizes),
     vocabularySize,
     ...(bosId !== undefined && { bosTokenId: bosId }),
@@ -153,7 +154,7 @@ async function newModel(
     adapter: undefined,
     warnings: tokenizer.warnings,
     load: (engine, options) =>
-      initializeLanguageModel(engine, configuration, { seed, standardDeviation, like: options?.like }),
+      initializeLanguageModel(engine, architectureOf(configuration), { seed, standardDeviation, like: options?.like }),
     resume: loadLanguageModel,
   };
 }

@@ -73,7 +73,7 @@ export class Learner {
     this.#options = options;
     this.#engine = engine;
     this.#seed = options.seed ?? 0;
-    const { trained } = policy.transformer.architecture.weights;
+    const { trained } = policy.transformer.architecture.plan;
     this.#dropout = typeof trained === "object" ? trained.dropout : 0;
     this.#trained = this.#dropout > 0 ? withDropout(engine, policy) : policy.transformer;
     // Evaluation always reports the sequential KL, so that methods can be compared.

@@ -75,6 +75,15 @@ function moved(v: Record<string, Tensor>, direction: Tensor, decay: number): Ten
   return subtract(v.weight!, multiply(v.rate!, step));
 }
 
+function ruleOf(options: OptimizerOptions): UpdateRule {
+  return options.name === "adamw" ? adamw(options) : rmsprop(options);
+}
+
+/** Numbers that an optimizer keeps for each number that trains. */
+export function statesPerParameter(options: OptimizerOptions): number {
+  return ruleOf(options).states.length;
+}
+
 /** Updates weights in place from gradients, with state that a checkpoint can hold. */
 export class Optimizer {
   /** State arrays by `<state>.<parameter>`. */
@@ -86,7 +95,7 @@ export class Optimizer {
   readonly #programs: { matrix: Executable; vector: Executable; sumOfSquares: Executable };
 
   constructor(engine: Engine, options: OptimizerOptions, parameters: Parameters) {
-    this.#rule = options.name === "adamw" ? adamw(options) : rmsprop(options);
+    this.#rule = ruleOf(options);
     this.#parameters = parameters;
     this.#programs = {
       matrix: engine.compile(updateProgram(this.#rule, this.#rule.weightDecay)),

@@ -32,11 +32,14 @@ export class StatisticsHead {
     statistics: StatisticUses,
   ) {
     const { engine, policy, reference } = models;
-    const { width, vocabularySize, head } = policy.transformer.architecture;
+    const { width, vocabularySize, head, finishLogits } = policy.transformer.architecture;
+    const compared = reference?.transformer.architecture;
     const sizes = {
       vocabularySize,
       policyWidth: width,
-      referenceWidth: reference?.transformer.architecture.width ?? width,
+      referenceWidth: compared?.width ?? width,
+      finishPolicyLogits: finishLogits,
+      finishReferenceLogits: compared?.finishLogits,
     };
     const frozenHead = !policy.trainable.has(head);
     this.#section = tokenStatistics(sizes, { reference: reference !== undefined, statistics, frozenHead });

@@ -49,6 +49,8 @@ const harmless = new Set([
   ...["auto_mapping", "inference_mode", "megatron_core", "peft_version", "revision", "runtime_config"],
   // The tensors tell which layers were left out.
   "exclude_modules",
+  // Follows from the layer; PEFT mends it where it is wrong.
+  "fan_in_fan_out",
   // Has an effect with `use_qalora` only.
   "qalora_group_size",
 ]);
@@ -89,14 +91,18 @@ export async function readAdapterConfiguration(file: string): Promise<AdapterCon
   };
 }
 
-/** The text of an adapter_config.json, with the keys that PEFT writes. `base` is the path of the model's folder. */
-export function formatAdapterConfiguration(lora: LoraSettings, base: string): string {
+/** The text of an adapter_config.json, with the keys that PEFT writes. `base` is the path of the model's folder,
+ * `transposed` says that layers' matrices are stored as [inputs, outputs]. */
+export function formatAdapterConfiguration(
+  lora: LoraSettings,
+  { base, transposed }: { base: string; transposed: boolean },
+): string {
   const json = {
     alpha_pattern: {},
     auto_mapping: null,
     base_model_name_or_path: base,
     bias: "none",
-    fan_in_fan_out: false,
+    fan_in_fan_out: transposed,
     inference_mode: true,
     init_lora_weights: true,
     layer_replication: null,

@@ -2,9 +2,10 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promise
 import { join, relative } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { temporaryFolder } from "../../test/helpers/runs.ts";
-import { createConfiguration } from "../families/configuration.ts";
+import { newLlama } from "../families/new-llama.ts";
+import { architectureOf } from "../families/registry.ts";
+import { parameterShapes } from "../models/architecture.ts";
 import { adapterShapes } from "../models/lora.ts";
-import { parameterShapes } from "../models/parameter-shapes.ts";
 import { modelPath, openModelFolder } from "./folder.ts";
 import { type NamedTensor, type StreamedTensor, writeSafetensors } from "./safetensors.ts";
 import { saveAdapterFolder } from "./save-adapter-folder.ts";
@@ -57,10 +58,13 @@ describe("saving and opening", () => {
     expect(folder).toMatchObject({ path, configuration: tinyConfiguration, lora: tinyLora, tokenizerFolder: base });
     expect(folder.base).toMatchObject({ path: base, tokenizerFolder: base });
     expect(folder.base).not.toHaveProperty("lora");
-    const shapes = [...parameterShapes(tinyConfiguration), ...adapterShapes(tinyConfiguration, tinyLora)];
+    const shapes = [
+      ...parameterShapes(architectureOf(tinyConfiguration)),
+      ...adapterShapes(architectureOf(tinyConfiguration), tinyLora),
+    ];
     expect([...folder.weights.keys()].sort()).toEqual(shapes.map(([name]) => name).sort());
     const written = new Map([
-      ...numbersFor(parameterShapes(tinyConfiguration)),
+      ...numbersFor(parameterShapes(architectureOf(tinyConfiguration))),
       ...Array.from(adapterFor(tinyLora), ([name, { data }]) => [name, data] as const),
     ]);
     for (const [name, shape] of shapes) {
@@ -219,7 +223,7 @@ describe("the base", () => {
   ])("of another adapter is told: %s", async (_, sizes, message) => {
     const { width, layers, heads, feedForwardWidth, vocabularySize, contextLength } = tinyConfiguration;
     const usual = { width, layers, heads, feedForwardWidth, vocabularySize, contextLength };
-    await writeTinyModel(base, "float32", createConfiguration({ ...usual, ...sizes }));
+    await writeTinyModel(base, "float32", newLlama({ ...usual, ...sizes }));
     await expect(openModelFolder(path)).rejects.toThrow(message);
   });
 });
@@ -255,7 +259,6 @@ describe("openModelFolder refuses an adapter", () => {
     ["rank_pattern", { q_proj: 4 }, `{"q_proj":4}: ${option}`],
     ["alpha_pattern", { q_proj: 4 }, `{"q_proj":4}: ${option}`],
     ["layer_replication", [[0, 2]], `[[0,2]]: ${option}`],
-    ["fan_in_fan_out", true, `true: ${option}`],
     ["trainable_token_indices", [1], `[1]: ${option}`],
     ["target_parameters", ["experts"], `["experts"]: ${option}`],
     ["use_qalora", true, `true: ${option}`],

@@ -1,7 +1,15 @@
 import { isAbsolute, join } from "node:path";
 import { UserError } from "../errors.ts";
 import { asUserError } from "../files.ts";
-import { adaptableModules, adapterShapes, type LoraSettings } from "../models/lora.ts";
+import type { Architecture } from "../models/architecture.ts";
+import {
+  adaptedLayers,
+  adapterNames,
+  adapterShapes,
+  isTarget,
+  type LoraSettings,
+  targetNames,
+} from "../models/lora.ts";
 import { isFloatDtype } from "../number-formats.ts";
 import { quoted } from "../one-line.ts";
 import { listFolder } from "../system-files.ts";
@@ -32,7 +40,10 @@ export async function openAdapterFolder(
   const adapter = await readAdapterConfiguration(file);
   const stored = await openAdapterWeights(path, names);
   const base = await openBase(givenBase ?? findBase(path, file, adapter));
-  const opened = { ...stored, tensors: byAdapterNames(stored.file, stored.tensors, placesIn(base)) };
+  const opened = {
+    ...stored,
+    tensors: byAdapterNames(stored.file, stored.tensors, new Set(placesOf(base.architecture).keys())),
+  };
   checkPlaces(opened, base);
   const { rank, alpha, dropout, rslora } = adapter;
   const lora = { rank, alpha, dropout, rslora, targetModules: modulesOf(adapter, opened, base, file) };
@@ -41,6 +52,7 @@ export async function openAdapterFolder(
   return {
     path,
     configuration: base.configuration,
+    architecture: base.architecture,
     notes: base.notes,
     weights: new Map([...base.weights, ...own]),
     tokenizerFolder: names.includes(fileNames.tokenizer) ? path : base.path,
@@ -86,19 +98,15 @@ async function openBase(given: string): Promise<ModelFolder> {
 
 const baseHint = "is this the model that the adapter was trained on?";
 
-/** Every name that a matrix of an adapter on the base can have. */
-function placesIn({ configuration }: ModelFolder): ReadonlySet<string> {
-  const settings = { rank: 1, targetModules: adaptableModules(configuration) };
-  return new Set(adapterShapes(configuration, settings).keys());
-}
-
 /** Checks that each tensor is for a layer of the base. */
-function checkPlaces({ file, tensors }: SafetensorsFile, base: ModelFolder): void {
-  const places = placesIn(base);
+function checkPlaces({ file, tensors }: SafetensorsFile, { path, architecture }: ModelFolder): void {
+  const places = placesOf(architecture);
   const surplus = [...tensors.keys()].find((name) => !places.has(name));
   if (surplus === undefined) return;
-  if (/^base_model\.model\.model\.layers\.\d+\..+\.lora_[AB]\.weight$/.test(surplus)) {
-    const problem = `is for a layer that the base, ${base.path}, does not have`;
+  const [, inBlock] = /^base_model\.model\.(.+)\.lora_[AB]\.weight$/.exec(surplus) ?? [];
+  const blocks = adaptedLayers(architecture).map(({ weight, module }) => weight.slice(0, weight.indexOf(module)));
+  if (blocks.some((block) => inBlock?.startsWith(block.replace(/\d+\.$/, "")))) {
+    const problem = `is for a layer that the base, ${path}, does not have`;
     throw new UserError(problem, { file, field: surplus, hint: baseHint });
   }
   const problem = "has no place: tokenwise has adapters on the linear layers of blocks, and on nothing else";
@@ -109,26 +117,36 @@ function checkPlaces({ file, tensors }: SafetensorsFile, base: ModelFolder): voi
 function modulesOf(
   { targetModules, excludesModules }: AdapterConfiguration,
   { file, tensors }: SafetensorsFile,
-  { configuration }: ModelFolder,
+  { architecture }: ModelFolder,
   configurationFile: string,
 ): string[] {
   if (tensors.size === 0) throw new UserError("holds no matrices of an adapter", { file });
-  const available = adaptableModules(configuration);
-  const stored = new Set(Array.from(tensors.keys(), (name) => /(\w+)\.lora_[AB]\.weight$/.exec(name)![1]!));
-  if (!targetModules) return available.filter((module) => stored.has(module));
-  const listed = targetModules.map((name) => name.split(".").at(-1)!);
-  const unlisted = available.find((module) => stored.has(module) && !listed.includes(module));
+  const places = placesOf(architecture);
+  const stored = new Set(Array.from(tensors.keys(), (name) => places.get(name)!));
+  if (!targetModules) return targetNames(architecture, (module) => stored.has(module));
+  const unlisted = Array.from(stored).find((module) => !isTarget(module, targetModules));
   if (unlisted !== undefined) {
-    const problem = `does not list ${unlisted}, for which ${fileNames.adapterWeights} has matrices`;
+    const [name] = targetNames(architecture, (module) => module === unlisted);
+    const problem = `does not list ${name}, for which ${fileNames.adapterWeights} has matrices`;
     const hint = "the two files belong to different adapters";
     throw new UserError(problem, { file: configurationFile, field: "target_modules", hint });
   }
-  return available.filter((module) => stored.has(module) || (listed.includes(module) && !excludesModules));
+  const isLeftOut = (module: string) => excludesModules || !isTarget(module, targetModules);
+  return targetNames(architecture, (module) => stored.has(module) || !isLeftOut(module));
+}
+
+/** The linear layer of a block that each matrix of an adapter could be for, by the matrix's name. */
+function placesOf(architecture: Architecture): Map<string, string> {
+  return new Map(
+    adaptedLayers(architecture).flatMap(({ weight, module }) =>
+      Object.values(adapterNames(weight)).map((name) => [name, module] as const),
+    ),
+  );
 }
 
 /** Checks that the tensors are the matrices that the settings describe, all of them. */
 function checkShapes({ file, tensors }: SafetensorsFile, lora: LoraSettings, base: ModelFolder): void {
-  const shapes = [...adapterShapes(base.configuration, lora)];
+  const shapes = [...adapterShapes(base.architecture, lora)];
   for (const [name, shape] of shapes) {
     const entry = tensors.get(name);
     if (!entry || (isFloatDtype(entry.dtype) && String(entry.shape) === String(shape))) continue;

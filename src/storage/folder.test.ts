@@ -3,14 +3,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { hashes } from "../../test/helpers/runs.ts";
-import { createConfiguration } from "../families/configuration.ts";
-import { parameterShapes } from "../models/parameter-shapes.ts";
+import { newLlama } from "../families/new-llama.ts";
+import { architectureOf } from "../families/registry.ts";
+import { parameterShapes } from "../models/architecture.ts";
 import { type ModelFolder, openModelFolder } from "./folder.ts";
 import { openSafetensors, writeSafetensors } from "./safetensors.ts";
 import { elementCount } from "./safetensors-header.ts";
 import { formatConfiguration, saveModelFolder } from "./save-folder.ts";
 
-const configuration = createConfiguration({
+const configuration = newLlama({
   width: 8,
   layers: 2,
   heads: 2,
@@ -19,7 +20,7 @@ const configuration = createConfiguration({
   contextLength: 32,
 });
 const parameters = new Map(
-  Array.from(parameterShapes(configuration), ([name, shape], seed) => {
+  Array.from(parameterShapes(architectureOf(configuration)), ([name, shape], seed) => {
     const data = Float32Array.from({ length: elementCount(shape) }, (_, index) => Math.sin(seed + index) / 3);
     return [name, data];
   }),
@@ -27,7 +28,7 @@ const parameters = new Map(
 
 async function readParameters(folder: ModelFolder): Promise<Map<string, Float32Array>> {
   const read = new Map<string, Float32Array>();
-  for (const name of parameterShapes(folder.configuration).keys()) read.set(name, await folder.read(name));
+  for (const name of parameterShapes(folder.architecture).keys()) read.set(name, await folder.read(name));
   return read;
 }
 
@@ -200,7 +201,7 @@ describe("openModelFolder refuses", () => {
 
   test("NaN among the weights", async () => {
     await saveModelFolder(path, { configuration, parameters });
-    const tensors = Array.from(parameterShapes(configuration), ([name, shape]) => {
+    const tensors = Array.from(parameterShapes(architectureOf(configuration)), ([name, shape]) => {
       const data = parameters.get(name)!.slice();
       if (name === "model.layers.1.mlp.up_proj.weight") data[5] = Number.NaN;
       return { name, shape, data };

@@ -1,8 +1,9 @@
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../errors.ts";
-import type { LlamaConfiguration } from "../families/configuration.ts";
 import { asUserError, isFolder } from "../files.ts";
+import type { Architecture } from "../models/architecture.ts";
+import type { ModelConfiguration } from "../models/configuration.ts";
 import type { LoraSettings } from "../models/lora.ts";
 import { listFolder } from "../system-files.ts";
 import { openAdapterFolder } from "./adapter-folder.ts";
@@ -25,7 +26,9 @@ export interface StoredWeight extends TensorEntry {
  */
 export interface ModelFolder {
   path: string;
-  configuration: LlamaConfiguration;
+  configuration: ModelConfiguration;
+  /** The model without an adapter. */
+  architecture: Architecture;
   /** What its user should know: where the files and the configuration disagree, and which of them counts. */
   notes: readonly string[];
   /** By name; the matrices of an adapter by those of `adapterShapes`, after the base's. */

@@ -3,20 +3,20 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { onnxRuntimeEngine } from "../engine/native/onnx-runtime.ts";
-import { createConfiguration } from "../families/configuration.ts";
-import { llama } from "../families/llama.ts";
+import { newLlama } from "../families/new-llama.ts";
+import { architectureOf } from "../families/registry.ts";
 import { widened } from "../graph/ops/storage.ts";
 import type { Value } from "../graph/tensor.ts";
-import { parameterShapes } from "../models/parameter-shapes.ts";
+import { parameterShapes } from "../models/architecture.ts";
 import { type ModelFolder, openModelFolder } from "./folder.ts";
-import { type FrozenFormat, frozenBytes, loadFrozenWeights } from "./frozen-parameters.ts";
+import { type FrozenFormat, frozenBytes, loadFrozenParameters } from "./frozen-parameters.ts";
 import { writeSafetensors } from "./safetensors.ts";
 import { writeTinyModel } from "./testing/tiny-adapter.ts";
 
 const engine = onnxRuntimeEngine({ threads: 2 });
 const sizes = { width: 8, layers: 2, heads: 2, feedForwardWidth: 12, vocabularySize: 10, contextLength: 32 };
-const untied = createConfiguration({ ...sizes, tiedEmbeddings: false });
-const tied = createConfiguration({ ...sizes, tiedEmbeddings: true });
+const untied = newLlama({ ...sizes, tiedEmbeddings: false });
+const tied = newLlama({ ...sizes, tiedEmbeddings: true });
 const matrix = "model.layers.0.mlp.down_proj.weight";
 let path: string;
 
@@ -25,8 +25,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(path, { recursive: true }));
 
-const load = (folder: ModelFolder, format: FrozenFormat = "stored") =>
-  loadFrozenWeights(engine, folder, llama(folder.configuration), format);
+const load = (folder: ModelFolder, format: FrozenFormat = "stored") => loadFrozenParameters(engine, folder, format);
 const numbers = (value: Value) => (value.format ? widened(value) : value.data);
 
 describe.each([
@@ -39,15 +38,15 @@ describe.each([
     const folder = await openModelFolder(await writeTinyModel(path, dtype, configuration));
     const loaded = await load(folder);
     expect(loaded.matrices).toBe(matrices);
-    for (const [name, shape] of parameterShapes(configuration)) {
-      const value = loaded.weights.get(name)!;
+    for (const [name, shape] of parameterShapes(architectureOf(configuration))) {
+      const value = loaded.parameters.get(name)!;
       expect(value.shape).toEqual(shape);
       const float = dtype === "float32" || shape.length === 1 || wideMatrices.includes(name as never);
       expect([name, value.format]).toEqual([name, float ? undefined : "bfloat16"]);
       expect([...numbers(value)]).toEqual([...(await folder.read(name))]);
     }
     const own = loaded.memory.reduce((sum, { data }) => sum + data.byteLength, 0);
-    expect(frozenBytes(folder, llama(configuration), "stored")).toBe(own);
+    expect(frozenBytes(folder, "stored")).toBe(own);
     expect(own === 0).toBe(dtype === "float32");
   });
 });
@@ -56,7 +55,7 @@ test("float16 that no page boundary or alignment helps is read instead of mapped
   await writeTinyModel(path, "float32", untied);
   const plain = await openModelFolder(path);
   const tensors = [];
-  for (const [name, shape] of parameterShapes(untied)) {
+  for (const [name, shape] of parameterShapes(architectureOf(untied))) {
     tensors.push({ name, shape, data: Uint16Array.from(await plain.read(name), (_, index) => 0x3c00 + index) });
   }
   const file = join(path, "model.safetensors");
@@ -74,15 +73,15 @@ test("float16 that no page boundary or alignment helps is read instead of mapped
   await writeFile(file, Buffer.concat([length, Buffer.from(odd), written.subarray(8 + headerBytes)]));
   const folder = await openModelFolder(path);
   expect(folder.weights.get(matrix)!.offset % 2).toBe(1);
-  const { weights, matrices } = await load(folder);
+  const { parameters: weights, matrices } = await load(folder);
   expect(matrices).toBe("float16");
   expect([...numbers(weights.get(matrix)!)]).toEqual([...(await folder.read(matrix))]);
 });
 
 test("in 4 bits a matrix takes little more than an eighth, and is near what it was", async () => {
-  const configuration = createConfiguration({ ...sizes, width: 128, feedForwardWidth: 256, tiedEmbeddings: false });
+  const configuration = newLlama({ ...sizes, width: 128, feedForwardWidth: 256, tiedEmbeddings: false });
   const folder = await openModelFolder(await writeTinyModel(path, "bfloat16", configuration));
-  const { weights, matrices, memory } = await load(folder, "int4");
+  const { parameters: weights, matrices, memory } = await load(folder, "int4");
   expect(matrices).toBe("int4");
   const [packed, scales] = [weights.get(matrix)!, weights.get(`${matrix}.scales`)!];
   expect(packed.data.byteLength + scales.data.byteLength).toBe((128 * 256) / 2 + 4 * 128 * 4);
@@ -91,7 +90,7 @@ test("in 4 bits a matrix takes little more than an eighth, and is near what it w
   const quantised = [...weights].filter(([name, { format }]) => format === "int4" || name.endsWith(".scales"));
   const bytes = quantised.reduce((sum, [, { data }]) => sum + data.byteLength, 0);
   const read = memory.reduce((sum, { data }) => sum + data.byteLength, 0);
-  expect(frozenBytes(folder, llama(configuration), "int4")).toBe(bytes + read);
+  expect(frozenBytes(folder, "int4")).toBe(bytes + read);
 });
 
 describe("a number that is not finite is named", () => {

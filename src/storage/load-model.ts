@@ -1,22 +1,21 @@
 import type { Engine, FloatValue } from "../engine/engine.ts";
-import { llama } from "../families/llama.ts";
+import { parameterShapes } from "../models/architecture.ts";
 import { type LanguageModel, transformerFor } from "../models/language-model.ts";
 import { adapterShapes, type LoraSettings } from "../models/lora.ts";
-import { parameterShapes } from "../models/parameter-shapes.ts";
-import { plainWeights, type WeightPlan } from "../models/section-parameters.ts";
+import { type ParameterPlan, plainPlan } from "../models/section-parameters.ts";
 import { Transformer } from "../models/transformer.ts";
 import { Random } from "../random.ts";
 import { type ModelFolder, openModelFolder } from "./folder.ts";
-import { type FrozenFormat, type FrozenWeights, loadFrozenWeights } from "./frozen-parameters.ts";
-import { readWeight } from "./read-parameter.ts";
+import { type FrozenFormat, type FrozenParameters, loadFrozenParameters } from "./frozen-parameters.ts";
+import { readParameter } from "./read-parameter.ts";
 
 export interface LoadOptions {
   /**
    * Another model, which stays as long as this one: its compiled programs serve this one too, if both have the same architecture, sizes and
-   * formats, and so do its frozen weights, if both are adapters on one base.
+   * formats, and so do its frozen parameters, if both are adapters on one base.
    */
   like?: LanguageModel | undefined;
-  /** The model will not train: its weights are mapped from the file where that can be, not copied. */
+  /** The model will not train: its parameters are mapped from the file where that can be, not copied. */
   frozen?: boolean;
   /** How the base of an adapter, or a frozen model, is kept: as it is stored, if absent. */
   base?: FrozenFormat | undefined;
@@ -42,24 +41,24 @@ export async function loadLanguageModel(
   { like, frozen = false, base = "stored" }: LoadOptions = {},
 ): Promise<LanguageModel> {
   const opened = typeof folder === "string" ? await openModelFolder(folder) : folder;
-  const { configuration, lora } = opened;
+  const { configuration, architecture, lora } = opened;
   if (lora) return loadWithAdapter(engine, opened, { lora, base, seed: 0, like });
   if (frozen) {
-    const { weights, matrices, memory } = await loadFrozenWeights(engine, opened, llama(configuration), base);
+    const { parameters: frozen, matrices, memory } = await loadFrozenParameters(engine, opened, base);
     // Programs that can train serve a frozen model as well.
-    const plan: WeightPlan = matrices === "float" ? plainWeights : { matrices, trained: "none", dropout: false };
-    const transformer = transformerFor(engine, configuration, plan, like, { trains: false });
-    return { configuration, transformer, parameters: weights, trainable: new Map(), memory };
+    const plan: ParameterPlan = matrices === "float" ? plainPlan : { matrices, trained: "none", dropout: false };
+    const transformer = transformerFor(engine, architecture.replan(plan), like, { trains: false });
+    return { configuration, transformer, parameters: frozen, trainable: new Map(), memory };
   }
   const parameters = new Map<string, FloatValue>();
-  for (const name of parameterShapes(configuration).keys())
-    parameters.set(name, await readWeight(engine, opened, name));
-  const transformer = transformerFor(engine, configuration, plainWeights, like);
+  for (const name of parameterShapes(architecture).keys())
+    parameters.set(name, await readParameter(engine, opened, name));
+  const transformer = transformerFor(engine, architecture, like);
   return { configuration, transformer, parameters, trainable: parameters, memory: [...parameters.values()] };
 }
 
 /**
- * What an adapter's training began with, on the same frozen weights: the adapter that `start` holds, or none.
+ * What an adapter's training began with, on the same frozen parameters: the adapter that `start` holds, or none.
  *
  * @throws UserError if the folder cannot be read any more.
  */
@@ -70,12 +69,13 @@ export async function beforeTraining(
 ): Promise<LanguageModel> {
   const { configuration, transformer } = policy;
   if (!start.lora) {
-    const { matrices } = transformer.architecture.weights;
-    const base = new Transformer(engine, llama(configuration, { matrices, trained: "none", dropout: false }));
+    const { architecture } = transformer;
+    const { matrices } = architecture.plan;
+    const base = new Transformer(engine, architecture.replan({ matrices, trained: "none", dropout: false }));
     return { configuration, transformer: base, parameters: policy.parameters, trainable: new Map(), memory: [] };
   }
   const adapter = new Map<string, FloatValue>();
-  for (const name of policy.trainable.keys()) adapter.set(name, await readWeight(engine, start, name));
+  for (const name of policy.trainable.keys()) adapter.set(name, await readParameter(engine, start, name));
   const parameters = new Map([...policy.parameters, ...adapter]);
   return { configuration, transformer, parameters, trainable: new Map(), memory: [...adapter.values()] };
 }
@@ -91,33 +91,36 @@ export async function loadWithAdapter(
   folder: ModelFolder,
   { lora, base, seed, like }: AdapterOptions & Pick<LoadOptions, "like">,
 ): Promise<LanguageModel> {
-  const { configuration } = folder;
+  const { configuration, architecture } = folder;
   const below = folder.base ?? folder;
-  const { weights, matrices, memory } =
-    frozenOf(like, below, base) ?? (await loadFrozenWeights(engine, below, llama(configuration), base));
+  const {
+    parameters: frozen,
+    matrices,
+    memory,
+  } = frozenOf(like, below, base) ?? (await loadFrozenParameters(engine, below, base));
   const adapter = new Map<string, FloatValue>();
-  for (const [name, shape] of adapterShapes(configuration, lora)) {
-    adapter.set(name, folder.lora ? await readWeight(engine, folder, name) : initial(engine, name, shape, seed));
+  for (const [name, shape] of adapterShapes(architecture, lora)) {
+    adapter.set(name, folder.lora ? await readParameter(engine, folder, name) : initial(engine, name, shape, seed));
   }
-  const transformer = transformerFor(engine, configuration, { matrices, trained: lora, dropout: false }, like);
-  const parameters = new Map([...weights, ...adapter]);
+  const transformer = transformerFor(engine, architecture.replan({ matrices, trained: lora, dropout: false }), like);
+  const parameters = new Map([...frozen, ...adapter]);
   return {
     ...{ configuration, transformer, parameters, trainable: adapter, memory: [...memory, ...adapter.values()] },
     adapter: { lora, base: below.path },
   };
 }
 
-/** The frozen weights of another model, if they are those of this base in this format: two adapters then share one copy. */
+/** The frozen parameters of another model, if they are those of this base in this format: two adapters then share one copy. */
 function frozenOf(
   like: LanguageModel | undefined,
   below: ModelFolder,
   format: FrozenFormat,
-): FrozenWeights | undefined {
+): FrozenParameters | undefined {
   if (like?.adapter?.base !== below.path || like.parameters.size === 0) return undefined;
-  const { matrices } = like.transformer.architecture.weights;
+  const { matrices } = like.transformer.architecture.plan;
   if ((matrices === "int4") !== (format === "int4")) return undefined;
-  const weights = new Map([...like.parameters].filter(([name]) => !like.trainable.has(name)));
-  return { weights, matrices, memory: [] };
+  const parameters = new Map([...like.parameters].filter(([name]) => !like.trainable.has(name)));
+  return { parameters, matrices, memory: [] };
 }
 
 function initial(engine: Engine, name: string, shape: readonly number[], seed: number): FloatValue {

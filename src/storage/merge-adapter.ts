@@ -1,6 +1,6 @@
 import { UserError } from "../errors.ts";
-import { adapterNames, loraScale } from "../models/lora.ts";
-import { parameterShapes } from "../models/parameter-shapes.ts";
+import { parameterShapes } from "../models/architecture.ts";
+import { type AdaptedLayer, adaptedLayers, adapterNames, type LoraSettings, loraScale } from "../models/lora.ts";
 import type { ModelFolder } from "./folder.ts";
 import type { LazyParameter } from "./save-folder.ts";
 
@@ -16,23 +16,42 @@ export function mergeAdapter(
   folder: ModelFolder,
   onMerged?: (base: Float32Array, merged: Float32Array) => void,
 ): Map<string, LazyParameter> {
-  const { path, configuration, weights, lora } = folder;
+  const { path, architecture, lora } = folder;
   if (!lora) throw new UserError("is a whole model: there is no adapter to merge", { file: path });
-  const scale = loraScale(lora);
+  const adapted = new Map(adaptedLayers(architecture, lora.targetModules).map((layer) => [layer.weight, layer]));
   return new Map(
-    Array.from(parameterShapes(configuration).keys(), (name) => {
-      const { a, b } = adapterNames(name);
-      if (!weights.has(a)) return [name, () => folder.read(name)];
+    Array.from(parameterShapes(architecture).keys(), (name) => {
+      const layer = adapted.get(name);
+      if (!layer) return [name, () => folder.read(name)];
       const merge = async () => {
         const weight = await folder.read(name);
         const before = onMerged && weight.slice();
-        addProduct(weight, await folder.read(a), await folder.read(b), { rank: lora.rank, scale });
+        await addAdapter(weight, folder, layer, lora);
         if (before) onMerged(before, weight);
         return weight;
       };
       return [name, merge];
     }),
   );
+}
+
+/** Adds scale B A to the matrix of a layer as it is stored. */
+async function addAdapter(
+  weight: Float32Array,
+  folder: ModelFolder,
+  { weight: name, outputs, inputs, transposed }: AdaptedLayer,
+  lora: LoraSettings,
+): Promise<void> {
+  const names = adapterNames(name);
+  const [a, b] = [await folder.read(names.a), await folder.read(names.b)];
+  const settings = { rank: lora.rank, scale: loraScale(lora) };
+  // (B A)ᵀ = Aᵀ Bᵀ
+  if (transposed) addProduct(weight, transpose(b, [outputs, lora.rank]), transpose(a, [lora.rank, inputs]), settings);
+  else addProduct(weight, a, b, settings);
+}
+
+function transpose(matrix: Float32Array, [rows, columns]: readonly [number, number]): Float32Array {
+  return Float32Array.from(matrix, (_, index) => matrix[(index % rows) * columns + Math.floor(index / rows)]!);
 }
 
 /** Adds scale B A to W [out, in], with A [rank, in] and B [out, rank]. */

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { writeByteTokenizer } from "../data/tokens/byte-tokenizer.ts";
-import { createConfiguration } from "../families/configuration.ts";
+import { newLlama } from "../families/new-llama.ts";
 import { loadModelTokenizer } from "./model-tokenizer.ts";
 
 test("ends are those of config.json, of the model's and its base's generation_config.json, and of the tokenizer", async () => {
@@ -23,7 +23,7 @@ test("ends are those of config.json, of the model's and its base's generation_co
   }
   await writeByteTokenizer(tokenizerFolder);
   const sizes = { width: 4, layers: 1, heads: 1, feedForwardWidth: 4, vocabularySize: 257, contextLength: 8 };
-  const configuration = createConfiguration({ ...sizes, eosTokenIds: [10] });
+  const configuration = newLlama({ ...sizes, eosTokenIds: [10] });
   const empty = { configuration, weights: new Map(), tokenizerFolder, lora: undefined, base: undefined };
   const folder = { ...empty, path, base: { ...empty, path: base } };
   const { eosId, eosIds } = await loadModelTokenizer(folder as never);

@@ -3,8 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { float64Engine } from "../engine/float64.ts";
-import { createConfiguration } from "../families/configuration.ts";
-import { parameterShapes } from "../models/parameter-shapes.ts";
+import { newLlama } from "../families/new-llama.ts";
+import { architectureOf } from "../families/registry.ts";
+import { parameterShapes } from "../models/architecture.ts";
 import { openModelFolder } from "./folder.ts";
 import { loadLanguageModel } from "./load-model.ts";
 import { mergeAdapter } from "./merge-adapter.ts";
@@ -12,7 +13,7 @@ import { type NamedTensor, writeSafetensors } from "./safetensors.ts";
 import { formatConfiguration, saveModelFolder } from "./save-folder.ts";
 import { numbersFor, tinyConfiguration, writeTinyAdapter } from "./testing/tiny-adapter.ts";
 
-const tied = createConfiguration({
+const tied = newLlama({
   width: 8,
   layers: 2,
   heads: 2,
@@ -23,7 +24,7 @@ const tied = createConfiguration({
 });
 const [embedding, head] = ["model.embed_tokens.weight", "lm_head.weight"];
 /** Numbers that bfloat16 holds; the head differs from the embedding. */
-const untiedParameters = numbersFor(parameterShapes({ ...tied, tiedEmbeddings: false }));
+const untiedParameters = numbersFor(parameterShapes(architectureOf({ ...tied, tiedEmbeddings: false })));
 
 let path: string;
 beforeEach(async () => {
@@ -36,7 +37,7 @@ async function writeModel(
   change: (tensors: Map<string, NamedTensor>) => void,
   { raw = tied.raw, shards = 1 } = {},
 ): Promise<void> {
-  const shapes = parameterShapes({ ...tied, tiedEmbeddings: false });
+  const shapes = parameterShapes(architectureOf({ ...tied, tiedEmbeddings: false }));
   const tensors = new Map(
     Array.from(untiedParameters, ([name, data]) => [name, { name, shape: shapes.get(name)!, data }]),
   ) as Map<string, NamedTensor>;
@@ -87,14 +88,14 @@ describe("a tied configuration", () => {
     async (kept) => {
       await saveModelFolder(path, {
         configuration: tinyConfiguration,
-        parameters: numbersFor(parameterShapes(tinyConfiguration)),
+        parameters: numbersFor(parameterShapes(architectureOf(tinyConfiguration))),
       });
       const raw = { ...tinyConfiguration.raw, tie_word_embeddings: true };
       await writeFile(join(path, "config.json"), formatConfiguration(raw, "float32"));
       const adapter = await writeTinyAdapter(join(path, "adapter"), path);
       const folder = await openModelFolder(adapter);
       expect(folder.notes).toHaveLength(1);
-      const expected = numbersFor(parameterShapes(tinyConfiguration)).get(head)!;
+      const expected = numbersFor(parameterShapes(architectureOf(tinyConfiguration))).get(head)!;
       const base = kept === "int4" ? "int4" : "stored";
       const model = await loadLanguageModel(float64Engine(), folder, { base });
       expect([...model.parameters.get(model.transformer.architecture.head)!.data]).toEqual([...expected]);
@@ -103,7 +104,7 @@ describe("a tied configuration", () => {
   );
 
   test.each(["float32", "bfloat16"] as const)("beside an equal head in %s is as without it", async (dtype) => {
-    const shapes = parameterShapes(tied);
+    const shapes = parameterShapes(architectureOf(tied));
     const own = Array.from(shapes, ([name, shape]) => ({ name, shape, data: untiedParameters.get(name)! }));
     await writeSafetensors(join(path, "own.safetensors"), own);
     const again = { name: head, shape: shapes.get(embedding)!, data: untiedParameters.get(embedding)! };
@@ -145,7 +146,7 @@ describe("names", () => {
       renamed(rename)(tensors);
     });
     const folder = await openModelFolder(path);
-    for (const name of parameterShapes(tied).keys())
+    for (const name of parameterShapes(architectureOf(tied)).keys())
       expect(await folder.read(name)).toEqual(untiedParameters.get(name));
   });
 

@@ -1,18 +1,20 @@
 import { basename, join } from "node:path";
 import { z } from "zod";
 import { UserError } from "../errors.ts";
-import { type LlamaConfiguration, parseConfiguration } from "../families/configuration.ts";
+import { untiedHead } from "../families/family.ts";
+import { architectureOf, familyOf, parseConfiguration } from "../families/registry.ts";
 import { readJson } from "../json.ts";
-import { checkParameters, parameterShapes } from "../models/parameter-shapes.ts";
+import { parameterShapes } from "../models/architecture.ts";
+import type { ModelConfiguration } from "../models/configuration.ts";
+import { quoted } from "../one-line.ts";
 import { counted, grouped } from "../words.ts";
+import { checkParameters } from "./check-parameters.ts";
 import type { ModelFolder, StoredWeight } from "./folder.ts";
 import { explainFolder } from "./foreign-files.ts";
 import { fileNames } from "./model-path.ts";
 import { openSafetensors, readTensor, type SafetensorsFile } from "./safetensors.ts";
 import { byFamilyNames } from "./stored-names.ts";
 import { holdTheSame } from "./tied-head.ts";
-
-const [embeddingName, headName] = ["model.embed_tokens.weight", "lm_head.weight"];
 
 /** A tensor of a folder: where it lies, and what it is called there. */
 interface FolderTensor extends StoredWeight {
@@ -33,16 +35,19 @@ export async function openPlainFolder(path: string, names: readonly string[]): P
   const place = files.length === 1 ? files[0]!.file : path;
   const stored = tensorsOf(files);
   checkLayers(described, stored.size, { file, place });
-  const places = parameterShapes({ ...described, tiedEmbeddings: false });
-  const named = byFamilyNames(stored, { prefix: "model.", isKnown: (name) => places.has(name) });
+  const family = familyOf(described);
+  const places = new Set([...parameterShapes(architectureOf(described)).keys(), untiedHead]);
+  const named = byFamilyNames(stored, { prefix: family.prefix, isKnown: (name) => places.has(name) });
   const { configuration, tensors, notes } = await settleHead(described, named, place);
-  checkParameters(tensors, configuration, place);
-  const shapes = parameterShapes(configuration);
+  const architecture = architectureOf(configuration);
+  checkParameters(tensors, architecture, { place, isBuffer: (name) => family.buffers.test(name) });
+  const shapes = parameterShapes(architecture);
   const weights = new Map([...tensors].filter(([name]) => shapes.has(name)));
   return {
     path,
     configuration,
-    notes,
+    architecture,
+    notes: [...unknownKeyNotes(configuration, file), ...notes],
     weights,
     tokenizerFolder: path,
     read: (name, into) => {
@@ -51,6 +56,15 @@ export async function openPlainFolder(path: string, names: readonly string[]): P
       return readTensor(tensor.opened, tensor.name, into);
     },
   };
+}
+
+/** Keys that no class of the family reads change nothing; they may still be meant to. */
+function unknownKeyNotes(configuration: ModelConfiguration, file: string): string[] {
+  const unknown = familyOf(configuration).unknownKeys(configuration.raw);
+  if (unknown.length === 0) return [];
+  const names = unknown.slice(0, 5).map(quoted).join(", ");
+  const more = unknown.length > 5 ? ` and ${unknown.length - 5} more` : "";
+  return [`${file}: not used, since no ${configuration.family} model has them: ${names}${more}`];
 }
 
 function tensorsOf(files: readonly SafetensorsFile[]): Map<string, FolderTensor> {
@@ -66,13 +80,14 @@ function tensorsOf(files: readonly SafetensorsFile[]): Map<string, FolderTensor>
 
 /** A count of layers is held against the file before anything is made for each of them. */
 function checkLayers(
-  { layers }: LlamaConfiguration,
+  configuration: ModelConfiguration,
   tensors: number,
   { file, place }: { file: string; place: string },
-) {
+): void {
+  const { layers } = configuration;
   if (layers <= tensors) return;
   const problem = `is ${grouped(layers)}, but ${place} holds only ${counted(tensors, "tensor", "tensors")}`;
-  throw new UserError(problem, { file, field: "num_hidden_layers", hint: "a layer has at least one" });
+  throw new UserError(problem, { file, field: familyOf(configuration).layersKey, hint: "a layer has at least one" });
 }
 
 /**
@@ -80,18 +95,19 @@ function checkLayers(
  * whatever the configuration says. Of two tied matrices a file may hold either, or both.
  */
 async function settleHead(
-  configuration: LlamaConfiguration,
+  configuration: ModelConfiguration,
   tensors: Map<string, FolderTensor>,
   place: string,
-): Promise<{ configuration: LlamaConfiguration; tensors: Map<string, FolderTensor>; notes: string[] }> {
-  const [embedding, head] = [tensors.get(embeddingName), tensors.get(headName)];
+): Promise<{ configuration: ModelConfiguration; tensors: Map<string, FolderTensor>; notes: string[] }> {
+  const { embedding: name } = architectureOf(configuration);
+  const [embedding, head] = [tensors.get(name), tensors.get(untiedHead)];
   const asDescribed = { configuration, tensors, notes: [] };
   if (!configuration.tiedEmbeddings || !head) return asDescribed;
-  const others = new Map([...tensors].filter(([name]) => name !== headName));
-  if (!embedding) return { ...asDescribed, tensors: others.set(embeddingName, head) };
+  const others = new Map([...tensors].filter(([other]) => other !== untiedHead));
+  if (!embedding) return { ...asDescribed, tensors: others.set(name, head) };
   if (await holdTheSame(embedding, head)) return { ...asDescribed, tensors: others };
   const note =
-    `${place}: its ${headName} differs from ${embeddingName}, although config.json says that they are one ` +
+    `${place}: its ${untiedHead} differs from ${name}, although config.json says that they are one ` +
     "(tie_word_embeddings); the stored head is used";
   const raw = { ...configuration.raw, tie_word_embeddings: false };
   return { configuration: { ...configuration, tiedEmbeddings: false, raw }, tensors, notes: [note] };

@@ -12,6 +12,8 @@ export interface SavedAdapter {
   lora: LoraSettings;
   /** The folder of the model that the adapter is for; the adapter names it by its absolute path. */
   base: string;
+  /** Whether the layers' matrices are stored as [inputs, outputs]; not if absent. */
+  transposed?: boolean;
   /** By the names of `adapterShapes`, with its shapes. */
   adapter: ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: Float32Array }>;
   /** The tokenizer's files, or the folder to copy them from; without it, the adapter is used with that of its base. */
@@ -27,13 +29,16 @@ export interface SavedAdapter {
  *   file system refuses.
  */
 export async function saveAdapterFolder(path: string, saved: SavedAdapter): Promise<void> {
-  const { lora, base, adapter, tokenizerFrom, dtype = "float32" } = saved;
+  const { lora, base, transposed = false, adapter, tokenizerFrom, dtype = "float32" } = saved;
   const tensors = Array.from(adapter, ([name, { shape, data }]) => ({ name, shape, data }));
   for (const { name, data } of tensors) checkFinite(data, { file: path, field: name });
   await checkReplaceable(path);
   await replaceFolderAtomic(path, async (folder) => {
     if (tokenizerFrom !== undefined) await copyTokenizer(tokenizerFrom, folder);
-    await writeFile(join(folder, fileNames.adapterConfiguration), formatAdapterConfiguration(lora, resolve(base)));
+    await writeFile(
+      join(folder, fileNames.adapterConfiguration),
+      formatAdapterConfiguration(lora, { base: resolve(base), transposed }),
+    );
     await writeSafetensors(join(folder, fileNames.adapterWeights), tensors, { dtype });
   });
 }

@@ -2,9 +2,10 @@ import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Place, UserError } from "../errors.ts";
 import { nextTurn } from "../event-loop.ts";
-import type { LlamaConfiguration } from "../families/configuration.ts";
+import { architectureOf } from "../families/registry.ts";
 import { asUserError, isFolder, replaceFolderAtomic } from "../files.ts";
-import { parameterShapes } from "../models/parameter-shapes.ts";
+import { parameterShapes } from "../models/architecture.ts";
+import type { ModelConfiguration } from "../models/configuration.ts";
 import { bytesOf, firstNonFinite } from "../number-formats.ts";
 import { listFolder } from "../system-files.ts";
 import { fileNames } from "./model-path.ts";
@@ -16,7 +17,7 @@ export type LazyParameter = () => Promise<Float32Array>;
 
 /** What to save, and how. */
 export interface SavedModel {
-  configuration: LlamaConfiguration;
+  configuration: ModelConfiguration;
   /** By name, with the shapes of `parameterShapes`. Lazy ones are asked for once, in the order of `parameterShapes`. */
   parameters: ReadonlyMap<string, Float32Array | LazyParameter>;
   /** The tokenizer's files, or the folder to copy them from, usually that of the model the training started with. */
@@ -70,7 +71,7 @@ export async function saveModelFolder(path: string, model: SavedModel): Promise<
 }
 
 /** The text of a config.json: what was read, with the dtype that is stored now. */
-export function formatConfiguration(raw: LlamaConfiguration["raw"], dtype: "float32" | "bfloat16"): string {
+export function formatConfiguration(raw: ModelConfiguration["raw"], dtype: "float32" | "bfloat16"): string {
   // transformers 5 writes dtype, 4 torch_dtype.
   const keys = ["dtype", "torch_dtype"].filter((key) => key in raw);
   const updates = Object.fromEntries((keys.length > 0 ? keys : ["torch_dtype"]).map((key) => [key, dtype]));
@@ -82,7 +83,7 @@ export function formatConfiguration(raw: LlamaConfiguration["raw"], dtype: "floa
 
 /** The parameters in order, checked. Missing or surplus ones are our fault, numbers that diverged are not. */
 async function tensorsToWrite({ configuration, parameters, dtype }: SavedModel, path: string): Promise<Tensor[]> {
-  const shapes = parameterShapes(configuration);
+  const shapes = parameterShapes(architectureOf(configuration));
   const surplus = [...parameters.keys()].find((name) => !shapes.has(name));
   if (surplus !== undefined) throw new RangeError(`the model has no parameter ${surplus}`);
   const tensors: Tensor[] = [];

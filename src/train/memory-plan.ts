@@ -1,7 +1,8 @@
 import { totalmem } from "node:os";
 import { exampleLength } from "../data/batch.ts";
 import type { TokenizedExample } from "../data/example.ts";
-import { parameterShapes } from "../models/parameter-shapes.ts";
+import { architectureOf } from "../families/registry.ts";
+import { parameterShapes } from "../models/architecture.ts";
 import type { Objective } from "../objectives/objective.ts";
 import type { Recipe } from "../recipe/schema.ts";
 import type { TrainedModel } from "../runs/starting-point.ts";
@@ -41,7 +42,7 @@ export function planMemory(
     activationCheckpointing: recipe.activationCheckpointing,
     chunkRows: defaultChunkRows,
   };
-  const parameters = [...parameterShapes(model.configuration).values()].reduce(
+  const parameters = [...parameterShapes(architectureOf(model.configuration)).values()].reduce(
     (sum, shape) => sum + shape.reduce((product, size) => product * size, 1),
     0,
   );
@@ -50,6 +51,7 @@ export function planMemory(
       sizes,
       batchSize: recipe.batchSize,
       microbatchTokens: recipe.microbatch.tokens,
+      optimizer: recipe.optimizer,
       ...ways,
     }).total;
   const possible = savings

@@ -1,14 +1,17 @@
 import { blockSize } from "../engine/native/workspace.ts";
-import type { LlamaConfiguration } from "../families/configuration.ts";
+import { architectureOf } from "../families/registry.ts";
+import { elementCount, type Tensor } from "../graph/tensor.ts";
+import type { Architecture, Layer } from "../models/architecture.ts";
 import type { Objective } from "../objectives/objective.ts";
 import type { TrainedModel } from "../runs/starting-point.ts";
+import { type OptimizerOptions, statesPerParameter } from "../step/optimizer.ts";
 import { defaultChunkRows } from "../step/scorer.ts";
 
 /** Bytes that training will hold at its peak, estimated part by part. */
 export interface MemoryEstimate {
   readonly weights: number;
   readonly gradients: number;
-  /** AdamW's two moments. */
+  /** Its states: two moments of AdamW, one of RMSprop. */
   readonly optimizer: number;
   /** The frozen model's weights; 0 without one. */
   readonly reference: number;
@@ -43,6 +46,8 @@ export interface MemorySettings {
   readonly ahead?: boolean;
   /** Rows of the vocabulary's distributions at once: see `Learner`. */
   readonly chunkRows?: number;
+  /** AdamW if absent. */
+  readonly optimizer?: OptimizerOptions;
 }
 
 /** The ways to save memory, from the cheapest on. */
@@ -69,20 +74,22 @@ export function estimateMemory(
     activationCheckpointing = false,
     ahead = false,
     chunkRows = defaultChunkRows,
+    optimizer = { name: "adamw" },
   }: MemorySettings,
 ): MemoryEstimate {
+  const architecture = architectureOf(configuration);
   const trained = floatBytes * (adapter?.parameters ?? parameters);
   const compared = objective.reference === "none" ? 0 : 1;
   const referenceBytes = ahead ? floatBytes * configuration.vocabularySize * configuration.width : trained;
   const parts = {
     weights: trained + (adapter?.frozenBytes ?? 0),
     gradients: trained,
-    optimizer: 2 * trained,
+    optimizer: statesPerParameter(optimizer) * trained,
     reference: adapter ? 0 : compared * referenceBytes,
     activations:
-      layerBytes(configuration, microbatchSizes(sizes, batchSize, microbatchTokens), activationCheckpointing) +
-      attentionBytes(configuration, sizes, microbatchTokens) +
-      headBytes(configuration, 1 + compared, chunkRows),
+      layerBytes(architecture, microbatchSizes(sizes, batchSize, microbatchTokens), activationCheckpointing) +
+      attentionBytes(architecture, sizes, microbatchTokens) +
+      headBytes(architecture, 1 + compared, chunkRows),
     program: programBytes,
   };
   return { ...parts, total: Object.values(parts).reduce((sum, bytes) => sum + bytes, 0) };
@@ -107,32 +114,45 @@ export function microbatchSizes(sizes: readonly number[], batchSize: number, lim
 
 /** What all layers save, and the gradients of one of them. */
 function layerBytes(
-  configuration: LlamaConfiguration,
+  { layers, width }: Architecture,
   tokens: readonly number[],
   activationCheckpointing: boolean,
 ): number {
-  const { width, layers, heads, keyValueHeads, headWidth, feedForwardWidth } = configuration;
-  const arrays: Arrays = [
-    [width, 2], // its input, and the middle
-    [heads * headWidth, 2], // query and context
-    [keyValueHeads * headWidth, 2], // key and value
-    [feedForwardWidth, 2], // gate and up
-  ];
+  const saved = layers.map(savedWidths);
+  const widest = saved.reduce((most, widths) => (sum(widths) > sum(most) ? widths : most));
+  const once = (widths: readonly number[]): Arrays => widths.map((columns) => [columns, 1]);
   // With checkpointing each layer keeps its input, and one after the other has all of its arrays and their gradients.
-  const saved: Arrays = activationCheckpointing
-    ? [[width, layers], ...arrays.map(([columns, count]) => [columns, 2 * count] as const)]
-    : arrays.map(([columns, count]) => [columns, count * (layers + 1)]);
-  return pooledBytes(saved, tokens);
+  const arrays: Arrays = activationCheckpointing
+    ? [[width, layers.length], ...once(widest), ...once(widest)]
+    : [...saved.flatMap(once), ...once(widest)];
+  return pooledBytes(arrays, tokens);
+}
+
+/** The widths of what a layer keeps of each token for its backward pass: its input, and what its sections hand on or save. */
+function savedWidths({ block: { sections } }: Layer): number[] {
+  const { attentionInput, attention, attentionOutput } = sections;
+  const kept: Tensor[] = [
+    ...Object.values({ ...attentionInput.inputs, ...attentionInput.outputs, ...attentionInput.saved }),
+    ...Object.values({ ...attention.outputs, ...attention.saved }),
+    ...Object.values(attentionOutput.saved),
+  ];
+  return kept.map(({ shape }) => elementCount(shape.slice(1) as number[]));
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
 }
 
 /** The probabilities of the longest example while its gradient is computed, and the masks of a microbatch. */
-function attentionBytes({ heads }: LlamaConfiguration, sizes: readonly number[], microbatchTokens: number): number {
+function attentionBytes({ layers }: Architecture, sizes: readonly number[], microbatchTokens: number): number {
+  const heads = layers.reduce((most, { block }) => Math.max(most, block.heads), 0);
+  const kinds = new Set(layers.map(({ window }) => window)).size;
   const longest = sizes.reduce((most, size) => Math.max(most, size), 0);
-  return floatBytes * longest * (attentionArrays * heads * longest + Math.max(longest, microbatchTokens));
+  return floatBytes * longest * (attentionArrays * heads * longest + kinds * Math.max(longest, microbatchTokens));
 }
 
 /** The vocabulary's distributions of a chunk: saved ones, and others while they are computed. */
-function headBytes({ vocabularySize }: LlamaConfiguration, models: number, rows: number): number {
+function headBytes({ vocabularySize }: Architecture, models: number, rows: number): number {
   return floatBytes * (1 + headArrays) * models * rows * vocabularySize;
 }
 
@@ -142,5 +162,5 @@ const slack = 1.75;
 /** What a `Workspace` grows to for arrays with so many rows: those of smaller counts reuse the blocks of the largest. */
 function pooledBytes(arrays: Arrays, rowCounts: readonly number[]): number {
   const rows = rowCounts.reduce((most, count) => Math.max(most, count), 0);
-  return slack * arrays.reduce((sum, [width, count]) => sum + count * blockSize(floatBytes * rows * width), 0);
+  return slack * arrays.reduce((total, [width, count]) => total + count * blockSize(floatBytes * rows * width), 0);
 }

@@ -4,7 +4,7 @@ import { epochOrder } from "../data/order.ts";
 import type { Engine } from "../engine/engine.ts";
 import { untilAborted } from "../engine/interruptible.ts";
 import { UserError } from "../errors.ts";
-import type { LlamaConfiguration } from "../families/configuration.ts";
+import type { ModelConfiguration } from "../models/configuration.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import type { Objective } from "../objectives/objective.ts";
 import type { Recipe } from "../recipe/schema.ts";
@@ -29,7 +29,7 @@ export type ReferenceSource = "start" | ModelFolder | undefined;
 export async function openReference(
   { reference }: Recipe,
   objective: Objective,
-  { vocabularySize }: LlamaConfiguration,
+  { vocabularySize }: ModelConfiguration,
 ): Promise<ReferenceSource> {
   if (objective.reference === "loss" && reference === "none")
     throw new UserError(`${objective.name} needs a reference`, { field: "reference" });

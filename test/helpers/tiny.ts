@@ -2,10 +2,11 @@
 import type { TokenizedExample } from "../../src/data/example.ts";
 import type { Engine, FloatValue } from "../../src/engine/engine.ts";
 import { zeros } from "../../src/engine/rows.ts";
-import { type LlamaConfiguration, parseConfiguration } from "../../src/families/configuration.ts";
-import { llama } from "../../src/families/llama.ts";
+import type { LlamaConfiguration } from "../../src/families/llama.ts";
+import { architectureOf, parseConfiguration } from "../../src/families/registry.ts";
+import { parameterShapes } from "../../src/models/architecture.ts";
+import type { ModelConfiguration } from "../../src/models/configuration.ts";
 import type { LanguageModel } from "../../src/models/language-model.ts";
-import { parameterShapes } from "../../src/models/parameter-shapes.ts";
 import type { Parameters } from "../../src/models/parameters.ts";
 import { Transformer } from "../../src/models/transformer.ts";
 import { pairObjectives as definitions, type ObjectiveOptions } from "../../src/objectives/index.ts";
@@ -45,27 +46,27 @@ export const pairObjectives = [
 
 /** @param changes keys of a config.json */
 export function tinyConfiguration(changes: Readonly<Record<string, unknown>> = {}): LlamaConfiguration {
-  return parseConfiguration({ ...sizes, ...changes }, "tiny");
+  return parseConfiguration({ ...sizes, ...changes }, "tiny") as LlamaConfiguration;
 }
 
 /** A model with random weights, the same in both precisions; equal seeds give equal tensors of equal names. */
 export function tinyModel(
   engine: Engine,
-  configuration: LlamaConfiguration,
+  configuration: ModelConfiguration,
   seed: number,
   like?: LanguageModel,
 ): LanguageModel {
   const parameters = new Map<string, FloatValue>();
-  for (const [name, shape] of parameterShapes(configuration)) {
+  for (const [name, shape] of parameterShapes(architectureOf(configuration))) {
     const random = Random.from(seed, name);
     const value = engine.allocate(shape);
-    const centre = name.includes("norm") ? 1 : 0;
+    const centre = shape.length === 1 && !name.endsWith(".bias") ? 1 : 0;
     value.data.forEach((_, index) => {
       value.data[index] = Math.fround(centre + 0.3 * random.normal());
     });
     parameters.set(name, value);
   }
-  const transformer = like?.transformer ?? new Transformer(engine, llama(configuration));
+  const transformer = like?.transformer ?? new Transformer(engine, architectureOf(configuration));
   return { configuration, transformer, parameters, trainable: parameters, memory: [...parameters.values()] };
 }
 

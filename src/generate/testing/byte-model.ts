@@ -7,7 +7,8 @@ import { loadTokenizer } from "../../data/tokens/load-tokenizer.ts";
 import type { Tokenizer } from "../../data/tokens/tokenizer.ts";
 import type { Engine } from "../../engine/engine.ts";
 import { float64Engine } from "../../engine/float64.ts";
-import { createConfiguration } from "../../families/configuration.ts";
+import { newLlama } from "../../families/new-llama.ts";
+import { architectureOf } from "../../families/registry.ts";
 import { initializeLanguageModel } from "../../models/initialize.ts";
 import type { LanguageModel } from "../../models/language-model.ts";
 import { saveModelFolder } from "../../storage/save-folder.ts";
@@ -15,7 +16,7 @@ import { saveModelFolder } from "../../storage/save-folder.ts";
 export const endToken = 256;
 
 /** Grouped-query attention, a short context, and a vocabulary padded beyond the tokenizer's. */
-export const byteConfiguration = createConfiguration({
+export const byteConfiguration = newLlama({
   width: 16,
   layers: 2,
   heads: 4,
@@ -39,7 +40,7 @@ export async function byteTokenizer(merges: readonly (readonly [string, string])
 
 /** The model in an engine; the same weights in every engine. */
 export function byteModel(engine: Engine): Promise<LanguageModel> {
-  return initializeLanguageModel(engine, byteConfiguration, { seed: 5, standardDeviation: 0.4 });
+  return initializeLanguageModel(engine, architectureOf(byteConfiguration), { seed: 5, standardDeviation: 0.4 });
 }
 
 /** The model as a folder, with its tokenizer. */

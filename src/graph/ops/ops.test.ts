@@ -42,6 +42,7 @@ describe("the table of cases", () => {
     expect([...new Set(reached)].sort()).toEqual([
       "add",
       "addPlaced",
+      "columns",
       "constant",
       "divide",
       "exp",
@@ -55,6 +56,7 @@ describe("the table of cases", () => {
       "multiply",
       "negate",
       "order",
+      "padColumns",
       "permute",
       "pick",
       "place",

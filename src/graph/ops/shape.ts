@@ -104,3 +104,55 @@ export function rotateHalf(x: Tensor, direction: 1 | -1 = 1): Tensor {
     throw new Error(`rotateHalf: the last length of ${formatShape(x.shape)} must be even`);
   return apply(direction === 1 ? rotateHalfOp : rotateHalfBackOp, [x], x.shape, {});
 }
+
+const columnsOp: Op<{ start: number; end: number }> = {
+  name: "columns",
+  evaluate: ([x], { start, end }) => {
+    const width = x!.shape.at(-1)!;
+    const data = new Float64Array((x!.data.length / width) * (end - start));
+    for (let from = start, to = 0; to < data.length; from += width, to += end - start) {
+      for (let column = 0; column < end - start; column++) data[to + column] = x!.data[from + column]!;
+    }
+    return { shape: [...x!.shape.slice(0, -1), end - start], data };
+  },
+  onnx: (writer, [x], { start, end }) =>
+    writer.node("Slice", [x!, writer.integers([start]), writer.integers([end]), writer.integers([-1])]),
+  gradient: ({ inputs: [x], attributes: { start, end }, dy }) => [
+    padColumns(dy, start, (x!.shape.at(-1) as number) - end),
+  ],
+};
+
+/** Columns `start` to `end` of the last axis, without that at `end`. */
+export function columns(x: Tensor, start: number, end: number): Tensor {
+  const width = x.shape.at(-1);
+  if (typeof width !== "number" || !(start >= 0 && start < end && end <= width))
+    throw new Error(`columns: ${formatShape(x.shape)} has no columns ${start} to ${end}`);
+  return apply(columnsOp, [x], [...x.shape.slice(0, -1), end - start], { start, end });
+}
+
+const padColumnsOp: Op<{ before: number; after: number }> = {
+  name: "padColumns",
+  evaluate: ([x], { before, after }) => {
+    const width = x!.shape.at(-1)!;
+    const padded = before + width + after;
+    const data = new Float64Array((x!.data.length / width) * padded);
+    for (let from = 0, to = before; from < x!.data.length; from += width, to += padded) {
+      for (let column = 0; column < width; column++) data[to + column] = x!.data[from + column]!;
+    }
+    return { shape: [...x!.shape.slice(0, -1), padded], data };
+  },
+  onnx: (writer, [x], { before, after }) => {
+    const rest = Array(writer.rank(x!) - 1).fill(0);
+    return writer.node("Pad", [x!, writer.integers([...rest, before, ...rest, after])]);
+  },
+  gradient: ({ inputs: [x], attributes: { before }, dy }) => [
+    columns(dy, before, before + (x!.shape.at(-1) as number)),
+  ],
+};
+
+/** Zeros before and after the columns of the last axis. */
+export function padColumns(x: Tensor, before: number, after: number): Tensor {
+  const width = x.shape.at(-1);
+  if (typeof width !== "number") throw new Error(`padColumns: the width of ${formatShape(x.shape)} must be known`);
+  return apply(padColumnsOp, [x], [...x.shape.slice(0, -1), before + width + after], { before, after });
+}

@@ -3,6 +3,7 @@ import {
   constant,
   divide,
   exp,
+  geluTanh,
   log,
   multiply,
   negate,
@@ -30,6 +31,7 @@ const unary: OpCase[] = [
   { op: "sigmoid", apply: sigmoid, range: [-4, 4] as const },
   { op: "softplus", apply: softplus, range: [-4, 4] as const },
   { op: "silu", apply: silu, range: [-4, 4] as const },
+  { op: "geluTanh", apply: geluTanh, range: [-1.5, 1.5] as const },
   { op: "square", apply: square },
 ].flatMap(({ op, apply, range = [-1.5, 1.5] }) => [
   { covers: [op], title: op, inputs: { x: [2, 3] }, build: ({ x }) => apply(x!), range },

@@ -1,5 +1,5 @@
 import { multiply, square } from "../ops/elementwise.ts";
-import { reshape, rotateHalf, transpose } from "../ops/shape.ts";
+import { columns, padColumns, reshape, rotateHalf, transpose } from "../ops/shape.ts";
 import { formatShape } from "../tensor.ts";
 import { lengths, type OpCase } from "./op-case.ts";
 
@@ -52,5 +52,38 @@ export const shapeCases: OpCase[] = [
         lengths,
       }),
     ),
+  ),
+  ...(
+    [
+      [["n", 6], 0, 2],
+      [["n", 6], 2, 6],
+      [["n", 6], 0, 6],
+      [[2, 3, 4], 1, 3],
+      [[5], 4, 5],
+    ] as const
+  ).map(
+    ([shape, start, end]): OpCase => ({
+      covers: ["columns"],
+      title: `columns ${start} to ${end} of ${formatShape(shape)}`,
+      inputs: { x: shape },
+      build: ({ x }) => square(columns(x!, start, end)),
+      lengths,
+    }),
+  ),
+  ...(
+    [
+      [["n", 3], 2, 1],
+      [["n", 3], 0, 0],
+      [[2, 3, 2], 1, 0],
+      [[2], 0, 3],
+    ] as const
+  ).map(
+    ([shape, before, after]): OpCase => ({
+      covers: ["padColumns"],
+      title: `padColumns ${formatShape(shape)} by ${before} and ${after}`,
+      inputs: { x: shape },
+      build: ({ x }) => square(padColumns(x!, before, after)),
+      lengths,
+    }),
   ),
 ];

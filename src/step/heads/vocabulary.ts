@@ -10,11 +10,11 @@ import {
   subtract,
 } from "../../graph/ops/elementwise.ts";
 import { pick } from "../../graph/ops/indexing.ts";
-import { linear } from "../../graph/ops/matmul.ts";
 import { sum } from "../../graph/ops/reduce.ts";
 import { logSoftmax } from "../../graph/ops/softmax.ts";
 import type { Section } from "../../graph/section.ts";
 import { input, type Tensor } from "../../graph/tensor.ts";
+import { type Architecture, logitsOf } from "../../models/architecture.ts";
 import { comparesWithReference, type StatisticUses, type VocabularyStatistic } from "../../objectives/statistics.ts";
 
 /** What is wanted besides the policy's log-probability of each scored token. */
@@ -26,11 +26,16 @@ export interface StatisticsNeeds {
   frozenHead?: boolean;
 }
 
-/** Sizes of the models concerned; they share a vocabulary. */
+type FinishLogits = Architecture["finishLogits"];
+
+/** The models concerned; they share a vocabulary. */
 export interface StatisticsSizes {
   vocabularySize: number;
   policyWidth: number;
   referenceWidth: number;
+  /** What becomes of the product with each head: see `Architecture`. */
+  finishPolicyLogits?: FinishLogits;
+  finishReferenceLogits?: FinishLogits;
 }
 
 /**
@@ -47,13 +52,16 @@ export function tokenStatistics(
   const labels = input(["rows"], "int");
   const referenceHidden = input(["rows", sizes.referenceWidth]);
   const referenceHead = input([sizes.vocabularySize, sizes.referenceWidth]);
-  const referenceLogits = withReference ? linear(referenceHidden, referenceHead) : undefined;
+  const referenceLogits = withReference
+    ? logitsOf({ finishLogits: sizes.finishReferenceLogits }, referenceHidden, referenceHead)
+    : undefined;
+  const logits = logitsOf({ finishLogits: sizes.finishPolicyLogits }, hidden, head);
   return {
     name: "token statistics",
     inputs: { hidden },
     constants: { labels, ...(withReference && { referenceHidden, referenceHead }), ...(frozenHead && { head }) },
     parameters: frozenHead ? {} : { head },
-    ...statisticsOfLogits(labels, linear(hidden, head), referenceLogits, statistics),
+    ...statisticsOfLogits(labels, logits, referenceLogits, statistics),
   };
 }
 

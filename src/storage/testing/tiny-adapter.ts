@@ -1,12 +1,15 @@
 /** A tiny model and an adapter on it, as folders. */
-import { createConfiguration, type LlamaConfiguration } from "../../families/configuration.ts";
+
+import type { LlamaConfiguration } from "../../families/llama.ts";
+import { newLlama } from "../../families/new-llama.ts";
+import { architectureOf } from "../../families/registry.ts";
+import { parameterShapes } from "../../models/architecture.ts";
 import { adapterShapes, type LoraSettings } from "../../models/lora.ts";
-import { parameterShapes } from "../../models/parameter-shapes.ts";
 import { elementCount } from "../safetensors-header.ts";
 import { saveAdapterFolder } from "../save-adapter-folder.ts";
 import { saveModelFolder } from "../save-folder.ts";
 
-export const tinyConfiguration = createConfiguration({
+export const tinyConfiguration = newLlama({
   width: 8,
   layers: 2,
   heads: 2,
@@ -38,7 +41,7 @@ export function adapterFor(
   lora: LoraSettings,
   configuration: LlamaConfiguration = tinyConfiguration,
 ): Map<string, { shape: readonly number[]; data: Float32Array }> {
-  const shapes = adapterShapes(configuration, lora);
+  const shapes = adapterShapes(architectureOf(configuration), lora);
   return new Map(Array.from(numbersFor(shapes), ([name, data]) => [name, { shape: shapes.get(name)!, data }]));
 }
 
@@ -47,7 +50,7 @@ export async function writeTinyModel(
   dtype: "float32" | "bfloat16" = "float32",
   configuration: LlamaConfiguration = tinyConfiguration,
 ): Promise<string> {
-  const parameters = numbersFor(parameterShapes(configuration));
+  const parameters = numbersFor(parameterShapes(architectureOf(configuration)));
   await saveModelFolder(path, { configuration, parameters, dtype });
   return path;
 }

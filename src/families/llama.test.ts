@@ -1,6 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { UserError } from "../errors.ts";
-import { createConfiguration, parseConfiguration } from "./configuration.ts";
+import { parameterShapes } from "../models/architecture.ts";
+import type { LlamaConfiguration } from "./llama.ts";
+import { newLlama } from "./new-llama.ts";
+import { architectureOf, parseConfiguration } from "./registry.ts";
 
 const minimal = {
   model_type: "llama",
@@ -10,7 +13,7 @@ const minimal = {
   num_attention_heads: 8,
   vocab_size: 512,
 };
-const parse = (changes: object) => parseConfiguration({ ...minimal, ...changes }, "config.json");
+const parse = (changes: object) => parseConfiguration({ ...minimal, ...changes }, "config.json") as LlamaConfiguration;
 const llama3 = {
   factor: 8,
   low_freq_factor: 1,
@@ -22,7 +25,7 @@ const llama3 = {
 describe("parseConfiguration", () => {
   test("fills in the defaults of transformers", () => {
     const expected = {
-      architecture: "llama",
+      family: "llama",
       width: 64,
       layers: 5,
       heads: 8,
@@ -36,6 +39,7 @@ describe("parseConfiguration", () => {
       ropeScaling: undefined,
       tiedEmbeddings: false,
       attentionBias: false,
+      attentionOutputBias: false,
       mlpBias: false,
       bosTokenId: 1,
       eosTokenIds: [2],
@@ -91,8 +95,12 @@ describe("parseConfiguration", () => {
   });
 
   test.each<[object, string]>([
-    [{ model_type: "qwen2" }, 'model_type: "qwen2" is not supported; supported is model_type "llama"'],
+    [{ model_type: "qwen2_moe" }, 'model_type: "qwen2_moe" is not supported; supported are gpt2, llama, qwen2'],
     [{ model_type: undefined }, "model_type: is missing; supported"],
+    [{ partial_rotary_factor: 0.5 }, "partial_rotary_factor: rotating only a part"],
+    [{ low_freq_factor: 1 }, "low_freq_factor: belongs into rope_scaling; move it there"],
+    [{ is_encoder_decoder: true }, "is_encoder_decoder: true is not supported, only false"],
+    [{ pruned_heads: { 1: [0] } }, 'pruned_heads: {"1":[0]} is not supported, only {}'],
     [{ architectures: ["LlamaForSequenceClassification"] }, 'architectures: ["LlamaForSequenceClassification"] is not'],
     [{ hidden_act: "gelu" }, 'hidden_act: "gelu" is not supported, only "silu"'],
     [{ pretraining_tp: 2 }, "pretraining_tp: 2 is not supported, only 1"],
@@ -126,7 +134,7 @@ describe("parseConfiguration", () => {
 
   test("an architecture is enough without a model_type", () => {
     const json = { ...minimal, model_type: undefined, architectures: ["LlamaForCausalLM"] };
-    expect(parseConfiguration(json, "config.json").architecture).toBe("llama");
+    expect(parseConfiguration(json, "config.json").family).toBe("llama");
   });
 });
 
@@ -134,7 +142,7 @@ describe("createConfiguration", () => {
   const sizes = { width: 64, layers: 2, heads: 4, feedForwardWidth: 96, vocabularySize: 100, contextLength: 32 };
 
   test("is what its config.json says", () => {
-    const configuration = createConfiguration({
+    const configuration = newLlama({
       ...sizes,
       keyValueHeads: 2,
       tiedEmbeddings: true,
@@ -155,11 +163,57 @@ describe("createConfiguration", () => {
   });
 
   test("has no special tokens unless given", () => {
-    expect(createConfiguration(sizes)).toMatchObject({ bosTokenId: undefined, eosTokenIds: [] });
+    expect(newLlama(sizes)).toMatchObject({ bosTokenId: undefined, eosTokenIds: [] });
   });
 
   test("checks that the sizes fit", () => {
-    expect(() => createConfiguration({ ...sizes, keyValueHeads: 3 })).toThrow(UserError);
-    expect(() => createConfiguration({ ...sizes, heads: 5 })).toThrow(UserError);
+    expect(() => newLlama({ ...sizes, keyValueHeads: 3 })).toThrow(UserError);
+    expect(() => newLlama({ ...sizes, heads: 5 })).toThrow(UserError);
   });
+});
+
+const untied = newLlama({
+  width: 8,
+  layers: 1,
+  heads: 2,
+  keyValueHeads: 1,
+  headWidth: 6,
+  feedForwardWidth: 16,
+  vocabularySize: 10,
+  contextLength: 32,
+});
+const tied = { ...untied, tiedEmbeddings: true };
+
+test("names and shapes of a small model", () => {
+  expect(Object.fromEntries(parameterShapes(architectureOf(untied)))).toEqual({
+    "model.embed_tokens.weight": [10, 8],
+    "model.layers.0.input_layernorm.weight": [8],
+    "model.layers.0.self_attn.q_proj.weight": [12, 8],
+    "model.layers.0.self_attn.k_proj.weight": [6, 8],
+    "model.layers.0.self_attn.v_proj.weight": [6, 8],
+    "model.layers.0.self_attn.o_proj.weight": [8, 12],
+    "model.layers.0.post_attention_layernorm.weight": [8],
+    "model.layers.0.mlp.gate_proj.weight": [16, 8],
+    "model.layers.0.mlp.up_proj.weight": [16, 8],
+    "model.layers.0.mlp.down_proj.weight": [8, 16],
+    "model.norm.weight": [8],
+    "lm_head.weight": [10, 8],
+  });
+  expect(parameterShapes(architectureOf(tied)).has("lm_head.weight")).toBe(false);
+});
+
+test("biases", () => {
+  const shapes = parameterShapes(
+    architectureOf({ ...untied, attentionBias: true, attentionOutputBias: true, mlpBias: true } as LlamaConfiguration),
+  );
+  const biases = [...shapes].filter(([name]) => name.endsWith(".bias"));
+  expect(biases.map(([name, shape]) => [name.slice("model.layers.0.".length), shape])).toEqual([
+    ["self_attn.q_proj.bias", [12]],
+    ["self_attn.k_proj.bias", [6]],
+    ["self_attn.v_proj.bias", [6]],
+    ["self_attn.o_proj.bias", [8]],
+    ["mlp.gate_proj.bias", [16]],
+    ["mlp.up_proj.bias", [16]],
+    ["mlp.down_proj.bias", [8]],
+  ]);
 });

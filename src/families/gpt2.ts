@@ -1,0 +1,120 @@
+import { z } from "zod";
+import { add, geluTanh } from "../graph/ops/elementwise.ts";
+import { columns } from "../graph/ops/shape.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import { defineBlock } from "../models/block.ts";
+import type { ModelConfiguration } from "../models/configuration.ts";
+import { finalNorm, layerNorm } from "../models/norms.ts";
+import type { SectionParameters } from "../models/section-parameters.ts";
+import { type ConfigKeys, readKeys, unknownKeys } from "./config-keys.ts";
+import { type Family, untiedHead } from "./family.ts";
+import { count, dividedAmong, flag, tokenFields, tokensOf } from "./fields.ts";
+
+/** What the computation of a GPT-2 depends on. */
+interface Gpt2Configuration extends ModelConfiguration {
+  readonly heads: number;
+  readonly headWidth: number;
+  readonly feedForwardWidth: number;
+  readonly normEpsilon: number;
+}
+
+/** Only the sizes must be there; for the rest, a missing key or a null means the default of transformers' GPT2Config. */
+const keys = {
+  used: {
+    vocab_size: count,
+    n_positions: count,
+    n_embd: count,
+    n_layer: count,
+    n_head: count,
+    n_inner: count.nullish(),
+    layer_norm_epsilon: z.number().positive().nullish(),
+    tie_word_embeddings: flag(true),
+    ...tokenFields({ bos: 50256, eos: 50256 }),
+  },
+  only: {
+    // Two names of one function.
+    activation_function: { values: ["gelu_new", "gelu_pytorch_tanh"] },
+    scale_attn_weights: { values: [true] },
+    scale_attn_by_inverse_layer_idx: { values: [false] },
+  },
+  harmless: [
+    ...["attn_pdrop", "embd_pdrop", "resid_pdrop", "summary_activation", "summary_first_dropout", "summary_use_proj"],
+    ...["summary_proj_to_labels", "summary_type", "n_ctx"],
+    // In which order, and how precisely, 16-bit scores are computed.
+    "reorder_and_upcast_attn",
+  ],
+  aliases: {
+    hidden_size: "n_embd",
+    max_position_embeddings: "n_positions",
+    num_attention_heads: "n_head",
+    num_hidden_layers: "n_layer",
+  },
+} satisfies ConfigKeys<z.ZodRawShape>;
+
+/**
+ * GPT-2 (Radford et al. 2019): LayerNorm, learned positions, and matrices that are stored transposed, those of query, key and
+ * value as one.
+ */
+export const gpt2: Family<Gpt2Configuration> = {
+  name: "gpt2",
+  architectures: ["GPT2LMHeadModel"],
+  prefix: "transformer.",
+  layersKey: "n_layer",
+  // The causal mask.
+  buffers: /\.attn\.(bias|masked_bias)$/,
+  unknownKeys: (json) => unknownKeys(json, keys),
+  parse(raw, file) {
+    const json = readKeys(raw, keys, file);
+    const { n_embd: width, n_head: heads } = json;
+    return {
+      width,
+      layers: json.n_layer,
+      heads,
+      headWidth: dividedAmong({ width, heads }, { file, field: "n_embd" }),
+      feedForwardWidth: json.n_inner ?? 4 * width,
+      vocabularySize: json.vocab_size,
+      contextLength: json.n_positions,
+      normEpsilon: json.layer_norm_epsilon ?? 1e-5,
+      tiedEmbeddings: json.tie_word_embeddings,
+      ...tokensOf(json),
+    };
+  },
+  build(c, plan) {
+    const norm = (x: Tensor, parameters: SectionParameters, name: string) => {
+      const [weight, bias] = ["weight", "bias"].map((part) =>
+        parameters.vector(`${name} ${part}`, `${name}.${part}`, c.width),
+      ) as [Tensor, Tensor];
+      return layerNorm(x, { weight, bias }, c.normEpsilon);
+    };
+    const stored = { bias: true, transposed: true };
+    const block = defineBlock(plan, {
+      ...c,
+      keyValueHeads: c.heads,
+      rotaryWidth: 0,
+      place: (layer) => `transformer.h.${layer}.`,
+      project(x, parameters) {
+        const projection = parameters.linear("projection", "attn.c_attn", 3 * c.width, c.width, stored);
+        const all = projection(norm(x, parameters, "ln_1"));
+        const part = (index: number) => columns(all, index * c.width, (index + 1) * c.width);
+        return { query: part(0), key: part(1), value: part(2) };
+      },
+      finish(x, context, parameters) {
+        const output = parameters.linear("output", "attn.c_proj", c.width, c.width, stored);
+        const middle = add(x, output(context));
+        const up = parameters.linear("up", "mlp.c_fc", c.feedForwardWidth, c.width, stored);
+        const down = parameters.linear("down", "mlp.c_proj", c.width, c.feedForwardWidth, stored);
+        const raised = up(norm(middle, parameters, "ln_2"));
+        return { output: add(middle, down(geluTanh(raised))), middle, raised };
+      },
+    });
+    return {
+      embedding: "transformer.wte.weight",
+      positionEmbedding: { name: "transformer.wpe.weight", positions: c.contextLength },
+      layers: Array.from({ length: c.layers }, () => ({ block })),
+      finalNorm: finalNorm(plan, { width: c.width, place: "transformer." }, (x, parameters) =>
+        norm(x, parameters, "ln_f"),
+      ),
+      head: c.tiedEmbeddings ? "transformer.wte.weight" : untiedHead,
+    };
+  },
+};

@@ -1,0 +1,74 @@
+import { UserError } from "../errors.ts";
+import type { Architecture } from "../models/architecture.ts";
+import type { ModelConfiguration } from "../models/configuration.ts";
+import { type ParameterPlan, plainPlan } from "../models/section-parameters.ts";
+import { quoted } from "../one-line.ts";
+import type { Family } from "./family.ts";
+import { gpt2 } from "./gpt2.ts";
+import { llama } from "./llama.ts";
+import { qwen2 } from "./qwen2.ts";
+
+/** All families, one row each. Each builds its own configurations only: see `familyOf`. */
+const families: readonly Family<ModelConfiguration>[] = [llama, qwen2, gpt2];
+
+/** The family that a configuration belongs to. */
+export function familyOf({ family: name }: ModelConfiguration): Family<ModelConfiguration> {
+  const family = families.find((one) => one.name === name);
+  if (!family) throw new Error(`there is no family ${name}`);
+  return family;
+}
+
+/** The architecture that a configuration describes. */
+export function architectureOf(configuration: ModelConfiguration, plan: ParameterPlan = plainPlan): Architecture {
+  return {
+    ...familyOf(configuration).build(configuration, plan),
+    plan,
+    width: configuration.width,
+    vocabularySize: configuration.vocabularySize,
+    configuration,
+    replan: (other) => architectureOf(configuration, other),
+  };
+}
+
+/**
+ * Interprets the content of a config.json.
+ *
+ * @param file for error messages
+ * @throws UserError for a family that we lack, or naming the key that is missing, wrong, or asks for something that we lack.
+ */
+export function parseConfiguration(json: unknown, file: string): ModelConfiguration {
+  if (typeof json !== "object" || json === null || Array.isArray(json)) {
+    throw new UserError("must be a JSON object", { file });
+  }
+  const raw: Record<string, unknown> = { ...json };
+  const family = findFamily(raw, file);
+  return { ...family.parse(raw, file), family: family.name, raw };
+}
+
+/** The family of a config.json by its `model_type`, or, in files without one, by its architecture. */
+function findFamily(
+  { model_type: type, architectures }: Record<string, unknown>,
+  file: string,
+): Family<ModelConfiguration> {
+  const found = [architectures ?? []].flat();
+  const family = families.find(({ name, architectures: own }) =>
+    type === undefined || type === null ? own.some((one) => found.includes(one)) : name === type,
+  );
+  const hint = `supported are ${families
+    .map(({ name }) => name)
+    .sort()
+    .join(", ")}`;
+  if (!family && (type !== undefined || found.length === 0)) {
+    const problem = type === undefined ? "is missing" : `${quoted(type)} is not supported`;
+    throw new UserError(problem, { file, field: "model_type", hint });
+  }
+  if (!family || (found.length > 0 && !family.architectures.some((one) => found.includes(one)))) {
+    const classes = (family ? [family] : families)
+      .flatMap((one) => one.architectures)
+      .sort()
+      .join(", ");
+    const problem = `${quoted(architectures)} is not supported`;
+    throw new UserError(problem, { file, field: "architectures", hint: `supported are ${classes}` });
+  }
+  return family;
+}

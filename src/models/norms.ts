@@ -1,0 +1,32 @@
+import { add, constant, divide, multiply, sqrt, square, subtract } from "../graph/ops/elementwise.ts";
+import { mean } from "../graph/ops/reduce.ts";
+import { input, type Tensor } from "../graph/tensor.ts";
+import { type ModelSection, type ParameterPlan, SectionParameters } from "./section-parameters.ts";
+
+/** `x / √(mean(x²) + ε) · weight`, over the last axis (Zhang & Sennrich 2019). */
+export function rmsNorm(x: Tensor, weight: Tensor, epsilon: number): Tensor {
+  return multiply(divide(x, sqrt(add(mean(square(x)), constant(epsilon)))), weight);
+}
+
+/** `(x - mean(x)) / √(variance(x) + ε) · weight + bias`, over the last axis (Ba et al. 2016). */
+export function layerNorm(x: Tensor, { weight, bias }: Record<"weight" | "bias", Tensor>, epsilon: number): Tensor {
+  const centred = subtract(x, mean(x));
+  const normed = divide(centred, sqrt(add(mean(square(centred)), constant(epsilon))));
+  return add(multiply(normed, weight), bias);
+}
+
+/** The last norm of a model as a section: x [rows, width] to hidden. */
+export function finalNorm(
+  plan: ParameterPlan,
+  { width, place }: { width: number; place: string },
+  norm: (x: Tensor, parameters: SectionParameters) => Tensor,
+): ModelSection {
+  const x = input(["rows", width]);
+  const parameters = new SectionParameters(plan, () => place);
+  return parameters.section({
+    name: "final norm",
+    inputs: { x },
+    outputs: { hidden: norm(x, parameters) },
+    saved: {},
+  });
+}

@@ -16,11 +16,14 @@ export class Journal {
   readonly file: string;
   readonly #handle: FileHandle;
   readonly #done: ScoredPrompt[];
+  /** What was there when the journal was opened. */
+  readonly #atStart: { readonly bytes: number; readonly prompts: number };
 
-  private constructor(file: string, handle: FileHandle, done: ScoredPrompt[]) {
+  private constructor(file: string, handle: FileHandle, done: ScoredPrompt[], bytes: number) {
     this.file = file;
     this.#handle = handle;
     this.#done = done;
+    this.#atStart = { bytes, prompts: done.length };
   }
 
   /**
@@ -48,7 +51,7 @@ export class Journal {
       if (resume) await truncate(file, bytes);
       const handle = await open(file, resume ? "a" : "wx");
       if (!resume) await handle.appendFile(`${JSON.stringify({ settings })}\n`);
-      return new Journal(file, handle, done);
+      return new Journal(file, handle, done, (await handle.stat()).size);
     } catch (error) {
       throw asUserError(error, file, "cannot write");
     }
@@ -68,6 +71,12 @@ export class Journal {
       throw asUserError(error, this.file, "cannot write");
     }
     this.#done.push(...batch);
+  }
+
+  /** Drops what was added since the journal was opened. */
+  async forgetNew(): Promise<void> {
+    await this.#handle.truncate(this.#atStart.bytes);
+    this.#done.length = this.#atStart.prompts;
   }
 
   /** Ends the work on the file; it goes if it is of no more use. */

@@ -24,6 +24,7 @@ export async function vaderScorer(): Promise<Scorer> {
 function ofResponse(scoreOf: (text: string) => number): Scorer {
   return {
     score: async (items) => items.map(({ response }) => scoreOf(response)),
+    end: async () => {},
     dispose: async () => {},
   };
 }

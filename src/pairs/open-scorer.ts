@@ -4,6 +4,7 @@ import { commandScorer } from "./command-scorer.ts";
 import { httpScorer } from "./http-scorer.ts";
 import { afinnScorer, vaderScorer } from "./lexicon-scorers.ts";
 import type { Scorer } from "./scorer.ts";
+import { publicScorerName } from "./secrets.ts";
 
 const commandPrefix = "command:";
 
@@ -18,7 +19,7 @@ export async function openScorer(name: string, options: { timeout: number }): Pr
   const command = name.startsWith(commandPrefix) ? name.slice(commandPrefix.length).trim() : "";
   if (command !== "") return commandScorer(command, options);
   if (/^https?:\/\//.test(name) && URL.canParse(name)) return httpScorer(name, options);
-  throw new UserError(`${quoted(name)} is no scorer`, {
+  throw new UserError(`${quoted(publicScorerName(name))} is no scorer`, {
     field: "scorer",
     hint: "use afinn, vader, command:<shell command>, or an http(s) URL",
   });

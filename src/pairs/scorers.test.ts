@@ -3,6 +3,7 @@ import type { AddressInfo } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { UserError } from "../errors.ts";
 import { openScorer } from "./open-scorer.ts";
+import { MisplacedScoresError } from "./scorer.ts";
 
 const items = ["good", "bad", "so-so"].map((response) => ({ prompt: "How is it?", response }));
 
@@ -68,8 +69,8 @@ describe("a command", () => {
     ["does not exist", "command:no-such-scorer-here 2>&-", /ended with exit code \d+ after 0 of 3/],
     ["hangs", script("if (count < 2) console.log('{\"score\":1}')"), /was silent for 1 seconds/],
     ["talks nonsense", script("console.log('hello')"), /answered hello; it must print one line/],
-    ["gives no number", script('console.log(\'{"score":"high"}\')'), /a score must be a number, not "high"/],
-    ["gives infinity", script("console.log('{\"score\":1e999}')"), /a score must be a number, not Infinity/],
+    ["gives no number", script('console.log(\'{"score":"high"}\')'), /gave no number as a score: "high"/],
+    ["gives infinity", script("console.log('{\"score\":1e999}')"), /gave no number as a score: Infinity/],
     ["gives no score", script("console.log('{}')"), /answered \{\}; it must print one line/],
   ])("that %s is a clear error", async (_name, command, message) => {
     const error = await (await scorerFor(command, 1)).score(items).catch((reason: unknown) => reason);
@@ -82,6 +83,51 @@ describe("a command", () => {
     await scorer.score(items);
     await new Promise((resolve) => setTimeout(resolve, 300));
     await expect(scorer.score(items)).rejects.toThrow(/answered more lines than it was asked for/);
+  });
+
+  test.each([
+    ["two lines each", script(`${answer}; ${answer}`)],
+    ["a last word", script(answer, 'process.stdin.on("end", () => console.log("bye"))')],
+    ["a last word without a line break", script(answer, 'process.stdin.on("end", () => process.stdout.write("bye"))')],
+    ["lines without end", script(`${answer}; if (count === 3) setInterval(() => console.log("more"), 1)`)],
+    ["a line without end", script(`${answer}; if (count === 3) setInterval(() => process.stdout.write("more"), 1)`)],
+  ])("that answers %s is refused at the end", async (_name, command) => {
+    const scorer = await scorerFor(command);
+    await scorer.score(items);
+    await expect(scorer.end()).rejects.toThrow(/answered more lines than it was asked for/);
+    await expect(scorer.end()).rejects.toThrow(MisplacedScoresError);
+  });
+
+  test("that answers each once ends in peace, one that does not end as well", async () => {
+    for (const before of ["", "setInterval(() => {}, 1000)"]) {
+      const scorer = await scorerFor(script(answer, before));
+      await scorer.score(items);
+      await scorer.end();
+    }
+  });
+
+  test("that floods its output does not fill the memory", async () => {
+    const scorer = await scorerFor("command:yes", 1);
+    const before = process.memoryUsage().rss;
+    await expect(scorer.score(items)).rejects.toThrow(/answered y;/);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(process.memoryUsage().rss - before).toBeLessThan(200e6);
+  });
+
+  test("may give back the ids, which are then checked", async () => {
+    const echo = (id: string) => script(`console.log(JSON.stringify({ score: count, id: ${id} }))`);
+    const scorer = await scorerFor(echo("item.id"));
+    expect(await scorer.score(items)).toEqual([1, 2, 3]);
+    expect(await scorer.score(items)).toEqual([4, 5, 6]);
+    const other = await scorerFor(echo("item.id - 1"));
+    await expect(other.score(items)).rejects.toThrow(/answered -1 where it was asked 0/);
+  });
+
+  test("whose command holds a token does not show it", async () => {
+    const scorer = await scorerFor("command:echo no https://me:hidden@host/x?key=topsecret", 1);
+    const { message } = (await scorer.score(items).catch((reason) => reason)) as Error;
+    expect(message).toMatch(/answered no https:\/\/host\/x\?key=…/);
+    expect(message).not.toMatch(/hidden|topsecret/);
   });
 
   test("ends with its scorer, also one that does not want to", async () => {
@@ -116,20 +162,63 @@ describe("a server", () => {
       response.end('{"scores": [3, -1.5, 0]}');
     });
     expect(await (await scorerFor(url)).score(items)).toEqual([3, -1.5, 0]);
-    expect(asked).toBe(`POST application/json ${JSON.stringify({ items })}`);
+    const numbered = items.map((item, id) => ({ id, ...item }));
+    expect(asked).toBe(`POST application/json ${JSON.stringify({ items: numbered })}`);
   });
 
   test.each([
     ["too few scores", '{"scores": [1, 2]}', 200, /gave 2 scores for 3 answers/],
     ["too many scores", '{"scores": [1, 2, 3, 4]}', 200, /gave 4 scores for 3 answers/],
     ["one score", '{"scores": [1]}', 200, /gave 1 score for 3 answers/],
-    ["no number", '{"scores": [1, null, 3]}', 200, /a score must be a number, not null/],
+    ["no number", '{"scores": [1, null, 3]}', 200, /gave no number as a score: (null|Infinity)/],
     ["no scores", "null", 200, /must answer \{"scores": \[number, …\]\}, not null/],
     ["no JSON", "<html>", 200, /must answer .* not <html>/],
     ["an error", "too busy", 503, /answered with status 503: too busy/],
   ])("that gives %s is a clear error", async (_name, body, status, message) => {
     const url = await serve((_body, response) => response.writeHead(status).end(body));
     await expect((await scorerFor(url)).score(items)).rejects.toThrow(message);
+  });
+
+  test("may give back the ids, which are then checked", async () => {
+    let ids: unknown = [0, 1, 2];
+    const url = await serve((_body, response) => response.end(JSON.stringify({ scores: [1, 2, 3], ids })));
+    const scorer = await scorerFor(url);
+    expect(await scorer.score(items)).toEqual([1, 2, 3]);
+    ids = [3, 5, 4];
+    await expect(scorer.score(items)).rejects.toThrow(/gave back other ids than it was asked: \[3,5,4\]/);
+    ids = "none";
+    await expect(scorer.score(items)).rejects.toThrow(MisplacedScoresError);
+  });
+
+  test("that answers without end is refused as soon as no scores are so long", async () => {
+    const block = Buffer.alloc(1 << 16, 0x20);
+    const url = await serve((_body, response) => {
+      const more = () => {
+        while (!response.destroyed && response.write(block));
+        response.once("drain", more);
+      };
+      more();
+    });
+    const start = performance.now();
+    await expect((await scorerFor(url)).score(items)).rejects.toThrow(/answered more than 1051648 bytes/);
+    expect(performance.now() - start).toBeLessThan(10_000);
+  });
+
+  test("is given user and password, and no message holds them or its query", async () => {
+    let authorization: string | undefined;
+    const url = await serve((_body, response) => {
+      authorization = response.req.headers.authorization;
+      response.writeHead(401).end(`no ${response.req.url}, p@ss`);
+    });
+    const secret = url.replace("http://", "http://user:p%40ss@").concat("?token=topsecret");
+    const messages: string[] = [];
+    for (const name of [secret, secret.replace(/:\d+/, ":9")]) {
+      await (await scorerFor(name)).score(items).catch((error: Error) => messages.push(error.stack!));
+    }
+    expect(authorization).toBe(`Basic ${Buffer.from("user:p@ss").toString("base64")}`);
+    expect(messages).toHaveLength(2);
+    expect(messages[0]).toMatch(/answered with status 401: no \/score\?token=…/);
+    expect(messages.join()).not.toMatch(/topsecret|p@ss|p%40ss|user/);
   });
 
   test("that hangs or is not there is a clear error", async () => {

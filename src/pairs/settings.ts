@@ -4,6 +4,7 @@ import { basename } from "node:path";
 import type { GenerateOptions } from "../generate/generate.ts";
 import type { ModelFolder } from "../storage/folder.ts";
 import type { JournalSettings } from "./journal.ts";
+import { publicScorerName, scorerTag } from "./secrets.ts";
 
 /** What answers and scores depend on: the model, told by its files' sizes and times, the prompts, the options of sampling, the scorer. */
 export async function journalSettings(
@@ -26,7 +27,8 @@ export async function journalSettings(
     ...(folder.lora && { adapter: folder.lora }),
     prompts: texts.length,
     promptsHash: createHash("sha256").update(JSON.stringify(texts)).digest("hex"),
-    scorer,
+    scorer: publicScorerName(scorer),
+    scorerTag: scorerTag(scorer),
     ...{ samples, maxNewTokens, temperature, topK, topP, seed, stop, batchSize },
   };
 }

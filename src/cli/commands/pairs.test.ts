@@ -35,7 +35,7 @@ async function setUp() {
       ...["pairs", model, "--prompts", prompts, "--output", join(folder, output), "--scorer", scorer, "--threads", "2"],
       ...["--max-new-tokens", "12", "--samples", "4", "--batch-size", "2", ...args],
     );
-  return { folder, model, prompts, state, pairs, read: (name: string) => readFile(join(folder, name), "utf8") };
+  return { folder, model, prompts, state, scorer, pairs, read: (name: string) => readFile(join(folder, name), "utf8") };
 }
 
 test("pairs that training reads, best before worst, and what became of the rest", async () => {
@@ -103,4 +103,31 @@ test("what fails at once leaves nothing behind", async () => {
     /scorer: "mood" is no scorer/,
   );
   expect(await readdir(folder)).toEqual(names);
+});
+
+test("scores that may be those of other answers are not kept", async () => {
+  const { folder, model, prompts, pairs } = await setUp();
+  const twice = "command:while read -r line; do echo '{\"score\": 1}'; echo '{\"score\": -1}'; done";
+  const command = (...args: string[]) =>
+    runHere(
+      ...["pairs", model, "--prompts", prompts, "--output", join(folder, "pairs.jsonl"), "--scorer", twice],
+      ...["--max-new-tokens", "4", "--samples", "4", "--threads", "2", ...args],
+    );
+  for (const size of ["2", "16"]) {
+    expectOneError(await command("--batch-size", size), /answered more lines than it was asked for/);
+    expect((await readdir(folder)).filter((name) => name.startsWith("pairs"))).toEqual([]);
+  }
+  expect((await pairs("pairs.jsonl")).code).toBe(0);
+});
+
+test("no file holds a token of the scorer's URL", async () => {
+  const { pairs, state, scorer, read } = await setUp();
+  state.failsAt = 2;
+  const secret = `${scorer.replace("http://", "http://me:hidden@")}?key=topsecret`;
+  const { error } = await pairs("pairs.jsonl", "--scorer", secret);
+  expect(error + (await read("pairs.jsonl.partial"))).not.toMatch(/hidden|topsecret/);
+  state.failsAt = Number.POSITIVE_INFINITY;
+  const other = secret.replace("topsecret", "another");
+  expectOneError(await pairs("pairs.jsonl", "--scorer", other, "--resume"), /other settings: scorerTag/);
+  expect((await pairs("pairs.jsonl", "--scorer", secret, "--resume")).code).toBe(0);
 });

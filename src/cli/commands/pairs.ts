@@ -9,6 +9,7 @@ import { readPrompts } from "../../generate/prompts.ts";
 import { Journal } from "../../pairs/journal.ts";
 import { type PairCounts, pairsOf, scoreAnswers } from "../../pairs/make-pairs.ts";
 import { openScorer } from "../../pairs/open-scorer.ts";
+import { MisplacedScoresError } from "../../pairs/scorer.ts";
 import { journalSettings } from "../../pairs/settings.ts";
 import { counted } from "../../words.ts";
 import { countedProgress } from "../terminal/counted-progress.ts";
@@ -58,8 +59,9 @@ export function pairsCommand(exit: (code: number) => void): Command {
       `
 Progress is kept in <output>.partial until the pairs are written.
 
-A command is given one line {"prompt", "response"} per answer and answers one line {"score": number} each, in order.
-A URL is sent {"items": [{"prompt", "response"}, …]} by POST and answers {"scores": [number, …]}.
+A command is given one line {"id", "prompt", "response"} per answer and answers one line {"score": number} each, in
+order and nothing else. A URL is sent {"items": [{"id", "prompt", "response"}, …]} by POST and answers
+{"scores": [number, …]}. Where "id" (of a URL: "ids") is given back, it is checked.
 
 Example:
   tokenwise pairs demo/model --prompts demo/openings/training.txt --scorer vader --margin 0.5 --output pairs.jsonl`,
@@ -91,6 +93,7 @@ async function makePairs(path: string, options: Options): Promise<boolean> {
     try {
       const notice = "stopping: what is done stays, to be continued with --resume";
       const all = await untilInterrupted(notice, (signal) => answer(prepared, texts, scorer, journal, options, signal));
+      await scorer.end();
       if (!all) return false;
       const { pairs, counts } = pairsOf(journal.done, options);
       if (pairs.length === 0) throw noPairs(counts);
@@ -98,6 +101,9 @@ async function makePairs(path: string, options: Options): Promise<boolean> {
       written = true;
       console.log(describe(counts, output));
       return true;
+    } catch (error) {
+      if (error instanceof MisplacedScoresError) await journal.forgetNew();
+      throw error;
     } finally {
       await journal.close({ keep: !written && journal.done.length > 0 });
     }

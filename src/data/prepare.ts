@@ -5,6 +5,7 @@ import { type PairOptions, type PreferencePair, readPairs } from "./forms/pairs.
 import { type PlainText, readTexts } from "./forms/text.ts";
 import { epochOrder } from "./order.ts";
 import { type Remarks, remarkPairs, remarkRecords } from "./remarks.ts";
+import { showExample } from "./shown-example.ts";
 import { countSharedPrompts, splitByPrompt } from "./split.ts";
 import { type TokenizedData, tokenizeChosen, tokenizePairs, tokenizeTexts } from "./tokenize.ts";
 import { isContinuation } from "./tokens/boundaries.ts";
@@ -92,6 +93,8 @@ export async function prepareExamples(
     examples = await tokenized(recipe, heldOutOnly ? [] : train, heldOut, tokenize, remarks);
   }
   await tokens.keep();
+  const first = examples.train[0] ?? examples.heldOut[0];
+  if (first) remarks.notes.push(showExample(first, tokenizer));
   return examples;
 }
 

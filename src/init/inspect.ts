@@ -28,7 +28,7 @@ export interface ModelFindings {
   /** The number formats of the model's stored weights, such as `BF16`. */
   readonly dtypes: readonly Dtype[];
   readonly adapter: AdapterFindings;
-  /** Where the model's files and its configuration disagree. */
+  /** Where the model's files and its configuration disagree, and what its tokenizer's files say without effect. */
   readonly notes: readonly string[];
 }
 
@@ -83,7 +83,7 @@ export async function inspectModel(path: string): Promise<ModelFindings> {
     parameters: entries.reduce((sum, { shape }) => sum + elementCount(shape), 0),
     dtypes: [...new Set(entries.map(({ dtype }) => dtype))],
     adapter: inspectAdapter(folder),
-    notes: folder.notes,
+    notes: [...folder.notes, ...tokenizer.warnings],
   };
 }
 

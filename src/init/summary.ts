@@ -1,4 +1,5 @@
 import type { SkippedRecord } from "../data/files/convert.ts";
+import { showExample } from "../data/shown-example.ts";
 import type { Dtype } from "../number-formats.ts";
 import { oneLine, shortened } from "../one-line.ts";
 import { counted, grouped, mebibytes, millions, percent } from "../words.ts";
@@ -31,9 +32,14 @@ export function summarizeProposal(proposal: Proposal): string {
     `model: ${describeFolder(proposal)}`,
     `data: ${[describeRecords(proposal.data), ...oddities(proposal)].join("\n  ")}`,
     ...describeLengths(proposal).map((line) => `  ${line}`),
+    ...firstExample(proposal),
     `training: ${objective}${trained(proposal)}, ${about}${counted(stepsPerEpoch(choices), "step")} of ${choices.batchSize} an epoch; ${epochs} proposed`,
     ...memoryLines(proposal),
   ].join("\n");
+}
+
+function firstExample({ model, data: { examples } }: Proposal): string[] {
+  return examples[0] ? [showExample(examples[0], model.tokenizer)] : [];
 }
 
 function describeFolder({ model }: Proposal): string {

@@ -62,7 +62,7 @@ async function weighStages(
   const start = await startingPoint(recipe, tokenizerGiven);
   const objective = createObjective(recipe.objective);
   const prepared = await prepareExamples(recipe, objective.responses, start.tokenizer, start.configuration);
-  for (const warning of prepared.warnings) reporter.warn(warning);
+  for (const warning of [...start.warnings, ...prepared.warnings]) reporter.warn(warning);
   const examples = [...prepared.train, ...prepared.heldOut];
   if (isTrainedContrast(recipe)) {
     if (dryRun) return { status: "checked", file };
@@ -76,8 +76,9 @@ async function weighStages(
     positive: await openPole(recipe, "positive", start),
     negative: await openPole(recipe, "negative", start),
   };
-  for (const note of poles.flatMap((pole) => models[pole].folder.notes)) reporter.note(note);
   const identity = await identityOf(from, models, start.tokenizerFolder, examples);
+  for (const note of poles.flatMap((pole) => models[pole].folder.notes)) reporter.note(note);
+  for (const note of prepared.notes) reporter.note(note);
   const { specialTokens } = recipe.data;
   const views = {
     positive: await promptedExamples(examples, models.positive.template, start, specialTokens),

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../../errors.ts";
+import { chatTemplateWarning } from "./chat-template.ts";
 import { generationEnds } from "./generation-ends.ts";
 import { readObject } from "./json-file.ts";
 import type { JsonFile, ModelTokens } from "./special-tokens.ts";
@@ -34,5 +35,7 @@ export async function loadTokenizer(folder: string, model: ModelTokens = {}): Pr
   };
   const eosTokenIds = [model.eosTokenIds ?? [], await generationEnds(folder)].flat();
   const { rustLibrary } = await import("./rust-library.ts");
-  return createTokenizer(files, { ...model, eosTokenIds }, rustLibrary());
+  const tokenizer = await createTokenizer(files, { ...model, eosTokenIds }, rustLibrary());
+  const template = chatTemplateWarning(folder, files.config[1]);
+  return template === undefined ? tokenizer : { ...tokenizer, warnings: [...tokenizer.warnings, template] };
 }

@@ -51,7 +51,9 @@ test("weigh, again, show and train", async () => {
   expect(await weigh("--jsonl", jsonl)).toEqual({
     code: 0,
     out: `estimates: ${estimates()}\n`,
-    error: expect.stringMatching(/^4 training examples[\s\S]* {2}rejected [\s\S]*\nestimating the tokens of 6 pairs\n$/),
+    error: expect.stringMatching(
+      /^4 training examples[\s\S]* {2}rejected [\s\S]*\nestimating the tokens of 6 pairs\n$/,
+    ),
   });
   expect(await readdir(join(run, "contrastive"))).toEqual(["estimates.safetensors"]);
   expect(await readdir(run)).toEqual(["contrastive"]);

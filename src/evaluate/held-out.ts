@@ -4,6 +4,7 @@ import { type DataSettings, prepareExamples } from "../data/prepare.ts";
 import { UserError } from "../errors.ts";
 import type { ObjectiveOptions } from "../objectives/index.ts";
 import { recipeSchema } from "../recipe/schema.ts";
+import { vocabularyDifference } from "../storage/vocabulary.ts";
 import { isOverPairs } from "./objective.ts";
 import type { Subject } from "./subject.ts";
 
@@ -54,7 +55,7 @@ export async function readHeldOut(
     const settings = withChanges(recorded, options);
     const prepared = await prepareExamples(settings, responses, tokenizer, limits, { heldOutOnly: true });
     const examples = prepared.heldOut.slice(0, settings.evaluation.examples);
-    if (common) checkSame(subjects[0]!, common, subject, examples);
+    if (common) await checkSame(subjects[0]!, common, subject, examples);
     else {
       for (const note of prepared.notes) reporter.note(note);
       for (const warning of prepared.warnings) reporter.warn(warning);
@@ -96,12 +97,12 @@ function settingsForFiles(recipe: DataSettings | undefined, files: readonly stri
   };
 }
 
-function checkSame(
+async function checkSame(
   first: Subject,
   expected: readonly TokenizedExample[],
   subject: Subject,
   found: readonly TokenizedExample[],
-): void {
+): Promise<void> {
   const places = ({ place }: TokenizedExample) => place && `${place.file}:${place.line}`;
   const size = subject.folder.configuration.vocabularySize;
   const expectedSize = first.folder.configuration.vocabularySize;
@@ -119,11 +120,17 @@ function checkSame(
     });
   }
   const other = found.find((example, index) => tokensOf(example) !== tokensOf(expected[index]!));
-  if (!other) return;
-  throw new UserError(`reads ${places(other) ?? "a text"} as other tokens than ${first.name}`, {
-    file: subject.name,
-    hint: "models with different tokenizers, or runs with different limits, can only be evaluated apart",
-  });
+  if (other) {
+    throw new UserError(`reads ${places(other) ?? "a text"} as other tokens than ${first.name}`, {
+      file: subject.name,
+      hint: "models with different tokenizers, or runs with different limits, can only be evaluated apart",
+    });
+  }
+  const difference = await vocabularyDifference(first.folder.tokenizerFolder, subject.folder.tokenizerFolder);
+  if (difference !== undefined) {
+    const problem = `means other tokens by the same ids than ${first.name}: ${difference}`;
+    throw new UserError(problem, { file: subject.name, hint: "evaluate them apart: their figures cannot be compared" });
+  }
 }
 
 function tokensOf({ prompt, responses }: TokenizedExample): string {

@@ -6,6 +6,7 @@ import { startingPoint } from "../runs/starting-point.ts";
 import { modelPath, openModelFolder } from "../storage/folder.ts";
 import type { FrozenFormat } from "../storage/frozen-parameters.ts";
 import { loadLanguageModel } from "../storage/load-model.ts";
+import { vocabularyDifference } from "../storage/vocabulary.ts";
 import type { SharedLoadable } from "./models.ts";
 import { isOverPairs } from "./objective.ts";
 import type { Subject } from "./subject.ts";
@@ -14,6 +15,7 @@ import type { Subject } from "./subject.ts";
 export interface Reference extends SharedLoadable {
   /** Its folder, or what else it is. */
   readonly name: string;
+  readonly tokenizerFolder: string;
 }
 
 /**
@@ -26,19 +28,25 @@ export async function openReference(subject: Subject, given: string | undefined)
   const reference = given === undefined ? await recordedReference(subject) : await openFolder(given);
   if (!reference) return undefined;
   const [own, other] = [subject.folder.configuration.vocabularySize, reference.configuration.vocabularySize];
-  if (own === other) return reference;
+  const hint = "a model can be compared with a reference over the same tokens only";
+  if (own === other) {
+    const difference = await vocabularyDifference(subject.folder.tokenizerFolder, reference.tokenizerFolder);
+    if (difference === undefined) return reference;
+    const problem = `the reference ${reference.name} means other tokens by the same ids: ${difference}`;
+    throw new UserError(problem, { file: subject.name, hint });
+  }
   throw new UserError(`its vocabulary has ${own} tokens, that of the reference ${reference.name} ${other}`, {
     file: subject.name,
-    hint: "a model can be compared with a reference over the same tokens only",
+    hint,
   });
 }
 
 async function openFolder(name: string, base?: FrozenFormat): Promise<Reference> {
   const folder = await openModelFolder(modelPath(name));
-  const { configuration } = folder;
+  const { configuration, tokenizerFolder } = folder;
   const load: Reference["load"] = (engine, options) =>
     loadLanguageModel(engine, folder, { ...options, frozen: true, base });
-  return { name, key: [resolve(folder.path), base ?? "stored"].join(" "), configuration, load };
+  return { name, key: [resolve(folder.path), base ?? "stored"].join(" "), configuration, tokenizerFolder, load };
 }
 
 async function recordedReference({ name, folder, recipe }: Subject): Promise<Reference | undefined> {
@@ -56,5 +64,5 @@ async function recordedReference({ name, folder, recipe }: Subject): Promise<Ref
 /** The random weights that a run began with: they follow from its recipe. */
 async function untrained(name: string, recipe: Recipe, tokenizerFolder: string): Promise<Reference> {
   const { configuration, load } = await startingPoint(recipe, tokenizerFolder);
-  return { name: `${name} before training`, key: `untrained ${resolve(name)}`, configuration, load };
+  return { name: `${name} before training`, key: `untrained ${resolve(name)}`, configuration, tokenizerFolder, load };
 }

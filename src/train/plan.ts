@@ -72,7 +72,7 @@ export async function planRun(
     const problem = `${recipe.epochs} epochs of ${train.length} examples are not one example`;
     throw new UserError(problem, { field: "epochs" });
   }
-  const reference = await openReference(recipe, objective, start.configuration);
+  const reference = await openReference(recipe, objective, start);
   for (const line of typeof reference === "object" ? reference.notes : []) reporter.note(line);
   reporter.note(`${objective.name}: ${totalSteps} steps of ${recipe.batchSize} examples`);
   return {

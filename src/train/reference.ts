@@ -4,14 +4,15 @@ import { epochOrder } from "../data/order.ts";
 import type { Engine } from "../engine/engine.ts";
 import { untilAborted } from "../engine/interruptible.ts";
 import { UserError } from "../errors.ts";
-import type { ModelConfiguration } from "../models/configuration.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import type { Objective } from "../objectives/objective.ts";
 import type { Recipe } from "../recipe/schema.ts";
 import type { Reporter } from "../report.ts";
+import type { StartingPoint } from "../runs/starting-point.ts";
 import { type MicrobatchLimits, microbatches } from "../step/microbatches.ts";
 import type { ReferenceModel } from "../step/reference-states.ts";
 import { type ModelFolder, modelPath, openModelFolder } from "../storage/folder.ts";
+import { vocabularyDifference } from "../storage/vocabulary.ts";
 import { runLength } from "./loop.ts";
 import { ReferenceCache, referenceCacheBytes } from "./reference-cache.ts";
 
@@ -24,12 +25,12 @@ export type ReferenceSource = "start" | ModelFolder | undefined;
 /**
  * Opens the reference that a recipe names.
  *
- * @throws UserError if the objective needs one and the recipe has none, or if it has another vocabulary.
+ * @throws UserError if the objective needs one and the recipe has none, or if its token ids mean other pieces of text.
  */
 export async function openReference(
   { reference }: Recipe,
   objective: Objective,
-  { vocabularySize }: ModelConfiguration,
+  { configuration: { vocabularySize }, tokenizerFolder }: Pick<StartingPoint, "configuration" | "tokenizerFolder">,
 ): Promise<ReferenceSource> {
   if (objective.reference === "loss" && reference === "none")
     throw new UserError(`${objective.name} needs a reference`, { field: "reference" });
@@ -37,8 +38,12 @@ export async function openReference(
   if (!reference) return "start";
   const opened = await openModelFolder(modelPath(reference));
   const size = opened.configuration.vocabularySize;
-  if (size === vocabularySize) return opened;
-  throw new UserError(`has a vocabulary of ${size} tokens, the policy has ${vocabularySize}`, { field: "reference" });
+  if (size !== vocabularySize)
+    throw new UserError(`has a vocabulary of ${size} tokens, the policy has ${vocabularySize}`, { field: "reference" });
+  const difference = await vocabularyDifference(tokenizerFolder, opened.tokenizerFolder);
+  if (difference === undefined) return opened;
+  const hint = "a reference must have the tokenizer of the model to train";
+  throw new UserError(`${reference} means other tokens by the same ids: ${difference}`, { field: "reference", hint });
 }
 
 /** The frozen model of a run, as the learner takes it. */

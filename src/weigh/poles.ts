@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { TokenizedExample } from "../data/example.ts";
 import { encodePrompts } from "../data/tokens/boundaries.ts";
@@ -8,8 +7,8 @@ import { UserError } from "../errors.ts";
 import { fillTemplate, promptTemplates } from "../importance/prompt-templates.ts";
 import type { StartingPoint } from "../runs/starting-point.ts";
 import { contrastiveFolder, type WeightedRecipe } from "../runs/token-weights.ts";
-import { tokenizerFingerprint } from "../storage/fingerprint.ts";
-import { fileNames, type ModelFolder, modelPath, openModelFolder } from "../storage/folder.ts";
+import { type ModelFolder, modelPath, openModelFolder } from "../storage/folder.ts";
+import { vocabularyDifference } from "../storage/vocabulary.ts";
 
 /** π⁺ prefers what the pairs prefer, π⁻ the opposite. */
 export type Pole = "positive" | "negative";
@@ -39,14 +38,13 @@ export async function openPole(recipe: WeightedRecipe, pole: Pole, start: Starti
     const problem = `has a vocabulary of ${folder.configuration.vocabularySize} tokens, the model to train has ${vocabularySize}`;
     throw new UserError(problem, { ...place, hint: "contrastive models need the vocabulary of the model to train" });
   }
-  const hasTokenizer = existsSync(join(folder.tokenizerFolder, fileNames.tokenizer));
-  if (
-    given &&
-    hasTokenizer &&
-    (await tokenizerFingerprint(folder.tokenizerFolder)) !== (await tokenizerFingerprint(start.tokenizerFolder))
-  ) {
+  const difference = await vocabularyDifference(start.tokenizerFolder, folder.tokenizerFolder);
+  if (difference !== undefined) {
     const hint = "contrastive models need the tokenizer of the model to train";
-    throw new UserError("has another tokenizer than the model to train", { ...place, hint });
+    throw new UserError(`means other tokens by the same ids than the model to train: ${difference}`, {
+      ...place,
+      hint,
+    });
   }
   return { folder, template: undefined };
 }

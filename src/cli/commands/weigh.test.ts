@@ -170,7 +170,10 @@ describe("refusals, one clear error each, and nothing is done", () => {
     const other = await writeByteModel(join(folder, "other"));
     await writeByteTokenizer(other, [["y", "e"]]);
     await writeRecipe({ weights: { from: "models", positive: model, negative: other } });
-    expectOneError(await weigh(), /other: weights\.negative: has another tokenizer than the model to train/);
+    expectOneError(
+      await weigh(),
+      /other: weights\.negative: means other tokens by the same ids than the model to train: its token 256 is "ye"/,
+    );
     expect(await readdir(folder)).not.toContain("run");
   });
 

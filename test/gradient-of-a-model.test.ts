@@ -2,11 +2,23 @@
 import { describe, expect, test } from "vitest";
 import { packBatch } from "../src/data/batch.ts";
 import { float64Engine } from "../src/engine/float64.ts";
+import { architectureOf } from "../src/families/registry.ts";
+import { scale, sigmoid } from "../src/graph/ops/elementwise.ts";
+import type { Tensor } from "../src/graph/tensor.ts";
+import type { Architecture } from "../src/models/architecture.ts";
+import { Transformer } from "../src/models/transformer.ts";
 import { createObjective, type ObjectiveOptions } from "../src/objectives/index.ts";
 import { Random } from "../src/random.ts";
 import { Learner } from "../src/step/learner.ts";
 import { ObjectiveEvaluator, type ResponseVectors } from "../src/step/objective-evaluator.ts";
-import { pairObjectives, randomExamples, tinyConfiguration, tinyModel, zeroGradients } from "./helpers/tiny.ts";
+import {
+  pairObjectives,
+  randomExamples,
+  tinyConfiguration,
+  tinyFamilies,
+  tinyModel,
+  zeroGradients,
+} from "./helpers/tiny.ts";
 
 const engine = float64Engine();
 const configuration = tinyConfiguration({ attention_bias: true, mlp_bias: true, tie_word_embeddings: true });
@@ -18,9 +30,16 @@ const batch = packBatch(
 );
 
 /** Gradients, and the loss as a function of the weights in which the chosen answers' KL keeps its first value if `holdChosenKl`. */
-async function setUp(options: ObjectiveOptions, { holdChosenKl }: { holdChosenKl: boolean }) {
-  const policy = tinyModel(engine, configuration, 5);
-  const reference = tinyModel(engine, configuration, 6, policy);
+async function setUp(
+  options: ObjectiveOptions,
+  {
+    holdChosenKl,
+    architecture = architectureOf(configuration),
+  }: { holdChosenKl: boolean; architecture?: Architecture },
+) {
+  const transformer = new Transformer(engine, architecture);
+  const policy = tinyModel(engine, architecture.configuration, 5, transformer);
+  const reference = tinyModel(engine, architecture.configuration, 6, transformer);
   const objective = createObjective(options);
   const learner = new Learner({ engine, policy, reference, objective });
   const gradients = zeroGradients(engine, policy);
@@ -62,6 +81,18 @@ async function worstDerivative({ policy, gradients, loss }: Awaited<ReturnType<t
 describe("finite differences", () => {
   test.each([pairObjectives[4], pairObjectives[0]])("agree for %o", async (options) => {
     const { name, error } = await worstDerivative(await setUp(options, { holdChosenKl: false }));
+    expect(error, name).toBeLessThan(1e-7);
+  });
+
+  test("agree where embeddings are scaled, positions learned, and logits capped", async () => {
+    const architecture = {
+      ...architectureOf(tinyConfiguration(tinyFamilies.gpt2)),
+      embeddingScale: 3,
+      finishLogits: (product: Tensor) => scale(sigmoid(product), 4),
+    };
+    const { name, error } = await worstDerivative(
+      await setUp(pairObjectives[4], { holdChosenKl: false, architecture }),
+    );
     expect(error, name).toBeLessThan(1e-7);
   });
 

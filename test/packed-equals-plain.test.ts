@@ -17,6 +17,7 @@ import {
   pairObjectives,
   randomExamples,
   tinyConfiguration,
+  tinyFamilies,
   tinyModel,
   weighted,
   weightedIf,
@@ -45,6 +46,7 @@ const shapes: Record<string, Readonly<Record<string, unknown>>> = {
   "tied embeddings": { tie_word_embeddings: true },
   "as many key-value heads, one layer": { num_key_value_heads: 4, num_hidden_layers: 1 },
   "one key-value head, three layers": { num_key_value_heads: 1, num_hidden_layers: 3 },
+  ...tinyFamilies,
   "biases and wider heads": { attention_bias: true, mlp_bias: true, head_dim: 6, tie_word_embeddings: true },
 };
 

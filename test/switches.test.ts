@@ -14,6 +14,7 @@ import {
   pairObjectives,
   randomExamples,
   tinyConfiguration,
+  tinyFamilies,
   tinyModel,
   weighted,
   weightedIf,
@@ -26,7 +27,7 @@ const pairs = randomExamples(
 );
 const texts = pairs.map(({ prompt, responses }) => example([...prompt], [...responses[0]!]));
 
-const objectives: [string, ObjectiveOptions, typeof pairs][] = [
+const objectives: [string, ObjectiveOptions, typeof pairs, Readonly<Record<string, unknown>>?][] = [
   ["sft", { name: "sft" }, texts],
   ...([0, 3, 4, 5] as const).map((index): [string, ObjectiveOptions, typeof pairs] => [
     pairObjectives[index].name,
@@ -34,6 +35,12 @@ const objectives: [string, ObjectiveOptions, typeof pairs][] = [
     pairs,
   ]),
   ["tis-dpo with weights", pairObjectives[7], weighted(pairs)],
+  ...Object.entries(tinyFamilies).map(([name, family]): (typeof objectives)[number] => [
+    `tdpo2 of ${name}`,
+    pairObjectives[5],
+    pairs,
+    family,
+  ]),
 ];
 
 /** How the examples fall into runs of programs: these change the order in which numbers are added. */
@@ -49,8 +56,8 @@ const savings = [
   ]),
 ] as const;
 
-describe.each(objectives)("%s", (_, options, examples) => {
-  const configuration = tinyConfiguration();
+describe.each(objectives)("%s", (_, options, examples, family) => {
+  const configuration = tinyConfiguration(family);
   const objective = weightedIf(examples, createObjective(options));
   const policy = tinyModel(engine, configuration, 1);
   const compared = objective.reference === "none" ? undefined : tinyModel(engine, configuration, 2, policy);

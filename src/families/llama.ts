@@ -24,6 +24,8 @@ export interface LlamaConfiguration extends ModelConfiguration, Rope {
   readonly attentionBias: boolean;
   readonly attentionOutputBias: boolean;
   readonly mlpBias: boolean;
+  /** The most positions back that a token sees, itself included; all if absent. */
+  readonly window?: number | undefined;
 }
 
 /** Only the sizes must be there; for the rest, a missing key or a null means the default of transformers' LlamaConfig. */
@@ -87,7 +89,7 @@ type SharedKeys = Omit<
 export function llamaSizes(
   json: SharedKeys,
   file: string,
-): Omit<Parsed<LlamaConfiguration>, "contextLength" | "attentionBias" | "attentionOutputBias" | "mlpBias"> {
+): Omit<Parsed<LlamaConfiguration>, "contextLength" | "window" | "attentionBias" | "attentionOutputBias" | "mlpBias"> {
   const { hidden_size: width, num_attention_heads: heads, num_key_value_heads: keyValueHeads } = json;
   const headWidth = json.head_dim ?? dividedAmong({ width, heads }, { file, field: "hidden_size" });
   if (headWidth % 2 !== 0) {
@@ -112,7 +114,7 @@ export function llamaSizes(
   };
 }
 
-/** The parts of a Llama, or of a model that differs in its biases only. */
+/** The parts of a Llama, or of a model that differs in its biases or its window only. */
 export function buildLlama(c: LlamaConfiguration, plan: ParameterPlan): ArchitectureParts {
   const [queryWidth, keyValueWidth] = [c.heads * c.headWidth, c.keyValueHeads * c.headWidth];
   const block = defineBlock(plan, {
@@ -148,7 +150,7 @@ export function buildLlama(c: LlamaConfiguration, plan: ParameterPlan): Architec
   const rotary = rotaryOf(c, c.headWidth);
   return {
     embedding: "model.embed_tokens.weight",
-    layers: Array.from({ length: c.layers }, () => ({ block, rotary })),
+    layers: Array.from({ length: c.layers }, () => ({ block, rotary, window: c.window })),
     finalNorm: finalNorm(plan, { width: c.width, place: "model." }, (x, parameters) =>
       rmsNorm(x, parameters.vector("norm", "norm.weight", c.width), c.normEpsilon),
     ),

@@ -6,10 +6,11 @@ import { quoted } from "../one-line.ts";
 import type { Family } from "./family.ts";
 import { gpt2 } from "./gpt2.ts";
 import { llama } from "./llama.ts";
+import { mistral } from "./mistral.ts";
 import { qwen2 } from "./qwen2.ts";
 
 /** All families, one row each. Each builds its own configurations only: see `familyOf`. */
-const families: readonly Family<ModelConfiguration>[] = [llama, qwen2, gpt2];
+const families: readonly Family<ModelConfiguration>[] = [llama, mistral, qwen2, gpt2];
 
 /** The family that a configuration belongs to. */
 export function familyOf({ family: name }: ModelConfiguration): Family<ModelConfiguration> {

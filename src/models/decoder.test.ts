@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { largestError } from "../../test/helpers/compare.ts";
 import { engines } from "../../test/helpers/engines.ts";
 import { logitsOf, sequenceBatch } from "../../test/helpers/logits.ts";
-import { tinyConfiguration, tinyModel } from "../../test/helpers/tiny.ts";
+import { tinyConfiguration, tinyFamilies, tinyModel } from "../../test/helpers/tiny.ts";
 import type { Engine, FloatValue } from "../engine/engine.ts";
 import { greedy } from "../generate/sampler.ts";
 import { Decoder } from "./decoder.ts";
@@ -12,6 +12,7 @@ const shapes = [
   ["grouped-query attention", {}],
   ["one key for all queries", { num_key_value_heads: 1, tie_word_embeddings: true }],
   ["a key for each query, biases, stretched positions", biased()],
+  ...Object.entries(tinyFamilies),
 ] as const;
 
 function biased() {

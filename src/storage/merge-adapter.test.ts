@@ -1,18 +1,11 @@
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { largestError } from "../../test/helpers/compare.ts";
-import { logitsOf, sequenceBatch } from "../../test/helpers/logits.ts";
 import { temporaryFolder } from "../../test/helpers/runs.ts";
-import { float64Engine } from "../engine/float64.ts";
 import { architectureOf } from "../families/registry.ts";
 import { parameterShapes } from "../models/architecture.ts";
 import { adapterNames } from "../models/lora.ts";
 import { openModelFolder } from "./folder.ts";
-import { loadLanguageModel } from "./load-model.ts";
 import { mergeAdapter } from "./merge-adapter.ts";
-import { saveModelFolder } from "./save-folder.ts";
 import {
   adapterFor,
   numbersFor,
@@ -57,22 +50,4 @@ test("a whole model has nothing to merge", async () => {
   const base = await writeTinyModel(join(await temporaryFolder(), "base"));
   const folder = await openModelFolder(base);
   expect(() => mergeAdapter(folder)).toThrow(`${base}: is a whole model: there is no adapter to merge`);
-});
-
-test("a merged model computes what PyTorch does with the adapter beside it", async () => {
-  const golden = fileURLToPath(new URL("../../test/golden/architectures/llama", import.meta.url));
-  const { tokens, adapterLogits } = JSON.parse(await readFile(join(golden, "golden.json"), "utf8")) as {
-    tokens: number[][];
-    adapterLogits: number[][][];
-  };
-  const folder = await openModelFolder(join(golden, "adapter"), { base: golden });
-  const merged = join(await temporaryFolder(), "merged");
-  await saveModelFolder(merged, { configuration: folder.configuration, parameters: mergeAdapter(folder) });
-  const engine = float64Engine();
-  const model = await loadLanguageModel(engine, merged);
-  for (const [index, sequence] of tokens.entries()) {
-    const logits = await logitsOf(engine, model, sequenceBatch(sequence));
-    // The merged weights are rounded to float32, the golden logits to seven digits.
-    expect(largestError(logits.flat(), adapterLogits[index]!.flat())).toBeLessThan(1e-5);
-  }
 });

@@ -62,7 +62,10 @@ export async function openPlainFolder(path: string, names: readonly string[]): P
 function unknownKeyNotes(configuration: ModelConfiguration, file: string): string[] {
   const unknown = familyOf(configuration).unknownKeys(configuration.raw);
   if (unknown.length === 0) return [];
-  const names = unknown.slice(0, 5).map(quoted).join(", ");
+  const names = unknown
+    .slice(0, 5)
+    .map((key) => quoted(key))
+    .join(", ");
   const more = unknown.length > 5 ? ` and ${unknown.length - 5} more` : "";
   return [`${file}: not used, since no ${configuration.family} model has them: ${names}${more}`];
 }

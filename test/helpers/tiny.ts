@@ -44,6 +44,13 @@ export const pairObjectives = [
   ...definitions.filter(({ name }) => !named.has(name)).map(({ name }): ObjectiveOptions => ({ name })),
 ] as const;
 
+/** Changes that make the tiny model one of another family. */
+export const tinyFamilies: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+  mistral: { model_type: "mistral", sliding_window: 3 },
+  qwen2: { model_type: "qwen2" },
+  gpt2: { model_type: "gpt2", n_embd: 16, n_layer: 2, n_head: 4, n_positions: 64 },
+};
+
 /** @param changes keys of a config.json */
 export function tinyConfiguration(changes: Readonly<Record<string, unknown>> = {}): LlamaConfiguration {
   return parseConfiguration({ ...sizes, ...changes }, "tiny") as LlamaConfiguration;
@@ -54,7 +61,7 @@ export function tinyModel(
   engine: Engine,
   configuration: ModelConfiguration,
   seed: number,
-  like?: LanguageModel,
+  like?: LanguageModel | Transformer,
 ): LanguageModel {
   const parameters = new Map<string, FloatValue>();
   for (const [name, shape] of parameterShapes(architectureOf(configuration))) {
@@ -66,7 +73,8 @@ export function tinyModel(
     });
     parameters.set(name, value);
   }
-  const transformer = like?.transformer ?? new Transformer(engine, architectureOf(configuration));
+  const shared = like instanceof Transformer ? like : like?.transformer;
+  const transformer = shared ?? new Transformer(engine, architectureOf(configuration));
   return { configuration, transformer, parameters, trainable: parameters, memory: [...parameters.values()] };
 }
 

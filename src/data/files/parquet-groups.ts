@@ -16,8 +16,8 @@ export interface RowBatch {
   readonly unread: readonly string[];
 }
 
-/** Rows that go from one thread to the other at once. */
-const batchRows = 1000;
+/** Characters that go from one thread to the other at once, about. Each turn costs a busy machine some time. */
+const batchCharacters = 2 ** 23;
 
 /** A page that unpacks to more is damaged or a trap: the usual size is 1 MiB. */
 const largestPage = 2 ** 30;
@@ -59,9 +59,14 @@ export async function* readRowGroups(
     const rows = await explain(`row group ${index + 1}: `, firstRow, () =>
       readGroup({ ...metadata, num_rows: group.num_rows, row_groups: [group] }, count, onPage),
     );
-    for (let start = 0; start < count; start += batchRows) {
-      const batch = rows.slice(start, start + batchRows).map((fields) => readable(fields, columns ?? []));
-      yield { firstRow: firstRow + start, rows: batch, unread };
+    let batch: Row[] = [];
+    let characters = 0;
+    for (const [index, fields] of rows.entries()) {
+      batch.push(readable(fields, columns ?? []));
+      for (const name in fields) characters += lengthOf(fields[name]);
+      if (characters < batchCharacters && index < count - 1) continue;
+      yield { firstRow: firstRow + index + 1 - batch.length, rows: batch, unread };
+      [batch, characters] = [[], 0];
     }
     firstRow += count;
   }
@@ -86,6 +91,12 @@ export async function* readRowGroups(
         if (row[name] === undefined) throw new DamagedParquet(`its column \`${name}\` names a value that is not there`);
     return rows;
   }
+}
+
+/** What a value adds to the length of a batch, roughly. */
+function lengthOf(value: unknown): number {
+  if (typeof value === "string") return value.length;
+  return Array.isArray(value) ? value.reduce((sum: number, inner) => sum + lengthOf(inner), 0) : 100;
 }
 
 async function explain<Value>(

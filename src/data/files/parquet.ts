@@ -45,15 +45,28 @@ export async function* readParquet(
   const onWork = (on: typeof at) => {
     at = on;
   };
+  const ask = () => {
+    const answer = answerOf(worker, { patience, until: at ? 0 : startTime }, onWork).catch((error: unknown) =>
+      refuse(describeEnd(error, at ? `row group ${at.group}` : "the footer", { patience, memory })),
+    );
+    // It is waited for later; until then a failure is nobody's fault.
+    answer.catch(() => {});
+    return answer;
+  };
   try {
-    for (;;) {
-      const answer = await ask(worker, { patience, until: at ? 0 : startTime }, onWork).catch((error: unknown) =>
-        refuse(describeEnd(error, at ? `row group ${at.group}` : "the footer", { patience, memory })),
-      );
+    for (let next = ask(); ; ) {
+      const answer = await next;
       if (answer.kind === "end") return;
       if (answer.kind === "failed") return refuse(answer.problem, answer.row);
+      // The thread goes on while these rows are used.
+      next = ask();
       const { firstRow, rows, unread } = answer.batch;
-      for (const [index, row] of rows.entries()) yield { ...row, row: firstRow + index, unread };
+      let row = firstRow;
+      for (const read of rows) {
+        if ("problem" in read) yield { row, problem: read.problem, field: read.field, unread };
+        else yield { row, fields: read.fields, unread };
+        row++;
+      }
     }
   } finally {
     await worker.terminate();
@@ -68,7 +81,7 @@ function limitsFor(fileBytes: number): ParquetLimits {
 }
 
 function startWorker(workerData: object, memory: number): Worker {
-  const options = { workerData, resourceLimits: { maxOldGenerationSizeMb: memory } };
+  const options = { workerData, resourceLimits: { maxOldGenerationSizeMb: memory, maxYoungGenerationSizeMb: 64 } };
   if (!import.meta.url.endsWith(".ts")) return new Worker(new URL("./parquet-worker.js", import.meta.url), options);
   // Run from its sources, as tests do, Node needs help with TypeScript.
   const [source, here] = ["./parquet-worker.ts", import.meta.url].map((part) => JSON.stringify(part));
@@ -89,7 +102,7 @@ type LastAnswer = Exclude<Answer, { kind: "working" }>;
  * @param until milliseconds more for the first sign
  * @param onWork told with each sign what it works on
  */
-function ask(
+function answerOf(
   worker: Worker,
   { patience, until }: { patience: number; until: number },
   onWork: (on: { group: number; row: number } | undefined) => void,
@@ -98,7 +111,8 @@ function ask(
     let timer: NodeJS.Timeout | undefined;
     const wait = (milliseconds = patience) => {
       clearTimeout(timer);
-      timer = setTimeout(() => reject(new NoProgress()), milliseconds);
+      // Where this thread was busy itself, an answer may lie here already.
+      timer = setTimeout(() => setImmediate(() => reject(new NoProgress())), milliseconds);
     };
     worker.removeAllListeners();
     worker.on("message", (answer: Answer) => {

@@ -53,7 +53,11 @@ export async function* readRecords(
 }
 
 async function* parquetRecords(file: string, columns?: readonly string[]): AsyncGenerator<SourceRecord> {
-  for await (const { row: line, ...found } of readParquet(file, columns)) yield { place: { file, line }, ...found };
+  for await (const found of readParquet(file, columns)) {
+    const place = { file, line: found.row };
+    if ("problem" in found) yield { place, problem: found.problem, field: found.field };
+    else yield { place, fields: found.fields, unread: found.unread };
+  }
 }
 
 async function* jsonRecords(file: string): AsyncGenerator<SourceRecord> {

@@ -3,12 +3,15 @@ import { fileURLToPath } from "node:url";
 import { Command } from "commander";
 import { readPairs } from "../src/data/forms/pairs.ts";
 import { loadTokenizer } from "../src/data/tokens/load-tokenizer.ts";
+import { rustLibrary } from "../src/data/tokens/rust-library.ts";
+import { typescriptLibrary } from "../src/data/tokens/typescript-library.ts";
 import { median, rounded } from "./numbers.ts";
 import { report } from "./report.ts";
 
 interface Options {
   model: string;
   text?: string;
+  browser: boolean;
   repeats: number;
   json: boolean;
 }
@@ -19,6 +22,7 @@ export function tokenizeCommand(): Command {
     .description("time the tokenizer of a model folder over texts")
     .requiredOption("--model <folder>", "folder with a tokenizer.json")
     .option("--text <file>", "texts, one a line; the demo's pairs if absent")
+    .option("--browser", "the library for browsers instead of the one for Node", false)
     .option("--repeats <count>", "timed runs, after one that is not; the median counts", Number, 3)
     .option("--json", "print one line of JSON", false)
     .action(run);
@@ -26,7 +30,7 @@ export function tokenizeCommand(): Command {
 
 async function run(options: Options): Promise<void> {
   const texts = options.text === undefined ? await demoTexts() : readFileSync(options.text, "utf8").split("\n");
-  const tokenizer = await loadTokenizer(options.model);
+  const tokenizer = await loadTokenizer(options.model, {}, options.browser ? typescriptLibrary() : rustLibrary());
   const requests = texts.map((text) => ({ text, continues: false }));
   const times: number[] = [];
   let tokens = 0;

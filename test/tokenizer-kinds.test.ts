@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { rustLibrary } from "../src/data/tokens/rust-library.ts";
 import { typescriptLibrary } from "../src/data/tokens/typescript-library.ts";
@@ -82,6 +83,20 @@ test.each(Object.keys(golden).filter((kind) => !/^split/.test(kind)))(
     expect(letters!.length).toBeGreaterThanOrEqual(1);
   },
 );
+
+test("what browsers load imports nothing of Node's", () => {
+  const seen = new Set<string>();
+  const visit = (file: URL) => {
+    if (seen.has(file.href)) return;
+    seen.add(file.href);
+    const text = readFileSync(file, "utf8").replace(/^import type .*$/gm, "");
+    expect(text, file.pathname).not.toMatch(/from "node:|import\("node:/);
+    for (const [, path] of text.matchAll(/from "(\.[^"]+)"/g)) visit(new URL(path!, file));
+  };
+  for (const file of ["tokenizer", "typescript-library"])
+    visit(new URL(`../src/data/tokens/${file}.ts`, import.meta.url));
+  expect(seen.size).toBeGreaterThan(8);
+});
 
 test("the texts are many and various", () => {
   expect(goldenTexts.length).toBeGreaterThan(2000);

@@ -4,6 +4,7 @@ import { UserError } from "../../errors.ts";
 import { chatTemplateWarning } from "./chat-template.ts";
 import { generationEnds } from "./generation-ends.ts";
 import { readObject } from "./json-file.ts";
+import type { TokenizerLibrary } from "./library.ts";
 import type { JsonFile, ModelTokens } from "./special-tokens.ts";
 import { createTokenizer, type Tokenizer } from "./tokenizer.ts";
 
@@ -12,9 +13,14 @@ import { createTokenizer, type Tokenizer } from "./tokenizer.ts";
  *
  * @param model The `bos_token_id` and `eos_token_id` of the model's `config.json`. The ends that `generation_config.json` of
  *   the folder lists are added.
+ * @param library What does the work; Hugging Face's own library if absent.
  * @throws UserError if `tokenizer.json` is missing or broken, or a special token is not in the vocabulary.
  */
-export async function loadTokenizer(folder: string, model: ModelTokens = {}): Promise<Tokenizer> {
+export async function loadTokenizer(
+  folder: string,
+  model: ModelTokens = {},
+  library?: TokenizerLibrary,
+): Promise<Tokenizer> {
   const file = join(folder, "tokenizer.json");
   const definition = await readObject(file);
   if (definition === undefined) {
@@ -34,8 +40,11 @@ export async function loadTokenizer(folder: string, model: ModelTokens = {}): Pr
     added: await beside("added_tokens.json"),
   };
   const eosTokenIds = [model.eosTokenIds ?? [], await generationEnds(folder)].flat();
-  const { rustLibrary } = await import("./rust-library.ts");
-  const tokenizer = await createTokenizer(files, { ...model, eosTokenIds }, rustLibrary());
+  const tokenizer = await createTokenizer(files, { ...model, eosTokenIds }, library ?? (await nodeLibrary()));
   const template = chatTemplateWarning(folder, files.config[1]);
   return template === undefined ? tokenizer : { ...tokenizer, warnings: [...tokenizer.warnings, template] };
+}
+
+async function nodeLibrary(): Promise<TokenizerLibrary> {
+  return (await import("./rust-library.ts")).rustLibrary();
 }

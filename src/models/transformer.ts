@@ -1,7 +1,7 @@
 import type { PackedBatch } from "../data/batch.ts";
 import type { Engine, Executable, FloatValue } from "../engine/engine.ts";
 import { addRows, gatherRows, zeros } from "../engine/rows.ts";
-import { backwardProgram, forwardProgram, gradientName, type Section } from "../graph/section.ts";
+import { backwardProgram, gradientName } from "../graph/section.ts";
 import type { AdapterDropout } from "./adapter-dropout.ts";
 import { type Architecture, type Block, type Layer, parametersOf } from "./architecture.ts";
 import { BatchTables } from "./batch-tables.ts";
@@ -9,17 +9,9 @@ import { Embedding } from "./embedding.ts";
 import type { Parameters, ParameterValues } from "./parameters.ts";
 import { attend, attendBackward } from "./row-attention.ts";
 import type { ModelSection } from "./section-parameters.ts";
+import { type BlockPrograms, compileBlock, compileSection, type SectionPrograms } from "./section-programs.ts";
 
 type Values = Record<string, FloatValue>;
-
-/** The programs of a section: forward with and without what a backward pass needs, and, in a model that trains, backward. */
-interface SectionPrograms {
-  readonly plain: Executable;
-  readonly saving: Executable;
-  readonly backward: Executable | undefined;
-}
-
-type BlockPrograms = Readonly<Record<keyof Block["sections"], SectionPrograms>>;
 
 /** What a forward pass keeps for its backward pass: for each layer the flat arrays that its sections saved. */
 interface SavedPass {
@@ -56,13 +48,7 @@ export class Transformer {
     this.#tables = new BatchTables(engine, architecture);
     const trains = architecture.plan.trained !== "none";
     for (const block of new Set(architecture.layers.map((layer) => layer.block))) {
-      const { attentionInput, attention, attentionOutput } = block.sections;
-      this.#blocks.set(block, {
-        // The residual stream's gradient arrives from the block's second half and grows by what flows through the first.
-        attentionInput: compileSection(engine, attentionInput, { trains, accumulate: ["x"] }),
-        attention: compileSection(engine, attention, { trains }),
-        attentionOutput: compileSection(engine, attentionOutput, { trains }),
-      });
+      this.#blocks.set(block, compileBlock(engine, block, { trains }));
     }
     this.#finalNorm = compileSection(engine, architecture.finalNorm, { trains });
     // What flows out of the first block is of use to an embedding that trains only.
@@ -309,18 +295,4 @@ export class Transformer {
   forgetTables(): void {
     this.#tables.forget();
   }
-}
-
-function compileSection(
-  engine: Engine,
-  section: Section,
-  { trains, accumulate = [] }: { trains: boolean; accumulate?: readonly string[] },
-): SectionPrograms {
-  const plain = engine.compile(forwardProgram(section, { save: false }));
-  const savesNothing = Object.keys(section.saved).length === 0;
-  return {
-    plain,
-    saving: savesNothing ? plain : engine.compile(forwardProgram(section, { save: true })),
-    backward: trains ? engine.compile(backwardProgram(section, { accumulate })) : undefined,
-  };
 }

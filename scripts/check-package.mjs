@@ -35,7 +35,7 @@ function check(folder) {
     mayHaveScripts.map((name) => `node_modules/${name}`),
   );
   const own = join(project, "node_modules/tokenwise");
-  for (const part of ["LICENSE", "docs/options.md", "recipes", "licenses/onnxruntime/ThirdPartyNotices.txt"]) {
+  for (const part of ["LICENSE", "docs/recipes.md", "recipes", "licenses/onnxruntime/ThirdPartyNotices.txt"]) {
     assert(existsSync(join(own, part)), `${part} is not in the package`);
   }
   assert.match(tokenwise(project, "--help"), /Usage: tokenwise/);

@@ -254,7 +254,7 @@ function watchLines({ data, choices: { heldOut, evaluationSteps, checkpointSteps
 
 function furtherLines(objective: ObjectiveName): string[] {
   const further = [
-    "Further settings, to uncomment; all are in docs/options.md:",
+    "Further settings, to uncomment; all are in docs/recipes.md:",
     "seed: 1 # another split and another order of the data",
     "optimizer: { name: rmsprop } # as in the paper of TDPO: one number per weight instead of AdamW's two",
     "maxGradientNorm: 1 # gradients are cut to this length instead of 10",

@@ -3,6 +3,7 @@ import { UserError } from "../errors.ts";
 import { readTextFile } from "../files.ts";
 import { describeIssue, type Issue } from "./issue.ts";
 import { keysOfOtherVariants } from "./keys.ts";
+import type { RecipeInput } from "./recipe-input.ts";
 import { firstConflict } from "./rules.ts";
 import { type Recipe, recipeSchema } from "./schema.ts";
 import { parseYaml } from "./yaml.ts";
@@ -32,6 +33,19 @@ export function parseRecipe(text: string, file: string, overrides: readonly stri
   if (conflict) throw source.error(conflict);
   sources.set(checked.data, source);
   return checked.data;
+}
+
+/**
+ * Checks a recipe that is given as an object, and adds the defaults of missing keys.
+ *
+ * @throws UserError naming the key that is missing, unknown or wrong.
+ */
+export function defineRecipe(input: RecipeInput): Recipe {
+  const checked = recipeSchema.safeParse(input);
+  const issue = checked.success ? firstConflict(checked.data) : describeIssue(checked.error.issues, input);
+  if (!issue) return checked.data!;
+  const { path, problem, hint } = issue;
+  throw new UserError(problem, { field: path.join("."), ...(hint && { hint }) });
 }
 
 /** Adds to an error that names a key of the recipe, and no file, where that key stands; any other error is returned as it is. */

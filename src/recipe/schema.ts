@@ -1,263 +1,190 @@
 import { z } from "zod";
-import { promptPresetNames } from "../importance/prompt-templates.ts";
-import { defaultTransform } from "../importance/transforms.ts";
-import { count, countOrNone, mostThreads, nonnegative, positive, within } from "../numbers.ts";
+import { count, countOrNone, mostThreads, nonnegative, positive } from "../numbers.ts";
 import { objectiveSchema } from "../objectives/index.ts";
-import { expandHome, pathProblem } from "../user-path.ts";
+import { dataSettings } from "./data-settings.ts";
+import { path } from "./path-settings.ts";
+import { batchSize, epochs, learningRate, loraSettings, optimizerSettings } from "./training-settings.ts";
+import { weightsSettings } from "./weights-settings.ts";
 
-const decay = z.number().min(0).lt(1);
+/**
+ * What a key means for the identity of a run:
+ * - `result`: another value makes another run;
+ * - `length`: how far the run goes; a run may be resumed with another value;
+ * - `source`: where something comes from, which is identified by its content;
+ * - `machine`: no part in the trained model.
+ */
+export type KeyRole = "result" | "length" | "source" | "machine";
 
-/** A file or folder; `~/` is the home folder. */
-const path = z.string().min(1).transform(meant);
-const files = z
-  .union([z.string().min(1), z.array(z.string().min(1)).min(1)], "must be a text or a list of texts")
-  .transform((given, context) =>
-    typeof given === "string" ? meant(given, context) : given.map((one) => meant(one, context)),
-  );
-
-function meant(text: string, { issues }: Pick<z.core.$RefinementCtx, "issues">): string {
-  const { problem, hint } = pathProblem(text) ?? {};
-  if (problem !== undefined) issues.push({ code: "custom", message: problem, input: text, params: { hint } });
-  return expandHome(text);
-}
-
-const optimizer = z.discriminatedUnion("name", [
-  z.strictObject({
-    name: z.literal("adamw"),
-    beta1: decay.default(0.9),
-    beta2: decay.default(0.999),
-    epsilon: positive(1).default(1e-8),
-    weightDecay: nonnegative(1000).default(0),
-  }),
-  z.strictObject({
-    name: z.literal("rmsprop"),
-    decay: decay.default(0.99),
-    epsilon: positive(1).default(1e-8),
-    weightDecay: nonnegative(1000).default(0),
-  }),
-]);
-
-const data = z.strictObject({
-  train: files,
-  /** Pairs from files of their own; instead of `heldOut`. */
-  evaluation: files.optional(),
-  /** Pairs (a count from 1, or a share below 1) split off `train` by prompt. */
-  heldOut: nonnegative(1e9)
-    .refine((value) => value < 1 || Number.isInteger(value), "must be a count, or a share below 1")
-    .default(0),
-  format: z.enum(["pairs", "text"]).default("pairs"),
-  columns: z
-    .strictObject({
-      prompt: z.string().optional(),
-      chosen: z.string().optional(),
-      rejected: z.string().optional(),
-      text: z.string().optional(),
-    })
-    .default({}),
-  onBadPair: z.enum(["error", "skip"]).default("error"),
-  /** Where both answers begin with the prompt: leave it there, or take it off both. */
-  repeatedPrompt: z.enum(["keep", "strip"]).default("keep"),
-  /** Special tokens that a text spells out: tokens, as in transformers, plain text, or an error. */
-  specialTokens: z.enum(["token", "text", "error"]).default("token"),
-  /** Read so many pairs or texts of `train`, from its beginning. */
-  limit: count().optional(),
-  /** Tokens of prompt and longer answer together. */
-  maxLength: count().optional(),
-  /** Tokens that a prompt keeps at least when a pair must be cut. */
-  maxPromptLength: count().optional(),
-  truncation: z.enum(["keep_end", "keep_start"]).default("keep_end"),
-  /** Texts joined and divided into windows of `maxLength`. */
-  pack: z.boolean().default(false),
-});
-
-const clamps = { lower: within(1e6).default(-1.5), upper: within(1e6).default(1.5) };
-const range = { least: within(1e6).default(0.7), most: within(1e6).default(1.3) };
-
-/** How log-ratios become weights; see `createTransform`. */
-const transforms = z.discriminatedUnion("name", [
-  z.strictObject({
-    name: z.literal("exp-clamp"),
-    k: positive(1e6).default(defaultTransform.k),
-    mu: positive(100).default(defaultTransform.mu),
-    lower: within(1e6).default(defaultTransform.lower),
-    upper: within(1e6).default(defaultTransform.upper),
-  }),
-  z.strictObject({ name: z.literal("magnitude"), mu: positive(100).default(1), limit: positive(1e6).default(1.5) }),
-  z.strictObject({ name: z.literal("raw") }),
-  z.strictObject({ name: z.literal("binary"), share: z.number().positive().max(1).default(0.5) }),
-  z.strictObject({ name: z.literal("threshold"), lower: within(1e6).default(-1), upper: within(1e6).default(1) }),
-  z.strictObject({ name: z.literal("threshold-and-scale"), ...clamps, ...range }),
-  z.strictObject({ name: z.literal("rank"), ...range }),
-  z.strictObject({ name: z.literal("random"), ...range }),
-  z.strictObject({ name: z.literal("ones") }),
-]);
-const transform = z.preprocess(
-  // Settings without a name are those of the default.
-  (value) =>
-    typeof value === "object" && value !== null && !("name" in value)
-      ? { name: defaultTransform.name, ...value }
-      : value,
-  transforms.default(defaultTransform),
-);
-
-const learningRate = positive(1000, "the optimizer moves every weight by about this much in each step");
-const batchSize = count(1e6, "the examples of one step are in memory together");
-const epochs = positive(1e6);
-
-/** What the training of the two contrastive models does otherwise than the recipe itself. */
-const contrastiveTraining = z
-  .strictObject({
-    beta: positive(1e4).optional(),
-    learningRate: learningRate.optional(),
-    warmupSteps: countOrNone().optional(),
-    schedule: z.enum(["constant", "cosine"]).optional(),
-    batchSize: batchSize.optional(),
-    epochs: epochs.optional(),
-    steps: count().optional(),
-    examples: count().optional(),
-  })
-  .default({});
-
-/** Where the contrastive models and their estimates are kept: `contrastive` in the run's folder by default. */
-const folder = path.optional();
-
-/** Importance weights of tokens: which two models estimate them, and how log-ratios become weights. */
-const weights = z.discriminatedUnion("from", [
-  /** DPO on the pairs, and on the swapped pairs. */
-  z.strictObject({ from: z.literal("dpo"), training: contrastiveTraining, folder, transform }),
-  /** Supervised fine-tuning on the chosen answers, and on the rejected ones. */
-  z.strictObject({ from: z.literal("sft"), training: contrastiveTraining, folder, transform }),
-  /** The starting model under a positive and under a negative instruction. */
-  z.strictObject({
-    from: z.literal("prompts"),
-    preset: z.enum(promptPresetNames).optional(),
-    positive: z.string().optional(),
-    negative: z.string().optional(),
-    folder,
-    transform,
-  }),
-  /** Any two models. */
-  z.strictObject({
-    from: z.literal("models"),
-    positive: path,
-    negative: path,
-    folder,
-    transform,
-  }),
-  /** Estimates that `tokenwise weigh` wrote. */
-  z.strictObject({ from: z.literal("file"), file: path, transform }),
-]);
+/** Keys of a recipe, by the names that they have in files. */
+const result = { role: "result" } as const;
+const length = { role: "length" } as const;
+const source = { role: "source" } as const;
+const machine = { role: "machine" } as const;
 
 const init = z.strictObject({
-  architecture: z.literal("llama"),
-  width: count(1e6),
-  layers: count(10_000),
-  heads: count(10_000),
-  keyValueHeads: count(10_000).optional(),
-  headWidth: count(1e6).optional(),
-  feedForwardWidth: count(1e7),
-  contextLength: count(1e8),
-  tiedEmbeddings: z.boolean().default(true),
-  vocabularySize: count(1e8).optional(),
-  /** Standard deviation of the initial weights. */
-  standardDeviation: positive(100).default(0.02),
+  architecture: z.literal("llama").describe("the family of the new model"),
+  width: count(1e6).describe("numbers of a hidden state"),
+  layers: count(10_000).describe("blocks"),
+  heads: count(10_000).describe("attention heads"),
+  keyValueHeads: count(10_000).optional().describe("heads of keys and values; as many as `heads`"),
+  headWidth: count(1e6).optional().describe("numbers of a head; `width / heads`"),
+  feedForwardWidth: count(1e7).describe("inner numbers of the MLP"),
+  contextLength: count(1e8).describe("tokens that the model is made for"),
+  tiedEmbeddings: z.boolean().default(true).describe("whether the head is the embedding matrix"),
+  vocabularySize: count(1e8).optional().describe("rows of the embedding; the tokenizer's vocabulary"),
+  standardDeviation: positive(100).default(0.02).describe("of the random weights"),
 });
 
-/** A low-rank adapter; see `LoraSettings`. */
-const lora = z.strictObject({
-  rank: count().default(16),
-  alpha: positive(1e6, "what the adapter computes is multiplied by alpha / rank").default(32),
-  dropout: decay.default(0),
-  targetModules: z
-    .union([z.literal("all-linear"), z.array(z.string().min(1)).min(1)], 'must be "all-linear" or a list of names')
-    .default("all-linear"),
-  rslora: z.boolean().default(false),
-  /** How the frozen weights are kept in memory: as the file stores them, or quantised to 4 bits. */
-  base: z.enum(["stored", "int4"]).default("stored"),
+const memory = z
+  .string()
+  .regex(/^\d+(\.\d+)?\s*(MB|GB)$/, "must be a size such as 2GB or 800MB")
+  .refine((size) => Number.parseFloat(size) > 0, "must be more than nothing, such as 2GB")
+  .refine((size) => Number.parseFloat(size) <= 1e6, "must be a size that a machine has, such as 2GB");
+
+const microbatch = z.strictObject({
+  tokens: count(1e7, "they are computed at once").default(1280).describe("tokens at most"),
+  examples: count(1e6).optional().describe("examples at most"),
+});
+
+const referenceCache = z.strictObject({
+  gigabytes: nonnegative(1e6).default(4).describe("the size of the file at most; 0 keeps none"),
+  ahead: z
+    .boolean()
+    .default(false)
+    .describe("fill it before the first step, so that only the reference's head stays in memory"),
+});
+
+const evaluation = z.strictObject({
+  everySteps: count().optional().describe("evaluate after so many steps; always at the end"),
+  atStart: z.boolean().default(true).describe("evaluate before the first step"),
+  examples: count().default(256).describe("held-out examples at most, the first ones"),
+  samples: countOrNone(1e4)
+    .default(0)
+    .describe("answers to each of the first 8 held-out prompts at each evaluation, written to samples.jsonl"),
+});
+
+const checkpoints = z.strictObject({
+  everySteps: count().optional().describe("write one after so many steps"),
+  everyMinutes: positive(1e6).default(10).describe("write one after so many minutes, without `everySteps`"),
+  keep: count().default(1).describe("how many are kept, the newest ones"),
+});
+
+const logging = z.strictObject({
+  everySteps: count().default(1).describe("a line of metrics.jsonl for so many steps"),
+  minimumSeconds: nonnegative(1e6).default(0).describe("and for so many seconds of training at least"),
 });
 
 /** A recipe: all that a run depends on. Keys that are not listed here are errors. */
 export const recipeSchema = z.strictObject({
-  /** A model folder, or a run's folder. */
-  model: path.optional(),
-  /** A new model with random weights, instead of `model`. */
-  init: init.optional(),
-  /** A folder with a tokenizer.json; the model's own by default. `bytes`: one token per byte. */
-  tokenizer: path.optional(),
-  /** The frozen model to compare with: the starting model by default, or `none`. */
-  reference: path.optional(),
-  /** The run's folder. */
-  output: path,
+  model: path
+    .optional()
+    .describe("the folder of the model to train: in Hugging Face's layout, an adapter, or a run's folder")
+    .meta({ ...source, example: "models/smollm2-135m" }),
+  init: init
+    .optional()
+    .describe("a new model with random weights, instead of `model`")
+    .meta({
+      ...source,
+      example: { architecture: "llama", width: 256, layers: 6, heads: 4, feedForwardWidth: 688, contextLength: 512 },
+    }),
+  tokenizer: path
+    .optional()
+    .describe("a folder with a tokenizer.json, or `bytes` for one token per byte; the model's own by default")
+    .meta(source),
+  reference: path
+    .optional()
+    .describe("the frozen model to compare with, or `none`; the starting model by default")
+    .meta({ ...source, example: "runs/sft" }),
+  output: path.describe("the run's folder").meta({ ...machine, example: "runs/my-run" }),
   seed: z
     .int()
     .nonnegative()
     .max(2 ** 32 - 1)
-    .default(0),
-  threads: count(mostThreads, "no processor has so many cores").optional(),
-  data,
-  objective: objectiveSchema.describe("the loss"),
-  weights: weights.optional(),
-  /** Train an adapter on the frozen model instead of the model itself. */
-  lora: lora.optional(),
-  optimizer: optimizer.default({ name: "adamw", beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 }),
-  learningRate,
-  warmupSteps: countOrNone().default(0),
-  schedule: z.enum(["constant", "cosine"]).default("constant"),
-  maxGradientNorm: positive().default(10),
-  /** Examples per optimizer step. */
-  batchSize: batchSize.default(64),
-  /** How long: one of the three. */
-  epochs: epochs.optional(),
-  steps: count().optional(),
-  examples: count().optional(),
-  /** What is computed at once; the step's gradient is accumulated over such parts. */
-  microbatch: z
-    .strictObject({
-      tokens: count(1e7, "they are computed at once").default(1280),
-      examples: count(1e6).optional(),
-    })
-    .default({ tokens: 1280 }),
-  /** How much memory the run may take, such as `2GB`: what does not cost much time is done to keep to it. */
-  memory: z
-    .string()
-    .regex(/^\d+(\.\d+)?\s*(MB|GB)$/, "must be a size such as 2GB or 800MB")
-    .refine((size) => Number.parseFloat(size) > 0, "must be more than nothing, such as 2GB")
-    .refine((size) => Number.parseFloat(size) <= 1e6, "must be a size that a machine has, such as 2GB")
-    .optional(),
-  /** Compute activations again in the backward pass instead of keeping them. */
-  activationCheckpointing: z.boolean().default(false),
-  /** The reference's hidden states on disk, for examples that come again: at most so many gigabytes; 0 keeps none. */
-  referenceCache: z
-    .strictObject({
-      gigabytes: nonnegative(1e6).default(4),
-      /** Fill it before the first step, so that the reference itself need not stay in memory. */
-      ahead: z.boolean().default(false),
-    })
-    .default({ gigabytes: 4, ahead: false }),
-  evaluation: z
-    .strictObject({
-      everySteps: count().optional(),
-      atStart: z.boolean().default(true),
-      /** At most so many held-out examples. */
-      examples: count().default(256),
-      /** Answers of policy and reference to each of a few held-out prompts, written to samples.jsonl. */
-      samples: countOrNone(1e4).default(0),
-    })
-    .default({ atStart: true, examples: 256, samples: 0 }),
-  checkpoints: z
-    .strictObject({
-      everySteps: count().optional(),
-      /** Without `everySteps`. */
-      everyMinutes: positive(1e6).default(10),
-      /** How many are kept. */
-      keep: count().default(1),
-    })
-    .default({ everyMinutes: 10, keep: 1 }),
-  logging: z
-    .strictObject({ everySteps: count().default(1), minimumSeconds: nonnegative(1e6).default(0) })
-    .default({ everySteps: 1, minimumSeconds: 0 }),
-  /** How the trained model's weights are stored. */
-  dtype: z.enum(["float32", "bfloat16"]).default("float32"),
+    .default(0)
+    .describe("fixes the order of the data, the split, dropout, and new weights")
+    .meta(result),
+  threads: count(mostThreads, "no processor has so many cores")
+    .optional()
+    .describe("threads that compute; all cores by default")
+    .meta(machine),
+  data: dataSettings.describe("the examples").meta({ ...source, example: { train: "pairs.jsonl", heldOut: 0.1 } }),
+  objective: objectiveSchema
+    .describe("the loss, by its name; see [the objectives](../README.md#objectives)")
+    .meta({ ...result, example: { name: "tdpo2", beta: 0.1, alpha: 0.5 } }),
+  weights: weightsSettings
+    .optional()
+    .describe("importance weights of tokens: `from` says which two models estimate them; none by default")
+    .meta({ ...source, example: { from: "dpo" } }),
+  lora: loraSettings
+    .optional()
+    .describe("train a low-rank adapter on the frozen model instead of the model itself; `{}` takes all defaults")
+    .meta({ ...result, example: { rank: 16, alpha: 32 } }),
+  optimizer: optimizerSettings
+    .default({ name: "adamw", beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 })
+    .describe("the optimizer; AdamW by default")
+    .meta({ ...result, example: { name: "rmsprop" } }),
+  learningRate: learningRate.describe("the step size after the warm-up").meta({ ...result, example: 5e-6 }),
+  warmupSteps: countOrNone().default(0).describe("steps of linear warm-up").meta(result),
+  schedule: z
+    .enum(["constant", "cosine"])
+    .default("constant")
+    .describe("the learning rate after the warm-up: constant, or half a cosine down to 0")
+    .meta(result),
+  maxGradientNorm: positive()
+    .default(10)
+    .describe("gradients with a larger Euclidean norm are scaled down to it")
+    .meta(result),
+  batchSize: batchSize.default(64).describe("examples of one optimizer step").meta(result),
+  epochs: epochs
+    .optional()
+    .describe("how long, in passes over the data: one of `epochs`, `steps` and `examples`")
+    .meta({ ...length, example: 1 }),
+  steps: count().optional().describe("how long, in optimizer steps").meta(length),
+  examples: count().optional().describe("how long, in examples").meta(length),
+  microbatch: microbatch
+    .default({ tokens: 1280 })
+    .describe("what is computed at once: gradients of such parts add up to the step's, so the result is the same")
+    .meta(machine),
+  memory: memory
+    .optional()
+    .describe(
+      "the memory that the run may take: the reference is cached ahead, then activations are computed again, then the " +
+        "vocabulary goes in smaller parts, as far as needed by estimate",
+    )
+    .meta({ ...machine, example: "2GB" }),
+  activationCheckpointing: z
+    .boolean()
+    .default(false)
+    .describe("compute activations again in the backward pass instead of keeping them")
+    .meta(machine),
+  referenceCache: referenceCache
+    .default({ gigabytes: 4, ahead: false })
+    .describe("the reference's hidden states on disk while the run lasts, for examples that come again")
+    .meta(machine),
+  evaluation: evaluation
+    .default({ atStart: true, examples: 256, samples: 0 })
+    .describe("metrics of held-out examples")
+    .meta(machine),
+  checkpoints: checkpoints
+    .default({ everyMinutes: 10, keep: 1 })
+    .describe("what `--resume` continues from")
+    .meta(machine),
+  logging: logging
+    .default({ everySteps: 1, minimumSeconds: 0 })
+    .describe("how often metrics are recorded")
+    .meta(machine),
+  dtype: z
+    .enum(["float32", "bfloat16"])
+    .default("float32")
+    .describe("how the trained model is stored; training itself is in float32")
+    .meta(machine),
 });
 
 export type Recipe = z.output<typeof recipeSchema>;
+
+/** The keys of a recipe with one of the roles. */
+export function keysWithRole(...roles: readonly KeyRole[]): (keyof Recipe)[] {
+  return Object.entries(recipeSchema.shape)
+    .filter(([, schema]) => roles.includes(schema.meta()?.role as KeyRole))
+    .map(([key]) => key as keyof Recipe);
+}

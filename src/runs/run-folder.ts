@@ -8,7 +8,8 @@ import { asUserError, checkWritable, isFolder, removeAtomic, writeFileAtomic } f
 import { isLeftover, tidyLeftovers } from "../leftovers.ts";
 import { modelPath, openModelFolder } from "../storage/folder.ts";
 import { parseRecipe } from "../recipe/parse.ts";
-import type { Recipe } from "../recipe/schema.ts";
+import { oneLine } from "../one-line.ts";
+import { keysWithRole, type Recipe } from "../recipe/schema.ts";
 import type { MetricsRecord } from "../report.ts";
 import { listFolder } from "../system-files.ts";
 import { listCheckpoints } from "./checkpoint.ts";
@@ -30,11 +31,7 @@ export const contrastiveFolderName = "contrastive";
 export const lockName = "tokenwise.lock";
 
 /** What may change between a run and its resumption without making it another run. */
-const changeable: readonly (keyof Recipe)[] = [
-  ...(["output", "threads", "epochs", "steps", "examples", "microbatch", "activationCheckpointing"] as const),
-  ...(["referenceCache", "memory"] as const),
-  ...(["evaluation", "checkpoints", "logging", "dtype"] as const),
-];
+const changeable = new Set(keysWithRole("length", "machine"));
 
 /**
  * A run's folder: `recipe.yaml` (all settings, defaults included), `metrics.jsonl`, `samples.jsonl` if asked for, `checkpoints/`, and in the
@@ -167,13 +164,21 @@ export class RunFolder {
     }
   }
 
-  /** Writes the resolved recipe. */
-  async writeRecipe(recipe: Recipe): Promise<void> {
+  /**
+   * Writes the resolved recipe.
+   *
+   * @param objective the name of an objective that a program gave in place of the recipe's
+   */
+  async writeRecipe(recipe: Recipe, objective?: string): Promise<void> {
     await mkdir(this.path, { recursive: true }).catch((error) => {
       throw asUserError(error, this.path, "cannot make the run's folder");
     });
-    const text = `# All settings of this run, defaults included.\n${stringify(JSON.parse(JSON.stringify(recipe)))}`;
-    await writeFileAtomic(this.#recipe, text);
+    const comments = [
+      "# All settings of this run, defaults included.",
+      ...(objective === undefined ? [] : [`# Its objective is not the one below: a program gave ${oneLine(objective)}.`]),
+    ];
+    const settings = stringify(JSON.parse(JSON.stringify(recipe)));
+    await writeFileAtomic(this.#recipe, `${comments.join("\n")}\n${settings}`);
   }
 
   appendMetrics(record: MetricsRecord): Promise<void> {
@@ -244,7 +249,7 @@ function settings(recipe: Recipe): Map<string, string> {
       ? Object.entries(value).flatMap(([name, below]) => flatten(below, key ? `${key}.${name}` : name))
       : [[key, JSON.stringify(value)]];
   const fixed = Object.entries(recipe).filter(
-    ([key, value]) => value !== undefined && !changeable.includes(key as keyof Recipe),
+    ([key, value]) => value !== undefined && !changeable.has(key as keyof Recipe),
   );
   return new Map(flatten(JSON.parse(JSON.stringify(Object.fromEntries(fixed))), ""));
 }

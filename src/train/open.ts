@@ -55,7 +55,7 @@ export async function openRun(
   const other = await loadOther(plan, engine, policy);
   if (signal.aborted) return undefined;
   if (plan.replaces) await folder.remove();
-  await folder.writeRecipe(plan.asked);
+  await folder.writeRecipe(plan.asked, plan.ownObjective ? plan.objective.name : undefined);
   const { evaluated } = await folder.rewindMetrics(progress.step);
   const reference = await prepared(plan, engine, { policy, other, frozen, signal, reporter });
   const trainer = makeTrainer(plan, engine, { policy, optimizer, reference });

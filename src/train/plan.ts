@@ -25,6 +25,8 @@ export interface RunPlan {
   /** Whether the run takes the place of an earlier one. */
   readonly replaces: boolean;
   readonly objective: Objective;
+  /** Whether a program gave the objective, in place of the recipe's. */
+  readonly ownObjective: boolean;
   readonly start: StartingPoint;
   readonly reference: ReferenceSource;
   readonly train: readonly TokenizedExample[];
@@ -82,6 +84,7 @@ export async function planRun(
     checkpoint,
     replaces: overwrite && !resume,
     objective,
+    ownObjective: given !== undefined,
     start,
     reference,
     train,

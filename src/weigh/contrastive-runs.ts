@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { TokenizedExample } from "../data/example.ts";
 import { hashArrays, tokensOf } from "../data/fingerprint.ts";
 import { UserError } from "../errors.ts";
-import type { Recipe } from "../recipe/schema.ts";
+import { keysWithRole, type Recipe } from "../recipe/schema.ts";
 import type { Reporter } from "../report.ts";
 import { listCheckpoints } from "../runs/checkpoint.ts";
 import { RunFolder } from "../runs/run-folder.ts";
@@ -94,12 +94,10 @@ async function stageInputs(
   recipe: Recipe,
   { examples, start }: { examples: readonly TokenizedExample[]; start: StartingPoint },
 ): Promise<StageInputs> {
-  const { objective, optimizer, learningRate, warmupSteps, schedule, maxGradientNorm, batchSize, seed } = recipe;
-  const { epochs, steps, examples: exampleCount } = recipe;
   const { maxLength, maxPromptLength, truncation } = recipe.data;
   const settings = {
-    ...{ objective, optimizer, learningRate, warmupSteps, schedule, maxGradientNorm, batchSize, seed },
-    ...{ epochs, steps, examples: exampleCount, lora: recipe.lora },
+    ...Object.fromEntries(keysWithRole("result", "length").map((key) => [key, recipe[key]])),
+    // The tokens below decide; these name what changed them.
     ...{ "data.maxLength": maxLength, "data.maxPromptLength": maxPromptLength, "data.truncation": truncation },
   };
   const given = Object.entries(settings).filter(([, value]) => value !== undefined);

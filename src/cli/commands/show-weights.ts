@@ -118,7 +118,7 @@ async function openSource(path: string, { model, set }: Options): Promise<Source
   }
   const recipe = await readRecipe(recipeFile, set);
   if (!isWeighted(recipe)) {
-    throw new UserError("was trained without weights", { file: recipeFile, hint: "see `weights:` in docs/options.md" });
+    throw new UserError("was trained without weights", { file: recipeFile, hint: "see `weights:` in docs/recipes.md" });
   }
   // A run's estimates are found where the run is now.
   const file = estimatesFile(isRun ? { ...recipe, output: path } : recipe);

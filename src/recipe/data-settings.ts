@@ -1,0 +1,54 @@
+import { z } from "zod";
+import { count, nonnegative } from "../numbers.ts";
+import { files } from "./path-settings.ts";
+
+const columnName = (what: string) => z.string().optional().describe(`the column with the ${what}`);
+
+/** The settings of a recipe that say which examples there are. */
+export const dataSettings = z.strictObject({
+  train: files.describe("training data: JSONL (.gz too) or Parquet files; for `format: text` also plain text"),
+  evaluation: files.optional().describe("held-out data in files of their own, instead of `heldOut`"),
+  heldOut: nonnegative(1e9)
+    .refine((value) => value < 1 || Number.isInteger(value), "must be a count, or a share below 1")
+    .default(0)
+    .describe("examples held out of `train`, by prompt: a count, or a share below 1"),
+  format: z
+    .enum(["pairs", "text"])
+    .default("pairs")
+    .describe("preference pairs, or plain text for supervised training"),
+  columns: z
+    .strictObject({
+      prompt: columnName("prompt"),
+      chosen: columnName("chosen answer"),
+      rejected: columnName("rejected answer"),
+      text: columnName("text"),
+    })
+    .default({})
+    .describe("other names of columns; by default a column has the name of its key"),
+  onBadPair: z
+    .enum(["error", "skip"])
+    .default("error")
+    .describe("a record that cannot be used ends the run, or is skipped, listed and counted"),
+  repeatedPrompt: z
+    .enum(["keep", "strip"])
+    .default("keep")
+    .describe("where both answers begin with the prompt: leave it there with a warning, or take it off both"),
+  specialTokens: z
+    .enum(["token", "text", "error"])
+    .default("token")
+    .describe(
+      "special tokens that a text spells out: tokens with a warning (as transformers), plain text, or an error",
+    ),
+  limit: count().optional().describe("read at most so many pairs or texts of `train`, from its beginning"),
+  maxLength: count()
+    .optional()
+    .describe(
+      "tokens of the prompt and the longer answer together; 512, or less if the model's context is shorter. " +
+        "What is longer is cut and counted: the prompt first, then the ends of the answers",
+    ),
+  maxPromptLength: count()
+    .optional()
+    .describe("tokens that a prompt keeps at least when a pair is cut; half of `maxLength`"),
+  truncation: z.enum(["keep_end", "keep_start"]).default("keep_end").describe("which end of a prompt stays"),
+  pack: z.boolean().default(false).describe("join texts and divide them into windows of `maxLength`"),
+});

@@ -6,7 +6,7 @@ const columnName = (what: string) => z.string().optional().describe(`the column 
 
 /** The settings of a recipe that say which examples there are. */
 export const dataSettings = z.strictObject({
-  train: files.describe("training data: JSONL (.gz too) or Parquet files; for `format: text` also plain text"),
+  train: files.describe("training data: JSON Lines, JSON or Parquet files; also packed with gzip"),
   evaluation: files.optional().describe("held-out data in files of their own, instead of `heldOut`"),
   heldOut: nonnegative(1e9)
     .refine((value) => value < 1 || Number.isInteger(value), "must be a count, or a share below 1")

@@ -43,7 +43,7 @@ export interface RecipeInput {
   readonly threads?: number | undefined;
   /** The examples. */
   readonly data: {
-    /** Training data: JSONL (.gz too) or Parquet files; for `format: text` also plain text. */
+    /** Training data: JSON Lines, JSON or Parquet files; also packed with gzip. */
     readonly train: string | readonly string[];
     /** Held-out data in files of their own, instead of `heldOut`. */
     readonly evaluation?: string | readonly string[] | undefined;

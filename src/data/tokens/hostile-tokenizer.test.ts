@@ -1,10 +1,11 @@
 /** Definitions and texts that the native library does not survive, or that would take forever. */
 import { rm } from "node:fs/promises";
-import { afterEach, expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { UserError } from "../../errors.ts";
 import { loadTokenizer } from "./load-tokenizer.ts";
 import { tokenIds } from "./testing/token-ids.ts";
 import { added, lettersDefinition, writeTokenizer } from "./testing/write-tokenizer.ts";
+import { TokenizerProcess } from "./tokenizer-process.ts";
 
 const folders: string[] = [];
 afterEach(() => Promise.all(folders.splice(0).map((folder) => rm(folder, { recursive: true }))));
@@ -53,4 +54,21 @@ test("after a failure other tokenizers go on", async () => {
   expect(await tokenIds(good, "ab")).toEqual([3, 4]);
   expect(await attempt(split("(a+)+$"), `${"a".repeat(40)}!`)).toBeInstanceOf(UserError);
   expect(await tokenIds(good, "ba")).toEqual([4, 3]);
+});
+
+test("the library's process ends when nothing is asked, and starts again when something is", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  try {
+    const process = new TokenizerProcess();
+    const tokenizer = process.tokenizer(JSON.stringify(lettersDefinition()));
+    const ask = () => process.ask<Int32Array[]>(tokenizer, { texts: ["ab"] }, 60_000);
+    expect(await ask()).toEqual([Int32Array.of(3, 4)]);
+    expect(process.running).toBe(true);
+    vi.advanceTimersByTime(60_000);
+    expect(process.running).toBe(false);
+    expect(await ask()).toEqual([Int32Array.of(3, 4)]);
+    vi.advanceTimersByTime(60_000);
+  } finally {
+    vi.useRealTimers();
+  }
 });

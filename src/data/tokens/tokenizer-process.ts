@@ -48,7 +48,10 @@ interface Waiting {
 /** What a native library writes when it ends is at most so much of its errors' last lines. */
 const keptCharacters = 2000;
 
-/** Starts at the first question, again after a failure, and lets the main process end when nothing is asked. */
+/** A training asks nothing for hours; the memory is its own then. */
+const idleMilliseconds = 10_000;
+
+/** Starts at the first question, ends when nothing is asked for a while, and never keeps the main process from ending. */
 export class TokenizerProcess {
   /** Tokenizers by their definitions, in the order of their numbers. */
   readonly #numbers = new Map<string, number>();
@@ -58,6 +61,11 @@ export class TokenizerProcess {
   #child: ChildProcess | undefined;
   #lastWords = "";
   #questions = 0;
+  #idle: NodeJS.Timeout | undefined;
+
+  get running(): boolean {
+    return this.#child !== undefined;
+  }
 
   /** @returns the tokenizer of a definition, which is built when it is first asked */
   tokenizer(definition: string): NumberedTokenizer {
@@ -141,7 +149,10 @@ export class TokenizerProcess {
   #keepAlive(): void {
     const child = this.#child;
     if (!child) return;
-    const change = this.#waiting.size > 0 ? "ref" : "unref";
+    const asked = this.#waiting.size > 0;
+    clearTimeout(this.#idle);
+    if (!asked) this.#idle = setTimeout(() => this.#fail("it was idle"), idleMilliseconds).unref();
+    const change = asked ? "ref" : "unref";
     child[change]();
     child.channel?.[change]();
     (child.stderr as unknown as { ref(): void; unref(): void })[change]();

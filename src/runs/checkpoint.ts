@@ -7,11 +7,11 @@ import { isFolder, removeAtomic, replaceFolderAtomic } from "../files.ts";
 import { readJson } from "../json.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import { adaptedLayers } from "../models/lora.ts";
+import type { ObjectiveState } from "../step/objective-evaluator.ts";
+import type { Optimizer } from "../step/optimizer.ts";
 import { openSafetensors, readTensor, writeSafetensors } from "../storage/safetensors.ts";
 import { saveAdapterFolder } from "../storage/save-adapter-folder.ts";
 import { type FolderFiles, saveModelFolder } from "../storage/save-folder.ts";
-import type { ObjectiveState } from "../step/objective-evaluator.ts";
-import type { Optimizer } from "../step/optimizer.ts";
 
 /** Where a run stands, besides weights and optimizer state. All chance in a run is a function of the seed and this. */
 export interface Progress {

@@ -6,11 +6,11 @@ import { UserError } from "../errors.ts";
 import { withLock } from "../file-lock.ts";
 import { asUserError, checkWritable, isFolder, removeAtomic, writeFileAtomic } from "../files.ts";
 import { isLeftover, tidyLeftovers } from "../leftovers.ts";
-import { modelPath, openModelFolder } from "../storage/folder.ts";
 import { parseRecipe } from "../recipe/parse.ts";
 import { oneLine } from "../one-line.ts";
 import { keysWithRole, type Recipe } from "../recipe/schema.ts";
 import type { MetricsRecord } from "../report.ts";
+import { modelPath, openModelFolder } from "../storage/folder.ts";
 import { listFolder } from "../system-files.ts";
 import { listCheckpoints } from "./checkpoint.ts";
 

@@ -7,18 +7,18 @@ import { loadTokenizer } from "../data/tokens/load-tokenizer.ts";
 import type { Tokenizer } from "../data/tokens/tokenizer.ts";
 import type { Engine } from "../engine/engine.ts";
 import { UserError } from "../errors.ts";
-import { elementCount } from "../graph/tensor.ts";
 import { newLlama } from "../families/new-llama.ts";
 import { architectureOf } from "../families/registry.ts";
+import { elementCount } from "../graph/tensor.ts";
 import type { ModelConfiguration } from "../models/configuration.ts";
-import { type ModelFolder, modelPath, openModelFolder } from "../storage/folder.ts";
-import { frozenBytes } from "../storage/frozen-parameters.ts";
-import { loadModelTokenizer } from "../storage/model-tokenizer.ts";
 import { initializeLanguageModel } from "../models/initialize.ts";
 import type { LanguageModel } from "../models/language-model.ts";
-import { type AdapterOptions, type LoadOptions, loadLanguageModel, loadWithAdapter } from "../storage/load-model.ts";
 import { adapterShapes, fullRank, type LoraSettings, resolveTargets } from "../models/lora.ts";
 import type { Recipe } from "../recipe/schema.ts";
+import { type ModelFolder, modelPath, openModelFolder } from "../storage/folder.ts";
+import { frozenBytes } from "../storage/frozen-parameters.ts";
+import { type AdapterOptions, type LoadOptions, loadLanguageModel, loadWithAdapter } from "../storage/load-model.ts";
+import { loadModelTokenizer } from "../storage/model-tokenizer.ts";
 
 /** What trains, by what its memory depends on. */
 export interface TrainedModel {

@@ -1,11 +1,11 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import type { RunExamples } from "../data/prepare.ts";
 import { UserError } from "../errors.ts";
 import { openEstimates } from "../importance/estimates-file.ts";
-import { tokenizerFingerprint } from "../storage/fingerprint.ts";
 import { weighExamples } from "../importance/weigh-examples.ts";
 import type { Recipe } from "../recipe/schema.ts";
-import type { RunExamples } from "../data/prepare.ts";
+import { tokenizerFingerprint } from "../storage/fingerprint.ts";
 import { contrastiveFolderName } from "./run-folder.ts";
 
 /** A recipe that asks for importance weights. */

@@ -7,6 +7,7 @@ import { placeInRecipe } from "../recipe/parse.ts";
 import type { Recipe } from "../recipe/schema.ts";
 import { type Reporter, silentReporter } from "../report.ts";
 import { readProgress, saveCheckpoint, saveModel } from "../runs/checkpoint.ts";
+import { roundingWarning } from "../runs/rounding-warning.ts";
 import { RunFolder } from "../runs/run-folder.ts";
 import { withTokenizerFolder } from "../runs/starting-point.ts";
 import { type LoopEvents, trainLoop } from "./loop.ts";
@@ -97,6 +98,8 @@ async function carryOut(
   }
   const result = { step: end.progress.step, ...(saved.checkpoint && { checkpoint: saved.checkpoint }) };
   if (!end.finished) return { status: "stopped", ...result };
+  const warning = recipe.dtype === "bfloat16" ? await roundingWarning(plan.start.folder, run.policy) : undefined;
+  if (warning !== undefined) reporter.warn(warning);
   await saveModel(folder.model, run.policy, run.companions, recipe.dtype);
   return { status: "finished", ...result, model: folder.model };
 }

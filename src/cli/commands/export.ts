@@ -42,9 +42,6 @@ export function exportCommand(exit: (code: number) => void): Command {
     });
 }
 
-/** A share of an adapter's change that a user would want to know of. */
-const notableLoss = 0.05;
-
 /** @returns whether the model was written; not if Ctrl-C came first */
 async function run(path: string, options: Options, signal: AbortSignal): Promise<boolean> {
   const { output } = options;
@@ -73,12 +70,8 @@ async function run(path: string, options: Options, signal: AbortSignal): Promise
   } finally {
     progress.clear();
   }
-  if (loss.share > notableLoss) {
-    const share = Math.round(100 * loss.share);
-    console.error(
-      `warning: rounding to bfloat16 moves the weights by ${share} % of what the adapter does; --dtype float32 keeps them exact`,
-    );
-  }
+  const warning = loss.warning("what the adapter does", "--dtype float32 keeps them exact");
+  if (warning !== undefined) console.error(`warning: ${warning}`);
   console.log(`${folder.path} merged into ${folder.base!.path}, in ${dtype}: ${output}`);
   return true;
 }

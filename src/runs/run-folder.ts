@@ -6,8 +6,8 @@ import { UserError } from "../errors.ts";
 import { withLock } from "../file-lock.ts";
 import { asUserError, checkWritable, isFolder, removeAtomic, writeFileAtomic } from "../files.ts";
 import { isLeftover, tidyLeftovers } from "../leftovers.ts";
-import { parseRecipe } from "../recipe/parse.ts";
 import { oneLine } from "../one-line.ts";
+import { parseRecipe } from "../recipe/parse.ts";
 import { keysWithRole, type Recipe } from "../recipe/schema.ts";
 import type { MetricsRecord } from "../report.ts";
 import { modelPath, openModelFolder } from "../storage/folder.ts";
@@ -175,7 +175,9 @@ export class RunFolder {
     });
     const comments = [
       "# All settings of this run, defaults included.",
-      ...(objective === undefined ? [] : [`# Its objective is not the one below: a program gave ${oneLine(objective)}.`]),
+      ...(objective === undefined
+        ? []
+        : [`# Its objective is not the one below: a program gave ${oneLine(objective)}.`]),
     ];
     const settings = stringify(JSON.parse(JSON.stringify(recipe)));
     await writeFileAtomic(this.#recipe, `${comments.join("\n")}\n${settings}`);

@@ -42,11 +42,9 @@ export const floors: readonly (readonly Room[])[] = [
   [room("graph", "the gradient compiler: ops with their gradients, programs, ONNX models")],
   [room("engine", "runs programs: ONNX Runtime (native/), the float64 interpreter")],
   [room("data", "files to examples: files/, forms/ (pairs, texts), tokens/ (tokenizers), batches")],
-  [
-    room("models", "transformers forward and backward over packed batches, LoRA, decoding"),
-    room("families", "config.json to an architecture: one file a family"),
-    room("storage", "model and adapter folders, safetensors, PEFT's layout"),
-  ],
+  [room("models", "transformers forward and backward over packed batches, LoRA, decoding")],
+  [room("families", "config.json to an architecture: one file a family")],
+  [room("storage", "model and adapter folders, safetensors, PEFT's layout")],
   [room("objectives", "statistics per token to a loss: one file a paper")],
   [room("step", "one optimizer step: statistics, gradients, update")],
   [room("importance", "importance weights of tokens (TIS-DPO): estimates, transforms")],
@@ -61,6 +59,10 @@ export const floors: readonly (readonly Room[])[] = [
   [room("show", "token weights in colour: terminal and page")],
   [room("init", "a recipe proposed for a model and data")],
   [room("demo", "the embedded example")],
+  [
+    room("loaded-model.ts", "a model that is ready to use: generate, score, make pairs"),
+    room("core.ts", "the library's face without Node"),
+  ],
   [room("index.ts", "the library's face")],
   [room("cli", "the command line: commands/, terminal/")],
 ];

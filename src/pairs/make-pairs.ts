@@ -4,7 +4,7 @@ import { type GenerateOptions, type Generation, generate } from "../generate/gen
 import type { LanguageModel } from "../models/language-model.ts";
 import type { Journal } from "./journal.ts";
 import { distinctAnswers, type RankedPair, type RankOptions, rankPairs, type ScoredPrompt } from "./rank.ts";
-import type { Scorer } from "./scorer.ts";
+import type { Scorer, ScorerItem } from "./scorer.ts";
 
 /** Prompts as texts and as token ids. */
 export interface PairPrompts {
@@ -45,7 +45,8 @@ export async function scoreAnswers(
     firstPrompt,
     onProgress: (ended) => options.onProgress?.(firstPrompt * options.samples + ended),
   });
-  for await (const batch of batches) await journal.append(await scored(batch, texts, options.samples, scorer));
+  for await (const batch of batches)
+    await journal.append(await scoreBatch(batch, texts, options.samples, (items) => scorer.score(items)));
   return journal.done.length === texts.length;
 }
 
@@ -67,19 +68,22 @@ export function pairsOf(
   return { pairs, counts: { prompts: scoredPrompts.length, answers, ...counts, pairs: pairs.length } };
 }
 
+/** One number for each answer, the higher the better. */
+export type ScoreAnswers = (items: readonly ScorerItem[]) => Promise<readonly number[]> | readonly number[];
+
 /** The answers of a batch by prompt, with scores. */
-async function scored(
+export async function scoreBatch(
   batch: readonly Generation[],
   texts: readonly string[],
   samples: number,
-  scorer: Scorer,
+  score: ScoreAnswers,
 ): Promise<ScoredPrompt[]> {
   const prompts = Array.from({ length: batch.length / samples }, (_, index) => {
     const generations = batch.slice(index * samples, (index + 1) * samples);
     return { prompt: texts[generations[0]!.prompt]!, ...distinctAnswers(generations) };
   });
   const items = prompts.flatMap(({ prompt, texts: responses }) => responses.map((response) => ({ prompt, response })));
-  const scores = (await scorer.score(items)).values();
+  const scores = (await score(items)).values();
   return prompts.map(({ texts: responses, ...rest }) => ({
     ...rest,
     answers: responses.map((text) => ({ text, score: scores.next().value! })),

@@ -32,18 +32,27 @@ export function parseRecipe(text: string, file: string, overrides: readonly stri
   const conflict = firstConflict(checked.data);
   if (conflict) throw source.error(conflict);
   sources.set(checked.data, source);
+  defined.add(checked.data);
   return checked.data;
 }
 
+/** Recipes that are checked and complete. */
+const defined = new WeakSet<object>();
+
 /**
- * Checks a recipe that is given as an object, and adds the defaults of missing keys.
+ * Checks a recipe that is given as an object, and adds the defaults of missing keys. A recipe that was checked before is
+ * returned as it is.
  *
  * @throws UserError naming the key that is missing, unknown or wrong.
  */
-export function defineRecipe(input: RecipeInput): Recipe {
+export function defineRecipe(input: RecipeInput | Recipe): Recipe {
+  if (defined.has(input)) return input as Recipe;
   const checked = recipeSchema.safeParse(input);
   const issue = checked.success ? firstConflict(checked.data) : describeIssue(checked.error.issues, input);
-  if (!issue) return checked.data!;
+  if (!issue) {
+    defined.add(checked.data!);
+    return checked.data!;
+  }
   const { path, problem, hint } = issue;
   throw new UserError(problem, { field: path.join("."), ...(hint && { hint }) });
 }

@@ -1,0 +1,129 @@
+import { availableParallelism } from "node:os";
+import { packBatch } from "./data/batch.ts";
+import type { PreferencePair } from "./data/forms/pairs.ts";
+import { tokenizePairs } from "./data/tokenize.ts";
+import type { Tokenizer } from "./data/tokens/tokenizer.ts";
+import { type Backend, createEngine } from "./engine/create.ts";
+import { defaultGenerateOptions, type GenerateOptions, type Generation, generate } from "./generate/generate.ts";
+import { encodePrompts } from "./generate/prompts.ts";
+import type { ModelConfiguration } from "./models/configuration.ts";
+import { pairsOf, type ScoreAnswers, scoreBatch } from "./pairs/make-pairs.ts";
+import type { RankedPair, RankOptions } from "./pairs/rank.ts";
+import { microbatches } from "./step/microbatches.ts";
+import { Scorer } from "./step/scorer.ts";
+import { modelPath, openModelFolder } from "./storage/folder.ts";
+import { loadLanguageModel } from "./storage/load-model.ts";
+import { loadModelTokenizer } from "./storage/model-tokenizer.ts";
+
+export interface LoadModelOptions {
+  /** All cores by default. */
+  readonly threads?: number;
+  /** What computes. Default: ONNX Runtime. */
+  readonly backend?: Backend;
+}
+
+/** A prompt with two answers to it, as texts. */
+export type TextPair = Omit<PreferencePair, "place">;
+
+/** One answer under a model. */
+export interface ScoredAnswerTokens {
+  /** Token ids as they are trained on, the end token included. */
+  readonly tokens: Int32Array;
+  /** log π of each token given what is before it, in nats. */
+  readonly logp: Float64Array;
+  /** Their sum. */
+  readonly sum: number;
+}
+
+/** Both answers of a pair under a model. */
+export interface ScoredPair {
+  readonly chosen: ScoredAnswerTokens;
+  readonly rejected: ScoredAnswerTokens;
+}
+
+/** How pairs are made of sampled answers. */
+export interface MakePairsOptions
+  extends Partial<Omit<GenerateOptions, "onText" | "firstPrompt">>,
+    Partial<RankOptions> {
+  /** One number for each answer, the higher the better. */
+  readonly score: ScoreAnswers;
+}
+
+/** A model that is ready to use, with its tokenizer and an engine of its own. */
+export interface LoadedModel {
+  readonly configuration: ModelConfiguration;
+  readonly tokenizer: Tokenizer;
+  /**
+   * Samples answers to prompts, by default one of up to 128 tokens for each.
+   *
+   * @returns the answers in order of prompt and sample
+   * @throws UserError for a prompt that leaves no room for an answer.
+   */
+  generate(prompts: readonly string[], options?: Partial<GenerateOptions>): Promise<Generation[]>;
+  /** Log-probabilities of both answers of each pair, token by token, in order. */
+  score(pairs: readonly TextPair[]): Promise<ScoredPair[]>;
+  /** Samples answers, scores them, and ranks them into preference pairs. */
+  makePairs(prompts: readonly string[], options: MakePairsOptions): Promise<RankedPair[]>;
+  /** Gives the memory back. The model must not be used afterwards. */
+  dispose(): void;
+}
+
+/** Tokens that are scored together. */
+const microbatch = { tokens: 1280 };
+
+/**
+ * Loads a model: a folder in Hugging Face's layout, an adapter in PEFT's, or the folder of a run.
+ *
+ * @throws UserError for anything wrong with the folder.
+ */
+export async function loadModel(path: string, options: LoadModelOptions = {}): Promise<LoadedModel> {
+  const folder = await openModelFolder(modelPath(path));
+  const tokenizer = await loadModelTokenizer(folder);
+  const { configuration } = folder;
+  const engine = await createEngine({ backend: options.backend, threads: options.threads ?? availableParallelism() });
+  const model = await loadLanguageModel(engine, folder, { frozen: true });
+  const sample = async (prompts: readonly string[], given: Partial<GenerateOptions>) => {
+    const texts = prompts.map((text) => ({ text }));
+    const ids = await encodePrompts(tokenizer, configuration, texts);
+    return generate(engine, model, tokenizer, ids, { ...defaultGenerateOptions, ...given });
+  };
+  return {
+    configuration,
+    tokenizer,
+    async generate(prompts, given = {}) {
+      const answers: Generation[] = [];
+      for await (const batch of await sample(prompts, given)) answers.push(...batch);
+      return answers;
+    },
+    async score(pairs) {
+      const placed = pairs.map((pair, index) => ({ ...pair, place: { file: "pairs", line: index + 1 } }));
+      const limits = { modelVocabularySize: configuration.vocabularySize, maxLength: configuration.contextLength };
+      const { examples } = await tokenizePairs(placed, tokenizer, {
+        ...limits,
+        contextLength: configuration.contextLength,
+      });
+      const scorer = new Scorer({ engine, policy: model, reference: undefined });
+      const scored: ScoredPair[] = [];
+      for (const part of microbatches(examples, microbatch)) {
+        for (const { example, responses } of await scorer.score(packBatch(part))) {
+          const [chosen, rejected] = example.responses.map((tokens, side) =>
+            answerOf(tokens, responses[side]!.policyLogp!),
+          );
+          scored.push({ chosen: chosen!, rejected: rejected! });
+        }
+      }
+      return scored;
+    },
+    async makePairs(prompts, { score, margin = 0, pairsPerPrompt = 1, samples = 4, ...given }) {
+      const done = [];
+      for await (const batch of await sample(prompts, { ...given, samples }))
+        done.push(...(await scoreBatch(batch, prompts, samples, score)));
+      return pairsOf(done, { margin, pairsPerPrompt }).pairs;
+    },
+    dispose: () => engine.dispose(),
+  };
+}
+
+function answerOf(tokens: Int32Array, logp: Float64Array): ScoredAnswerTokens {
+  return { tokens, logp, sum: logp.reduce((sum, value) => sum + value, 0) };
+}

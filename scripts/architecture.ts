@@ -70,7 +70,7 @@ export function table(): string {
 export function renewed(text: string): string {
   const parts: Record<string, () => string> = { picture, table };
   return Object.entries(parts).reduce((page, [name, make]) => {
-    const marks = new RegExp(`(<!-- ${name} -->\n)[sS]*?(\n<!-- end of ${name} -->)`);
+    const marks = new RegExp(`(<!-- ${name} -->\n)[\\s\\S]*?(\n<!-- end of ${name} -->)`);
     if (!marks.test(page)) throw new Error(`docs/architecture.md has no marks for its ${name}`);
     return page.replace(marks, (_, begin: string, end: string) => begin + make() + end);
   }, text);

@@ -18,7 +18,7 @@ test("a recipe with token weights: contrastive models, estimates and run, in one
   const heard = recordingReporter();
   const progress = () => controller.abort();
   const stopped = await train(recipe, { signal: controller.signal, reporter: { ...heard.reporter, progress } });
-  expect(stopped).toEqual({ stage: "weigh", status: "stopped", step: 0 });
+  expect(stopped).toEqual({ stage: "weigh", status: "stopped", step: 0, metrics: [] });
 
   const again = recordingReporter();
   const finished = await train(recipe, { reporter: again.reporter });

@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
+import { inspect } from "node:util";
 import { Command, CommanderError } from "commander";
 import { UserError } from "../errors.ts";
+import { withoutControls } from "../show/visible-text.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { evaluateCommand } from "./commands/evaluate.ts";
 import { exportCommand } from "./commands/export.ts";
@@ -62,7 +64,7 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
       console.error(`${colorsFor(process.stderr).red("error:")} ${error.message}`);
       return 2;
     }
-    console.error(error);
+    console.error(withoutControls(inspect(error)));
     return 1;
   }
 }

@@ -189,9 +189,9 @@ async function tokenized<Item>(
       );
     }
     if (report.identicalAfterTokenizing > 0) {
-      warnings.push(
-        `${report.identicalAfterTokenizing} ${side} pairs have two answers of the same tokens: they teach nothing`,
-      );
+      const which = counted(report.identicalAfterTokenizing, `${side} pair has`, `${side} pairs have`);
+      const what = side === "training" ? "they teach nothing and are left out" : "they count as ties";
+      warnings.push(`${which} two answers of the same tokens: ${what}`);
     }
   }
   const heldOutCount = evaluated.examples.length;

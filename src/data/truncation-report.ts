@@ -12,7 +12,7 @@ export interface TruncationReport {
   /** Lengths in tokens before cutting, to choose limits by. */
   longestPrompt: number;
   longestResponse: number;
-  /** Pairs whose answers are the same tokens now: they are kept, but have no gradient. */
+  /** Pairs whose answers are the same tokens now. */
   identicalAfterTokenizing: number;
 }
 
@@ -40,8 +40,11 @@ export function count(report: TruncationReport, { prompt, responses, cut }: Toke
     report.tokensCut += lost;
     report.longestResponse = Math.max(report.longestResponse, response.length + lost);
   }
-  const [first, second] = responses;
-  if (first && second && first.length === second.length && first.every((id, index) => id === second[index])) {
-    report.identicalAfterTokenizing++;
-  }
+  if (hasIdenticalAnswers(responses)) report.identicalAfterTokenizing++;
+}
+
+/** Whether the answers of a pair are the same tokens, so that neither can be preferred. */
+export function hasIdenticalAnswers([first, second]: TokenizedExample["responses"]): boolean {
+  if (!first || !second || first.length !== second.length) return false;
+  return first.every((id, index) => id === second[index]);
 }

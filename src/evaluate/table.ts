@@ -1,4 +1,5 @@
 import type { ObjectiveOptions } from "../objectives/index.ts";
+import { oneLine } from "../one-line.ts";
 import type { Evaluation } from "./evaluate.ts";
 
 /** The metrics in the order of the table, with their names and digits behind the point. */
@@ -48,9 +49,9 @@ const missing = "–";
 export function formatTable(evaluations: readonly Evaluation[], bold: (text: string) => string = String): string {
   const present = rows.filter(([metric]) => evaluations.some(({ metrics }) => metric in metrics));
   const lines = [
-    ["", ...evaluations.map(({ model }) => model)],
+    ["", ...evaluations.map(({ model }) => oneLine(model))],
     ["objective", ...evaluations.map(({ objective }) => describeObjective(objective))],
-    ["reference", ...evaluations.map(({ reference }) => reference ?? missing)],
+    ["reference", ...evaluations.map(({ reference }) => oneLine(reference ?? missing))],
     ["examples", ...evaluations.map(({ examples }) => String(examples))],
     ...present.map(([metric, label, digits]) => [
       label,

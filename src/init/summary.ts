@@ -72,7 +72,7 @@ function oddities({ data, choices: { lengths } }: Proposal): string[] {
     names.length > 0 && `columns that are not read: ${names.join(", ")}`,
     multiTurnAnswers > 0 && `${counted(multiTurnAnswers, "pair")} with further turns in an answer`,
     identicalAfterTokenizing > 0 &&
-      `${counted(identicalAfterTokenizing, "pair")} with two answers of the same tokens, which teach nothing`,
+      `${counted(identicalAfterTokenizing, "pair")} with two answers of the same tokens, which are left out`,
     examples.length < records && `lengths below are of ${grouped(examples.length)} records, evenly spread`,
     lengths.shareCut > 0 && `${percent(lengths.shareCut)} will be cut to ${grouped(lengths.maxLength)} tokens`,
   ].filter((line) => line !== false);

@@ -1,5 +1,6 @@
 import type { TokenizedExample } from "../data/example.ts";
 import { prepareExamples } from "../data/prepare.ts";
+import { hasIdenticalAnswers } from "../data/truncation-report.ts";
 import { UserError } from "../errors.ts";
 import type { Objective } from "../objectives/objective.ts";
 import { objectiveOf } from "../recipe/objective.ts";
@@ -105,11 +106,12 @@ async function readExamples(
   const prepared = await prepareExamples(recipe, objective.responses, start.tokenizer, start.configuration);
   for (const note of prepared.notes) reporter.note(note);
   for (const warning of [...start.warnings, ...prepared.warnings]) reporter.warn(warning);
-  if (!isWeighted(recipe)) return prepared;
-  if (!dryRun || recipe.weights.from === "file") return weighRun(recipe, start.tokenizerFolder, prepared);
+  const examples = { ...prepared, train: withoutIdenticalAnswers(prepared.train) };
+  if (!isWeighted(recipe)) return examples;
+  if (!dryRun || recipe.weights.from === "file") return weighRun(recipe, start.tokenizerFolder, examples);
   // Estimates that are missing, or of other inputs, are made when the run itself begins.
   if (!isEstimated(recipe)) reporter.note("the importance weights are not estimated yet");
-  return prepared;
+  return examples;
 }
 
 /**
@@ -126,4 +128,17 @@ export async function checkOutput(
   else if (overwrite) await folder.checkOverwritable(recipe);
   else await folder.checkNew();
   return folder;
+}
+
+/**
+ * Only pairs that can teach something. The gradients of two equal answers cancel but for rounding, which Adam would
+ * blow up to a whole step, and terms on one side alone (as in TDPO2) would not cancel at all.
+ */
+function withoutIdenticalAnswers(examples: readonly TokenizedExample[]): readonly TokenizedExample[] {
+  const kept = examples.filter(({ responses }) => !hasIdenticalAnswers(responses));
+  if (kept.length > 0 || examples.length === 0) return kept;
+  throw new UserError("all training pairs have two answers of the same tokens, so there is nothing to learn", {
+    field: "data.train",
+    hint: "look at the data, and at `data.maxLength` where answers differ only behind it",
+  });
 }

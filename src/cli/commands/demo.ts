@@ -4,6 +4,7 @@ import { type DemoExamples, type DemoFigures, runDemo } from "../../demo/demo.ts
 import { missedTargets, targets } from "../../demo/targets.ts";
 import { mostThreads } from "../../numbers.ts";
 import { quoted } from "../../one-line.ts";
+import { withoutControls } from "../../show/visible-text.ts";
 import { colorsFor } from "../terminal/colors.ts";
 import { heatText } from "../terminal/heat.ts";
 import { interrupted, untilInterrupted } from "../terminal/interruption.ts";
@@ -141,5 +142,5 @@ function next({ run }: DemoFigures): string {
 }
 
 function oneLine(text: string): string {
-  return text.replace(/\s*\n\s*/g, " ");
+  return withoutControls(text.replace(/\s*\n\s*/g, " "));
 }

@@ -10,6 +10,7 @@ import { checkReplaceable, type LazyParameter, saveModelFolder } from "../../sto
 import { listFolder } from "../../system-files.ts";
 import { countedProgress } from "../terminal/counted-progress.ts";
 import { interrupted, untilInterrupted } from "../terminal/interruption.ts";
+import { shownMessage } from "../terminal/shown-text.ts";
 
 interface Options {
   output: string;
@@ -46,7 +47,7 @@ export function exportCommand(exit: (code: number) => void): Command {
 async function run(path: string, options: Options, signal: AbortSignal): Promise<boolean> {
   const { output } = options;
   const folder = await openModelFolder(modelPath(path), { base: options.base });
-  for (const note of folder.notes) console.error(`note: ${note}`);
+  for (const note of folder.notes) console.error(shownMessage(`note: ${note}`));
   const dtype = options.dtype ?? dtypeOf(folder);
   const loss = new RoundingLoss();
   const parameters = mergeAdapter(folder, dtype === "bfloat16" ? (...weights) => loss.add(...weights) : undefined);
@@ -71,8 +72,8 @@ async function run(path: string, options: Options, signal: AbortSignal): Promise
     progress.clear();
   }
   const warning = loss.warning("what the adapter does", "--dtype float32 keeps them exact");
-  if (warning !== undefined) console.error(`warning: ${warning}`);
-  console.log(`${folder.path} merged into ${folder.base!.path}, in ${dtype}: ${output}`);
+  if (warning !== undefined) console.error(shownMessage(`warning: ${warning}`));
+  console.log(shownMessage(`${folder.path} merged into ${folder.base!.path}, in ${dtype}: ${output}`));
   return true;
 }
 

@@ -6,6 +6,7 @@ import { colorsFor } from "../terminal/colors.ts";
 import { countedProgress } from "../terminal/counted-progress.ts";
 import { endWithReader } from "../terminal/lost-output.ts";
 import { texts } from "../terminal/option-values.ts";
+import { shownText } from "../terminal/shown-text.ts";
 import {
   addGenerationOptions,
   type GenerationOptions,
@@ -74,17 +75,19 @@ function jsonPrinter(prompts: readonly Prompt[]): Printer {
 function textPrinter(prompts: readonly Prompt[], live: boolean): Printer {
   const { dim } = colorsFor(process.stdout);
   if (!live) {
-    return { answer: ({ prompt, text }) => console.log(`${dim(prompts[prompt]!.text)}${text}\n`) };
+    return {
+      answer: ({ prompt, text }) => console.log(`${dim(shownText(prompts[prompt]!.text))}${shownText(text)}\n`),
+    };
   }
   let begun = false;
   const begin = () => {
-    if (!begun) process.stdout.write(dim(prompts[0]!.text));
+    if (!begun) process.stdout.write(dim(shownText(prompts[0]!.text)));
     begun = true;
   };
   return {
     piece({ text }) {
       begin();
-      process.stdout.write(text);
+      process.stdout.write(shownText(text));
     },
     answer() {
       begin();

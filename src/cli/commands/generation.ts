@@ -12,6 +12,7 @@ import { type ModelFolder, modelPath, openModelFolder } from "../../storage/fold
 import { loadLanguageModel } from "../../storage/load-model.ts";
 import { loadModelTokenizer } from "../../storage/model-tokenizer.ts";
 import { atLeast, filledTexts, number } from "../terminal/option-values.ts";
+import { shownMessage } from "../terminal/shown-text.ts";
 
 /** The values of the options that `addGenerationOptions` adds. */
 export interface GenerationOptions {
@@ -68,7 +69,7 @@ export interface PreparedModel {
 export async function prepareModel(path: string, prompts: readonly Prompt[]): Promise<PreparedModel> {
   const folder = await openModelFolder(modelPath(path));
   const tokenizer = await loadModelTokenizer(folder);
-  for (const note of [...folder.notes, ...tokenizer.warnings]) console.error(`note: ${note}`);
+  for (const note of [...folder.notes, ...tokenizer.warnings]) console.error(shownMessage(`note: ${note}`));
   return { folder, tokenizer, prompts: await encodePrompts(tokenizer, folder.configuration, prompts) };
 }
 

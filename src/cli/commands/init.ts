@@ -5,8 +5,10 @@ import { writeFileAtomic } from "../../files.ts";
 import { type ProposeOptions, proposeRecipe } from "../../init/propose.ts";
 import { summarizeProposal } from "../../init/summary.ts";
 import { objectives } from "../../objectives/index.ts";
+import { withoutControls } from "../../show/visible-text.ts";
 import { type CountedProgress, countedProgress } from "../terminal/counted-progress.ts";
 import { checkOutputFile } from "../terminal/output-file.ts";
+import { shownMessage } from "../terminal/shown-text.ts";
 
 interface Options extends Pick<ProposeOptions, "objective" | "columns"> {
   output: string;
@@ -51,10 +53,11 @@ async function run(model: string, data: string[], { output, overwrite, ...option
     },
   }).finally(() => progress?.clear());
   await writeFileAtomic(output, proposal.text);
-  for (const note of proposal.model.notes) console.error(`note: ${note}`);
-  console.log(summarizeProposal(proposal));
-  console.log(`recipe: ${output}, to read and to change. Then:`);
-  for (const option of [" --dry-run", ""]) console.log(`  npx tokenwise train ${shellWord(output)}${option}`);
+  for (const note of proposal.model.notes) console.error(shownMessage(`note: ${note}`));
+  console.log(withoutControls(summarizeProposal(proposal)));
+  console.log(shownMessage(`recipe: ${output}, to read and to change. Then:`));
+  for (const option of [" --dry-run", ""])
+    console.log(withoutControls(`  npx tokenwise train ${shellWord(output)}${option}`));
 }
 
 async function checkOutput(output: string, data: readonly string[], overwrite: boolean): Promise<void> {

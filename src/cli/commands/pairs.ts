@@ -11,6 +11,7 @@ import { type PairCounts, pairsOf, scoreAnswers } from "../../pairs/make-pairs.t
 import { openScorer } from "../../pairs/open-scorer.ts";
 import { MisplacedScoresError } from "../../pairs/scorer.ts";
 import { journalSettings } from "../../pairs/settings.ts";
+import { withoutControls } from "../../show/visible-text.ts";
 import { counted } from "../../words.ts";
 import { countedProgress } from "../terminal/counted-progress.ts";
 import { interrupted, untilInterrupted } from "../terminal/interruption.ts";
@@ -99,7 +100,7 @@ async function makePairs(path: string, options: Options): Promise<boolean> {
       if (pairs.length === 0) throw noPairs(counts);
       await writeFileAtomic(output, pairs.map((pair) => `${JSON.stringify(pair)}\n`).join(""));
       written = true;
-      console.log(describe(counts, output));
+      console.log(withoutControls(describe(counts, output)));
       return true;
     } catch (error) {
       if (error instanceof MisplacedScoresError) await journal.forgetNew();

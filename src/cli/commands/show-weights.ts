@@ -19,6 +19,7 @@ import { colorsFor } from "../terminal/colors.ts";
 import { endWithReader } from "../terminal/lost-output.ts";
 import { atLeast } from "../terminal/option-values.ts";
 import { checkOutputFile } from "../terminal/output-file.ts";
+import { shownMessage } from "../terminal/shown-text.ts";
 import { weightsLegend, weightsText } from "../terminal/weights-terminal.ts";
 
 interface Options {
@@ -86,7 +87,7 @@ async function run(path: string, options: Options): Promise<void> {
     totalPairs: estimates.pairs,
   });
   await writeFileAtomic(html, page);
-  console.log(`${printed.length > 0 ? "\n" : ""}page: ${html}`);
+  console.log(`${printed.length > 0 ? "\n" : ""}${shownMessage(`page: ${html}`)}`);
 }
 
 async function shownPairs({ estimates, tokenizer, transform, seed }: Source, start: number, end: number) {

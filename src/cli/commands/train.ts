@@ -4,6 +4,7 @@ import { type PipelineResult, train } from "../../pipeline.ts";
 import { readRecipe } from "../../recipe/parse.ts";
 import { interrupted, untilInterrupted } from "../terminal/interruption.ts";
 import { progressReporter } from "../terminal/progress.ts";
+import { shownMessage } from "../terminal/shown-text.ts";
 import { withoutRepeats } from "../terminal/without-repeats.ts";
 import { continueWeighing } from "./weigh.ts";
 
@@ -30,7 +31,7 @@ export function trainCommand(exit: (code: number) => void): Command {
       const result = await untilInterrupted("stopping: a checkpoint will be written", (signal) =>
         train(recipe, { resume, overwrite, dryRun, signal, reporter }),
       );
-      console.log(describe(result));
+      console.log(shownMessage(describe(result)));
       if (result.status === "stopped") exit(interrupted);
     });
 }

@@ -7,6 +7,7 @@ import { weigh } from "../../weigh/weigh.ts";
 import { interrupted, untilInterrupted } from "../terminal/interruption.ts";
 import { checkOutputFile } from "../terminal/output-file.ts";
 import { progressReporter } from "../terminal/progress.ts";
+import { shownMessage } from "../terminal/shown-text.ts";
 import { withoutRepeats } from "../terminal/without-repeats.ts";
 
 interface Options {
@@ -48,7 +49,7 @@ export function weighCommand(exit: (code: number) => void): Command {
         return exit(interrupted);
       }
       if (jsonl !== undefined) await exportEstimates(await openEstimates(result.file), jsonl);
-      console.log(`estimates: ${result.file}`);
+      console.log(shownMessage(`estimates: ${result.file}`));
     });
 }
 

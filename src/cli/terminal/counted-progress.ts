@@ -1,3 +1,4 @@
+import { oneLine } from "../../one-line.ts";
 import type { ProgressState } from "../../report.ts";
 import { formatSeconds } from "./seconds.ts";
 
@@ -27,7 +28,7 @@ export function countedProgress(
       if (elapsed < next) return;
       const fresh = done - already;
       const left = fresh > 0 && done < total ? `, ${formatSeconds((elapsed / fresh) * (total - done))} left` : "";
-      const text = `${what}: ${done}/${total}${left}`;
+      const text = `${oneLine(what)}: ${done}/${total}${left}`;
       if (out.isTTY) out.write(`\r\x1b[K${text}`);
       else {
         out.write(`${text}\n`);

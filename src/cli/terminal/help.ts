@@ -1,4 +1,5 @@
 import { type Command, Help } from "commander";
+import { withoutControls } from "../../show/visible-text.ts";
 
 /** Characters that a description keeps beside its option; with fewer it goes below. */
 const leastRoom = 32;
@@ -23,7 +24,7 @@ export function fitHelp(command: Command): void {
       getOutHelpWidth: width,
       getErrHelpWidth: () => process.stderr.columns || 80,
       writeOut: (text) => process.stdout.write(folded(text, width())),
-      outputError: (text, write) => write(text.replace(/(?<=missing required argument '.*')/, advice)),
+      outputError: (text, write) => write(withoutControls(text.replace(/(?<=missing required argument '.*')/, advice))),
     });
 }
 

@@ -2,6 +2,7 @@ import type { MetricsRecord, Reporter } from "../../report.ts";
 import { colorsFor } from "./colors.ts";
 import { activityProgress } from "./counted-progress.ts";
 import { formatSeconds } from "./seconds.ts";
+import { shownMessage } from "./shown-text.ts";
 
 /** Seconds between plain lines, where there is no terminal to redraw a line in. */
 const plainInterval = 2;
@@ -48,8 +49,8 @@ export function progressReporter(out: NodeJS.WriteStream = process.stderr): Repo
     out.write(`${text}\n`);
   };
   return {
-    note: line,
-    warn: (message) => line(colors.yellow(`warning: ${message}`)),
+    note: (message) => line(shownMessage(message)),
+    warn: (message) => line(colors.yellow(`warning: ${shownMessage(message)}`)),
     record(record) {
       if (record.split === "evaluation") {
         const head = `evaluation at step ${record.step}: `;

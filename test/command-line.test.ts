@@ -216,7 +216,7 @@ describe("bad data", () => {
 
   test.each<[Settings, string]>([
     [{ train: "nowhere.jsonl" }, "nowhere.jsonl: there is no such file"],
-    [{ train: "." }, ".: is not a kind of file that is read here"],
+    [{ train: "." }, ".: is a directory, a file is needed"],
     [
       { heldOut: 8 },
       "recipe.yaml:13:12: heldOut: holding out 8 of 8 pairs (8 different prompts) leaves none to train on",

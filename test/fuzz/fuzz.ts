@@ -67,7 +67,8 @@ export async function fuzz(options: Fuzzing): Promise<Outcome> {
       onProgress(next - from);
     });
     if (early === undefined) continue;
-    await rename(join(keep, currentName), join(keep, failureName(seed, current.number)));
+    // There is none if the process did not come to its first case.
+    await rename(join(keep, currentName), join(keep, failureName(seed, current.number))).catch(() => undefined);
     if (await isEndedByItsThread(request, current, deadline)) counts.refused++;
     else fail(early);
     next = current.number + 1;

@@ -74,7 +74,9 @@ describe("a command", () => {
     ["gives no score", script("console.log('{}')"), /answered \{\}; it must print one line/],
   ])("that %s is a clear error", async (name, command, message) => {
     // A busy machine takes seconds to start a process.
-    const error = await (await scorerFor(command, name === "hangs" ? 1 : 60)).score(items).catch((reason: unknown) => reason);
+    const error = await (await scorerFor(command, name === "hangs" ? 1 : 60))
+      .score(items)
+      .catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(UserError);
     expect((error as Error).message).toMatch(message);
   });

@@ -10,6 +10,8 @@ import { oneLine } from "../one-line.ts";
 import { parseRecipe } from "../recipe/parse.ts";
 import { keysWithRole, type Recipe } from "../recipe/schema.ts";
 import type { MetricsRecord } from "../report.ts";
+import type { Beginning } from "../step/diverging.ts";
+import type { Metrics } from "../step/metrics.ts";
 import { modelPath, openModelFolder } from "../storage/folder.ts";
 import { listFolder } from "../system-files.ts";
 import { listCheckpoints } from "./checkpoint.ts";
@@ -194,9 +196,9 @@ export class RunFolder {
   /**
    * Drops the records of steps behind a checkpoint, which a resumed run does again.
    *
-   * @returns whether an evaluation at the checkpoint's step is among the records that stay
+   * @returns whether an evaluation at the checkpoint's step is among the records that stay, and what the run began with
    */
-  async rewindMetrics(step: number): Promise<{ evaluated: boolean }> {
+  async rewindMetrics(step: number): Promise<{ evaluated: boolean; beginning: Beginning }> {
     const kept = await keepRecords<MetricsRecord>(this.#metrics, (record) => record.step <= step);
     const evaluated = kept.some((record) => record.split === "evaluation" && record.step === step);
     // Samples are written before their evaluation is on record.
@@ -204,7 +206,10 @@ export class RunFolder {
       this.#samples,
       (record) => record.step < step || (evaluated && record.step === step),
     );
-    return { evaluated };
+    const first = kept.find((record) => record.split === "train");
+    const start = kept.find((record) => record.split === "evaluation" && record.step === 0);
+    const beginning = { ...(first && { loss: Number(first.loss) }), ...(start && { evaluation: metricsOf(start) }) };
+    return { evaluated, beginning };
   }
 }
 
@@ -242,6 +247,10 @@ function parseRecord<Item>(line: string): Item[] {
   } catch {
     return [];
   }
+}
+
+function metricsOf(record: MetricsRecord): Metrics {
+  return Object.fromEntries(Object.entries(record).filter(([, value]) => typeof value === "number")) as Metrics;
 }
 
 /** The settings that make a run what it is, by dotted key, as JSON. */

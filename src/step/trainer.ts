@@ -5,6 +5,7 @@ import { type InterruptibleEngine, untilAborted } from "../engine/interruptible.
 import { nextTurn } from "../event-loop.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import type { Objective } from "../objectives/objective.ts";
+import { lossOfIndifference } from "./indifference.ts";
 import { type JudgedExample, Learner, type Place } from "./learner.ts";
 import { meansOf } from "./means.ts";
 import { type MicrobatchLimits, microbatches } from "./microbatches.ts";
@@ -83,6 +84,13 @@ export class Trainer {
       this.objectiveState = objectiveState;
     }
     return { examples: scored, loss, gradientNorm, learningRate };
+  }
+
+  /** The loss of examples under a policy that knows nothing of its own; see indifference.ts. */
+  lossOfIndifference(examples: readonly ScoredExample[]): number {
+    const { objective, policy } = this.#options;
+    const { vocabularySize } = policy.configuration;
+    return lossOfIndifference(this.learner, objective, examples, { vocabularySize, state: this.objectiveState });
   }
 
   /** Loss and gradient of a step's examples, without an update. The gradients stay readable until the next call. */

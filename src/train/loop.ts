@@ -7,6 +7,7 @@ import type { Recipe } from "../recipe/schema.ts";
 import type { MetricsRecord, Reporter } from "../report.ts";
 import type { Progress } from "../runs/checkpoint.ts";
 import type { SamplesRecord } from "../runs/run-folder.ts";
+import { type Beginning, DivergenceWatch } from "../step/diverging.ts";
 import { FallingWatch } from "../step/falling.ts";
 import type { JudgedExample } from "../step/learner.ts";
 import { type Metrics, summarize } from "../step/metrics.ts";
@@ -36,6 +37,8 @@ export interface LoopOptions {
   start: Progress;
   /** Whether the evaluation at `start` is on record already. */
   evaluated: boolean;
+  /** What the run began with, as far as it is on record already. */
+  beginning?: Beginning | undefined;
   events: LoopEvents;
   /** When aborted, the loop gives up the step it is in, writes a checkpoint of the last whole step and returns. */
   signal: AbortSignal;
@@ -58,6 +61,7 @@ export async function trainLoop(options: LoopOptions): Promise<{ progress: Progr
   const watched = heldOut.slice(0, recipe.evaluation.examples);
   const log = new TrainingLog(recipe, objective);
   const falling = new FallingWatch();
+  const diverging = new DivergenceWatch(objective.reference === "loss", options.beginning);
   const clock = { training: 0, steps: 0, checkpoint: performance.now() };
   let { start: progress, evaluated } = options;
   let checkpointStep = -1;
@@ -84,6 +88,7 @@ export async function trainLoop(options: LoopOptions): Promise<{ progress: Progr
     if (!metrics || (sampler && !samples)) return false;
     if (samples) await events.samples(samples);
     await record("evaluation", metrics);
+    diverging.evaluated(progress.step, metrics);
     return true;
   };
 
@@ -117,8 +122,9 @@ export async function trainLoop(options: LoopOptions): Promise<{ progress: Progr
     clock.steps++;
     clock.training += seconds;
 
-    const warning = watchedLogRatio(result.examples, falling);
-    if (warning) events.warn(warning);
+    const indifference = () => trainer.lossOfIndifference(result.examples);
+    const warnings = [watchedLogRatio(result.examples, falling), diverging.observe(result.loss, indifference)];
+    for (const warning of warnings) if (warning) events.warn(warning);
     log.add(batch, result, seconds);
     if (trained() || log.isDue(progress.step)) await closeRecord();
     events.progress({
@@ -129,7 +135,10 @@ export async function trainLoop(options: LoopOptions): Promise<{ progress: Progr
     });
   }
   await checkpoint();
-  return { progress, finished: trained() && (evaluated || watched.length === 0) };
+  const finished = trained() && (evaluated || watched.length === 0);
+  const warning = finished && diverging.atEnd();
+  if (warning) events.warn(warning);
+  return { progress, finished };
 }
 
 /** Metrics over examples, exactly; undefined when aborted on the way. */

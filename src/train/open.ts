@@ -4,6 +4,7 @@ import type { Reporter } from "../report.ts";
 import { checkpointModel, type Progress, restoreOptimizer } from "../runs/checkpoint.ts";
 import { FrozenModels, frozenFolders } from "../runs/frozen-models.ts";
 import { checkObjectiveState, fingerprintOf, progressOfSame } from "../runs/resume.ts";
+import type { Beginning } from "../step/diverging.ts";
 import { Optimizer } from "../step/optimizer.ts";
 import { Trainer } from "../step/trainer.ts";
 import { beforeTraining, loadLanguageModel } from "../storage/load-model.ts";
@@ -26,6 +27,8 @@ export interface OpenRun {
   readonly progress: Progress;
   /** Whether the evaluation at that place is on record already. */
   readonly evaluated: boolean;
+  /** What it began with, as far as it is on record. */
+  readonly beginning: Beginning;
 }
 
 export interface OpenOptions {
@@ -56,12 +59,12 @@ export async function openRun(
   if (signal.aborted) return undefined;
   if (plan.replaces) await folder.remove();
   await folder.writeRecipe(plan.asked, plan.ownObjective ? plan.objective.name : undefined);
-  const { evaluated } = await folder.rewindMetrics(progress.step);
+  const { evaluated, beginning } = await folder.rewindMetrics(progress.step);
   const reference = await prepared(plan, engine, { policy, other, frozen, signal, reporter });
   const trainer = makeTrainer(plan, engine, { policy, optimizer, reference });
   if (progress.objective) trainer.objectiveState = progress.objective;
   const sampler = makeSampler(plan, engine, { policy, reference: reference?.model });
-  return { policy, trainer, sampler, reference, frozen, companions, progress, evaluated };
+  return { policy, trainer, sampler, reference, frozen, companions, progress, evaluated, beginning };
 }
 
 /** Where the run stands: at its beginning, or at its checkpoint, whose state goes into the optimizer. */

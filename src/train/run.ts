@@ -91,6 +91,7 @@ async function carryOut(
       signal,
       start: run.progress,
       evaluated: run.evaluated,
+      beginning: run.beginning,
       events: eventsOf(plan, run, saved, reporter),
     });
   } finally {

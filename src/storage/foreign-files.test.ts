@@ -58,6 +58,13 @@ describe("weights in another form are named, with what to do", () => {
     await expect(openModelFolder(path)).rejects.toThrow(/is not a model folder: it holds no config\.json/);
   });
 
+  test.each(["model.safetensors", "model-00001-of-00002.safetensors", "adapter_model.safetensors"])(
+    "%s without a configuration is no other form: the configuration is what is missing",
+    async (name) => {
+      await expect(openModelFolder(await folderOf(name))).rejects.toThrow(/is not a model folder: it holds no config/);
+    },
+  );
+
   test("a file in place of a folder", async () => {
     const path = await folderOf("model.gguf", "model.safetensors", "config.json");
     await expect(openModelFolder(join(path, "model.gguf"))).rejects.toThrow(/is a file, not a model folder; .*GGUF/);

@@ -46,6 +46,9 @@ const kinds: readonly Kind[] = [
   },
 ];
 
+/** Weights as we read them: whatever such a folder lacks, it is not these. */
+const ours = /^(model(-\d{5}-of-\d{5})?|adapter_model)\.safetensors$/;
+
 /** Files that stand beside weights without being any. */
 const beside = /^(training_args|optimizer|scheduler|scaler|rng_state.*|preprocessor.*)\.(bin|pt|pth|pkl)$/;
 
@@ -55,7 +58,7 @@ export function holdsForeignFile(names: readonly string[]): boolean {
 }
 
 function kindOf(name: string): Kind | undefined {
-  return beside.test(name) ? undefined : kinds.find(({ pattern }) => pattern.test(name));
+  return ours.test(name) || beside.test(name) ? undefined : kinds.find(({ pattern }) => pattern.test(name));
 }
 
 /** The first bytes of files that are no safetensors, whatever their names. */
@@ -90,7 +93,7 @@ export function explainFolder(path: string, names: readonly string[], missing: s
 export function explainFile(path: string): UserError {
   const name = basename(path);
   const kind = kindOf(name);
-  if (!kind || /safetensors$/.test(name)) {
+  if (!kind || name.endsWith(".safetensors")) {
     return new UserError("is a file, not a folder", { file: path, hint: "give the folder that it lies in" });
   }
   return new UserError(`is a file, not a model folder; ${kind.problem}`, { file: path, hint: kind.hint });

@@ -1,6 +1,19 @@
 import { isUtf8 } from "node:buffer";
-import { createReadStream } from "node:fs";
-import { access, constants, type FileHandle, mkdir, open, readdir, realpath, rename, rm, stat } from "node:fs/promises";
+import { createReadStream, existsSync } from "node:fs";
+import {
+  access,
+  constants,
+  type FileHandle,
+  lstat,
+  mkdir,
+  open,
+  readdir,
+  realpath,
+  rename,
+  rm,
+  stat,
+  statfs,
+} from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { UserError } from "./errors.ts";
 import { siblingName, tidyLeftovers } from "./leftovers.ts";
@@ -132,6 +145,32 @@ export async function readTextFile(file: string, most: number, problem = "cannot
   }
   if (!isUtf8(content)) throw new UserError("is not UTF-8 text", { file, hint });
   return new TextDecoder().decode(content);
+}
+
+/**
+ * Bytes that may still be written to the disk of a path that need not be there yet; undefined where the system does not
+ * tell. Quotas are not seen.
+ */
+export async function freeBytes(path: string): Promise<number | undefined> {
+  let folder = resolve(path);
+  while (!existsSync(folder) && dirname(folder) !== folder) folder = dirname(folder);
+  const found = await statfs(folder).catch(() => undefined);
+  // Some network and memory file systems have no blocks to count.
+  return found && found.blocks > 0 ? found.bavail * found.bsize : undefined;
+}
+
+/** Bytes of all files in and below a path; 0 if nothing is there. */
+export async function bytesBelow(path: string): Promise<number> {
+  const found = await lstat(path).catch(() => undefined);
+  if (!found?.isDirectory()) return found?.size ?? 0;
+  const sizes = (await readdir(path)).map((name) => bytesBelow(join(path, name)));
+  return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+}
+
+/** Whether an error says that the disk, or the user's share of it, is full. */
+export function isDiskFull(error: unknown): boolean {
+  const code = errorCode(error instanceof UserError ? error.cause : error);
+  return code === "ENOSPC" || code === "EDQUOT";
 }
 
 /** Turns a refusal of the file system into a UserError naming the file; any other error is returned as it is. */

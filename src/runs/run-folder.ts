@@ -4,7 +4,7 @@ import { basename, join, relative, resolve } from "node:path";
 import { stringify } from "yaml";
 import { UserError } from "../errors.ts";
 import { withLock } from "../file-lock.ts";
-import { asUserError, checkWritable, isFolder, removeAtomic, writeFileAtomic } from "../files.ts";
+import { asUserError, bytesBelow, checkWritable, isFolder, removeAtomic, writeFileAtomic } from "../files.ts";
 import { isLeftover, tidyLeftovers } from "../leftovers.ts";
 import { oneLine } from "../one-line.ts";
 import { parseRecipe } from "../recipe/parse.ts";
@@ -134,6 +134,13 @@ export class RunFolder {
     const last = basename(this.#recipe);
     const entries = (await this.#entries()).sort((a, b) => Number(a === last) - Number(b === last));
     for (const entry of entries) await removeAtomic(join(this.path, entry));
+  }
+
+  /** Bytes that `remove` would free. */
+  async bytes(): Promise<number> {
+    if (!(await isFolder(this.path))) return 0;
+    const sizes = (await this.#entries()).map((entry) => bytesBelow(join(this.path, entry)));
+    return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
   }
 
   /** What the run itself is made of. */

@@ -2,6 +2,7 @@ import type { InterruptibleEngine } from "../engine/interruptible.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import type { Reporter } from "../report.ts";
 import { checkpointModel, type Progress, restoreOptimizer } from "../runs/checkpoint.ts";
+import { checkRoom, type RunSizes, runSizes } from "../runs/disk-room.ts";
 import { FrozenModels, frozenFolders } from "../runs/frozen-models.ts";
 import { checkObjectiveState, fingerprintOf, progressOfSame } from "../runs/resume.ts";
 import type { Beginning } from "../step/diverging.ts";
@@ -23,6 +24,8 @@ export interface OpenRun {
   readonly frozen: FrozenModels;
   /** The files that a saved model takes over from the one it began as. */
   readonly companions: FolderFiles;
+  /** What the run writes, in bytes. */
+  readonly sizes: RunSizes;
   /** Where the run stands. */
   readonly progress: Progress;
   /** Whether the evaluation at that place is on record already. */
@@ -54,6 +57,8 @@ export async function openRun(
   const optimizer = new Optimizer(engine, recipe.optimizer, policy.trainable);
   const progress = await restore(plan, optimizer, frozen);
   if (checkpoint) reporter.note(`resumed at step ${progress.step}`);
+  const sizes = runSizes(policy, optimizer, companions, recipe.dtype);
+  await checkRunRoom(plan, sizes);
   // A reference that cannot be read shows before anything is written or removed.
   const other = await loadOther(plan, engine, policy);
   if (signal.aborted) return undefined;
@@ -64,7 +69,14 @@ export async function openRun(
   const trainer = makeTrainer(plan, engine, { policy, optimizer, reference });
   if (progress.objective) trainer.objectiveState = progress.objective;
   const sampler = makeSampler(plan, engine, { policy, reference: reference?.model });
-  return { policy, trainer, sampler, reference, frozen, companions, progress, evaluated, beginning };
+  return { policy, trainer, sampler, reference, frozen, companions, sizes, progress, evaluated, beginning };
+}
+
+/** @throws UserError if the disk has no room for the run, beside what it replaces. */
+async function checkRunRoom({ folder, replaces }: RunPlan, sizes: RunSizes): Promise<void> {
+  const there = await folder.bytes();
+  // A run that goes on keeps its newest checkpoint until the next one is there.
+  await checkRoom(folder.path, sizes, replaces ? there : Math.min(there, sizes.checkpoint));
 }
 
 /** Where the run stands: at its beginning, or at its checkpoint, whose state goes into the optimizer. */

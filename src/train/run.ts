@@ -7,6 +7,7 @@ import { placeInRecipe } from "../recipe/parse.ts";
 import type { Recipe } from "../recipe/schema.ts";
 import { type Reporter, silentReporter } from "../report.ts";
 import { readProgress, saveCheckpoint, saveModel } from "../runs/checkpoint.ts";
+import { saveIfRoom } from "../runs/disk-room.ts";
 import { roundingWarning } from "../runs/rounding-warning.ts";
 import { RunFolder } from "../runs/run-folder.ts";
 import { withTokenizerFolder } from "../runs/starting-point.ts";
@@ -114,7 +115,7 @@ async function stoppedAt(checkpoint: string | undefined): Promise<TrainResult> {
 /** What the loop's events write into the run's folder. */
 function eventsOf(
   { recipe, folder }: RunPlan,
-  { policy, trainer, frozen, companions }: OpenRun,
+  { policy, trainer, frozen, companions, sizes }: OpenRun,
   saved: { checkpoint: string | undefined },
   reporter: Reporter,
 ): LoopEvents {
@@ -131,7 +132,12 @@ function eventsOf(
       await frozen.checkUnchanged();
       const keep = keepOlder ? Number.POSITIVE_INFINITY : recipe.checkpoints.keep;
       const state = { policy, optimizer: trainer.optimizer, progress, tokenizerFrom: companions, keep };
-      saved.checkpoint = await saveCheckpoint(folder.checkpoints, state);
+      const problem = await saveIfRoom(folder.checkpoints, sizes, async () => {
+        saved.checkpoint = await saveCheckpoint(folder.checkpoints, state);
+      });
+      if (problem === undefined) return;
+      const last = saved.checkpoint === undefined ? "there is none before it" : "the last one stays";
+      reporter.warn(`no checkpoint of step ${progress.step}, for the disk is full (${problem}); ${last}`);
     },
   };
 }

@@ -40,7 +40,6 @@ function describe({ stage, status, step, model, checkpoint }: PipelineResult): s
   if (stage === "weigh") return continueWeighing;
   if (status === "finished") return `model: ${model}`;
   if (status === "checked") return "the recipe is good";
-  return checkpoint
-    ? `stopped after step ${step}; continue with --resume from ${checkpoint}`
-    : "stopped before the first step; nothing was written";
+  if (checkpoint) return `stopped after step ${step}; continue with --resume from ${checkpoint}`;
+  return step > 0 ? `stopped after step ${step}, without a checkpoint` : "stopped before the first step";
 }

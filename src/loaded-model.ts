@@ -81,7 +81,10 @@ export async function loadModel(path: string, options: LoadModelOptions = {}): P
   const tokenizer = await loadModelTokenizer(folder);
   const { configuration } = folder;
   const engine = await createEngine({ backend: options.backend, threads: options.threads ?? availableParallelism() });
-  const model = await loadLanguageModel(engine, folder, { frozen: true });
+  const model = await loadLanguageModel(engine, folder, { frozen: true }).catch((error) => {
+    engine.dispose();
+    throw error;
+  });
   const sample = async (prompts: readonly string[], given: Partial<GenerateOptions>) => {
     const texts = prompts.map((text) => ({ text }));
     const ids = await encodePrompts(tokenizer, configuration, texts);

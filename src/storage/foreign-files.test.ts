@@ -107,8 +107,9 @@ describe("the cache of the Hub", () => {
     }
   }
 
-  test("the only snapshot is meant", async () => {
+  test("the only snapshot is meant, whatever a desktop left beside it", async () => {
     await download("abc");
+    await writeFile(join(cache(), "snapshots", ".DS_Store"), "");
     for (const path of [cache(), join(cache(), "snapshots")]) expect(modelPath(path)).toBe(snapshot("abc"));
     expect((await openModelFolder(modelPath(cache()))).path).toBe(snapshot("abc"));
   });

@@ -2,12 +2,14 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, join } from "node:path";
+import { isSystemFile } from "../system-files.ts";
 
 /** The snapshots of a model's folder in the cache; undefined for any other folder. */
 export function snapshotsOf(path: string): string[] | undefined {
   const snapshots = basename(path) === "snapshots" ? path : join(path, "snapshots");
   if (!/^models--/.test(basename(join(snapshots, ".."))) || !existsSync(snapshots)) return undefined;
   return readdirSync(snapshots)
+    .filter((name) => !isSystemFile(name))
     .sort()
     .map((name) => join(snapshots, name));
 }

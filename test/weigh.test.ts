@@ -99,6 +99,9 @@ test.each(["dpo", "sft"])("one call trains both %s models and estimates; the nex
   expect(again.notes).toEqual([
     expect.stringMatching(/^positive model: done before/),
     expect.stringMatching(/^negative model: done before/),
+    expect.stringMatching(/^9 training examples/),
+    expect.stringMatching(/^3 held-out examples/),
+    expect.stringMatching(/^the first example as tokens/),
     expect.stringMatching(/^estimates: done before/),
   ]);
   expect(await hashes(join(recipe.output, "contrastive"))).toEqual(before);

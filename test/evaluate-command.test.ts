@@ -27,7 +27,9 @@ test("a table, a line of JSON, and errors", async () => {
 
   const table = tokenwise(output, model);
   expect(table.status).toBe(0);
-  expect(table.stderr).toMatch(/^4 held-out examples; .*\n$/);
+  expect(table.stderr).toMatch(
+    /^4 held-out examples; .*\nthe first example as tokens .*\n {2}prompt .*\n {2}chosen .*\n {2}rejected .*\n$/,
+  );
   const lines = table.stdout.trimEnd().split("\n");
   expect(new Set(lines.map(({ length }) => length)).size).toBe(1);
   expect(lines[0]!.trim().split(/ +/)).toEqual([output, model]);

@@ -1,4 +1,5 @@
 import { UserError } from "../../errors.ts";
+import { quoted } from "../../one-line.ts";
 import { createDecoder } from "./decoder.ts";
 import { addedTokensOf, InvalidTokenizer, type JsonObject, vocabularyOf } from "./definition.ts";
 import { leadingTokens } from "./leading-tokens.ts";
@@ -122,7 +123,7 @@ async function build(definition: JsonObject, library: TokenizerLibrary): Promise
   const ids = await encoder.idsOf(tokens);
   for (const [index, { content, id }] of tokens.entries()) {
     if (ids[index] === id) continue;
-    const problem = `gives ${JSON.stringify(content)} the id ${id}, but libraries would take it for ${ids[index]}`;
+    const problem = `gives ${quoted(content)} the id ${id}, but libraries would take it for ${ids[index]}`;
     const hint = "an added token has the id of the vocabulary, or the next one that is free";
     throw new InvalidTokenizer("added_tokens", problem, hint);
   }

@@ -22,18 +22,24 @@ export interface YamlProblem {
 const deepestNesting = 40;
 
 /**
+ * Words, marks and spaces of a recipe at most. Keys are compared with each other, and the place of each mistake is looked
+ * for from the beginning, so that very many take minutes. A list of 5,000 files has 30,000 parts.
+ */
+const mostParts = 40_000;
+
+/**
  * Parses a text, warnings counting as errors.
  *
  * @param lines learns where lines begin
  */
 export function parseYaml(text: string, lines?: LineCounter): { document: Document } | YamlProblem {
-  const deep = findDeepNesting(text);
-  if (deep !== undefined) {
-    for (let start = 0; start <= deep && lines; ) {
+  const excess = findExcess(text);
+  if (excess) {
+    for (let start = 0; start <= excess.offset && lines; ) {
       lines.addNewLine(start);
       start = text.indexOf("\n", start) + 1 || text.length + 1;
     }
-    return { problem: "nested too deep", offset: deep };
+    return excess;
   }
   const document = parseDocument(text, lines && { lineCounter: lines });
   const [error] = [...document.errors, ...document.warnings];
@@ -42,9 +48,14 @@ export function parseYaml(text: string, lines?: LineCounter): { document: Docume
   return { problem: `not valid YAML: ${message}`, offset: error.pos[0] };
 }
 
-/** Where a text is nested too deep, by its tokens alone. Of levels in one line, and of indentation, there must be few. */
-function findDeepNesting(text: string): number | undefined {
+/**
+ * Where a text is too much for the parser, by its tokens alone: of levels in one line and of indentation there must be few,
+ * and of tokens not very many.
+ */
+function findExcess(text: string): YamlProblem | undefined {
+  const tooDeep = (offset: number) => ({ problem: "nested too deep", offset });
   let offset = 0;
+  let parts = 0;
   let flow = 0;
   let inLine = 0;
   for (const token of new Lexer().lex(text)) {
@@ -66,9 +77,10 @@ function findDeepNesting(text: string): number | undefined {
         if (flow === 0) inLine++;
         break;
       case "space":
-        if (token.length > 10 * deepestNesting) return offset;
+        if (token.length > 10 * deepestNesting) return tooDeep(offset);
     }
-    if (flow > deepestNesting || inLine > deepestNesting) return offset;
+    if (flow > deepestNesting || inLine > deepestNesting) return tooDeep(offset);
+    if (++parts > mostParts) return { problem: "has more parts than a recipe can have", offset };
     // The lexer's own marks, such as that of a document's start, are no part of the text.
     if (text.startsWith(token, offset)) offset += token.length;
   }

@@ -28,20 +28,26 @@ export interface LlamaConfiguration extends ModelConfiguration, Rope {
   readonly window?: number | undefined;
 }
 
-/** Only the sizes must be there; for the rest, a missing key or a null means the default of transformers' LlamaConfig. */
+/** The keys of config.json that Llama shares with the families much like it. Only the sizes must be there. */
+export const llamaFields = {
+  hidden_size: count,
+  intermediate_size: count,
+  num_hidden_layers: count,
+  num_attention_heads: count,
+  vocab_size: count,
+  // Missing or null: as many as there are heads, where the family has no other default.
+  num_key_value_heads: count.nullish(),
+  head_dim: count.nullish(),
+  max_position_embeddings: count.nullish(),
+  rms_norm_eps: z.number().positive().nullish(),
+  ...ropeFields,
+  tie_word_embeddings: flag(false),
+};
+
+/** A missing key or a null means the default of transformers' LlamaConfig. */
 const keys = {
   used: {
-    hidden_size: count,
-    intermediate_size: count,
-    num_hidden_layers: count,
-    num_attention_heads: count,
-    vocab_size: count,
-    num_key_value_heads: count.nullish(),
-    head_dim: count.nullish(),
-    max_position_embeddings: count.nullish(),
-    rms_norm_eps: z.number().positive().nullish(),
-    ...ropeFields,
-    tie_word_embeddings: flag(false),
+    ...llamaFields,
     attention_bias: flag(false),
     mlp_bias: flag(false),
     ...tokenFields({ bos: 1, eos: 2 }),
@@ -65,7 +71,7 @@ export const llama: Family<LlamaConfiguration> = {
   parse(raw, file) {
     const json = readKeys(raw, keys, file);
     return {
-      ...llamaSizes({ ...json, num_key_value_heads: json.num_key_value_heads ?? json.num_attention_heads }, file),
+      ...llamaSizes(json, file),
       contextLength: json.max_position_embeddings ?? 2048,
       attentionBias: json.attention_bias,
       attentionOutputBias: json.attention_bias,
@@ -76,10 +82,7 @@ export const llama: Family<LlamaConfiguration> = {
 };
 
 /** The values of the keys that configurations much like Llama's share. */
-type SharedKeys = Omit<
-  z.output<z.ZodObject<typeof keys.used>>,
-  "attention_bias" | "mlp_bias" | "max_position_embeddings" | "num_key_value_heads"
-> & { num_key_value_heads: number };
+type SharedKeys = Omit<z.output<z.ZodObject<typeof keys.used>>, "attention_bias" | "mlp_bias">;
 
 /**
  * Interprets what configurations much like Llama's share.
@@ -90,7 +93,8 @@ export function llamaSizes(
   json: SharedKeys,
   file: string,
 ): Omit<Parsed<LlamaConfiguration>, "contextLength" | "window" | "attentionBias" | "attentionOutputBias" | "mlpBias"> {
-  const { hidden_size: width, num_attention_heads: heads, num_key_value_heads: keyValueHeads } = json;
+  const { hidden_size: width, num_attention_heads: heads } = json;
+  const keyValueHeads = json.num_key_value_heads ?? heads;
   const headWidth = json.head_dim ?? dividedAmong({ width, heads }, { file, field: "hidden_size" });
   if (headWidth % 2 !== 0) {
     throw new UserError(`must be even for rotary embeddings, found ${headWidth}`, { file, field: "head_dim" });

@@ -1,26 +1,17 @@
-import { z } from "zod";
+import type { z } from "zod";
 import { type ConfigKeys, readKeys, unknownKeys } from "./config-keys.ts";
 import type { Family } from "./family.ts";
-import { count, flag, tokenFields } from "./fields.ts";
-import { buildLlama, type LlamaConfiguration, llama, llamaSizes } from "./llama.ts";
-import { ropeFields, ropeOnly } from "./rope-configuration.ts";
+import { count, tokenFields } from "./fields.ts";
+import { buildLlama, type LlamaConfiguration, llama, llamaFields, llamaSizes } from "./llama.ts";
+import { ropeOnly } from "./rope-configuration.ts";
 
 /** Only the sizes must be there; for the rest, a missing key means the default of transformers' MistralConfig. */
 const keys = {
   used: {
-    hidden_size: count,
-    intermediate_size: count,
-    num_hidden_layers: count,
-    num_attention_heads: count,
-    vocab_size: count,
+    ...llamaFields,
     num_key_value_heads: count.nullable().default(8),
-    head_dim: count.nullish(),
-    max_position_embeddings: count.nullish(),
-    rms_norm_eps: z.number().positive().nullish(),
-    ...ropeFields,
     // Here null means that a token sees all before it.
     sliding_window: count.nullable().default(4096),
-    tie_word_embeddings: flag(false),
     ...tokenFields({ bos: 1, eos: 2 }),
   },
   only: { hidden_act: { values: ["silu"] }, ...ropeOnly },
@@ -36,7 +27,7 @@ export const mistral: Family<LlamaConfiguration> = {
   parse(raw, file) {
     const json = readKeys(raw, keys, file);
     return {
-      ...llamaSizes({ ...json, num_key_value_heads: json.num_key_value_heads ?? json.num_attention_heads }, file),
+      ...llamaSizes(json, file),
       contextLength: json.max_position_embeddings ?? 131072,
       window: json.sliding_window ?? undefined,
       attentionBias: false,

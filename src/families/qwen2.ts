@@ -1,24 +1,15 @@
 import { z } from "zod";
 import { type ConfigKeys, readKeys, unknownKeys } from "./config-keys.ts";
 import type { Family } from "./family.ts";
-import { count, flag, tokenFields } from "./fields.ts";
-import { buildLlama, type LlamaConfiguration, llama, llamaSizes } from "./llama.ts";
-import { ropeFields, ropeOnly } from "./rope-configuration.ts";
+import { count, tokenFields } from "./fields.ts";
+import { buildLlama, type LlamaConfiguration, llama, llamaFields, llamaSizes } from "./llama.ts";
+import { ropeOnly } from "./rope-configuration.ts";
 
 /** Only the sizes must be there; for the rest, a missing key or a null means the default of transformers' Qwen2Config. */
 const keys = {
   used: {
-    hidden_size: count,
-    intermediate_size: count,
-    num_hidden_layers: count,
-    num_attention_heads: count,
-    vocab_size: count,
+    ...llamaFields,
     num_key_value_heads: count.nullable().default(32),
-    head_dim: count.nullish(),
-    max_position_embeddings: count.nullish(),
-    rms_norm_eps: z.number().positive().nullish(),
-    ...ropeFields,
-    tie_word_embeddings: flag(false),
     layer_types: z.array(z.literal("full_attention", "sliding windows are not supported")).nullish(),
     ...tokenFields({ bos: null, eos: null }),
   },
@@ -40,7 +31,7 @@ export const qwen2: Family<LlamaConfiguration> = {
   parse(raw, file) {
     const json = readKeys(raw, keys, file);
     return {
-      ...llamaSizes({ ...json, num_key_value_heads: json.num_key_value_heads ?? json.num_attention_heads }, file),
+      ...llamaSizes(json, file),
       contextLength: json.max_position_embeddings ?? 32768,
       attentionBias: true,
       attentionOutputBias: false,

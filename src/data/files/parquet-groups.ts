@@ -141,8 +141,7 @@ const parsers = {
 /** Whether anything was unreadable since this was last set to false, so that values are looked through only then. */
 let sawUnreadable = false;
 
-// biome-ignore lint/suspicious/noExplicitAny: as the library declares it
-function understood(reason: string, read: () => any): any {
+function understood(reason: string, read: () => unknown): unknown {
   try {
     return read();
   } catch {

@@ -22,15 +22,7 @@ export const floors: readonly (readonly Room[])[] = [
   [room("one-line.ts", "text and values as one safe line")],
   [room("errors.ts", "UserError: what is wrong with the input, where, and what to do")],
   [
-    room("processes.ts", "which process is which, and whether it lives"),
-    room("system-files.ts", "files that systems leave in folders, which count as nothing"),
-  ],
-  [room("leftovers.ts", "what killed processes leave of files and folders")],
-  [
-    room("files.ts", "atomic files and folders"),
-    room("json.ts", "JSON files that come from anywhere"),
-    room("file-lock.ts", "one process at a time in a folder, or at a file"),
-    room("user-path.ts", "paths as users write them: ~ and what only a shell replaces"),
+    room("files", "atomic files, locks, leftovers of killed processes, JSON from anywhere, ~ in paths"),
     room("numbers.ts", "numbers in settings, each with bounds"),
     room("number-formats.ts", "float16, bfloat16 and other formats of stored numbers"),
     room("words.ts", "counts, shares and sizes in words"),

@@ -12,7 +12,7 @@ import { fileURLToPath } from "node:url";
 import { Command } from "commander";
 import { readRecords } from "../src/data/files/read.ts";
 import { UserError } from "../src/errors.ts";
-import { writeFileAtomic } from "../src/files.ts";
+import { writeFileAtomic } from "../src/files/file-system.ts";
 import { Random } from "../src/random.ts";
 import { splitGroups, type WordGroups } from "./deciding-words.ts";
 import { type LabelledSentence, type NeutralWordOptions, NeutralWords } from "./neutral-words.ts";

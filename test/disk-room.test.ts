@@ -2,13 +2,13 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, expect, test, vi } from "vitest";
-import type * as files from "../src/files.ts";
+import type * as files from "../src/files/file-system.ts";
 import { folderWithBase, trainTiny, weightsHash } from "./helpers/runs.ts";
 
 /** Free bytes; and how many folders may still be written before the disk is full. */
 const disk = vi.hoisted(() => ({ free: undefined as number | undefined, folders: Number.POSITIVE_INFINITY }));
 
-vi.mock("../src/files.ts", async (importOriginal) => {
+vi.mock("../src/files/file-system.ts", async (importOriginal) => {
   const original = await importOriginal<typeof files>();
   const replaceFolderAtomic: typeof files.replaceFolderAtomic = (folder, fill) =>
     original.replaceFolderAtomic(folder, async (temporary) => {
@@ -76,6 +76,6 @@ test.each(["is seen before", "shows in writing"])("a full disk that %s leaves th
 });
 
 async function bytesOf(path: string): Promise<number> {
-  const { bytesBelow } = await import("../src/files.ts");
+  const { bytesBelow } = await import("../src/files/file-system.ts");
   return bytesBelow(path);
 }

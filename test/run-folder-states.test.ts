@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, expect, test } from "vitest";
-import { FileLock } from "../src/file-lock.ts";
+import { FileLock } from "../src/files/lock.ts";
 import { lockName } from "../src/runs/run-folder.ts";
 import { hashes, pairRecords, temporaryFolder, trainTiny, weightsHash, writeJsonLines } from "./helpers/runs.ts";
 

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { UserError } from "../errors.ts";
-import { isFolder } from "../files.ts";
+import { isFolder } from "../files/file-system.ts";
 import type { Recipe } from "../recipe/schema.ts";
 import { startingPoint } from "../runs/starting-point.ts";
 import { modelPath, openModelFolder } from "../storage/folder.ts";

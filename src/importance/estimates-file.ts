@@ -1,5 +1,5 @@
 import { UserError } from "../errors.ts";
-import { writeFileAtomic } from "../files.ts";
+import { writeFileAtomic } from "../files/file-system.ts";
 import { firstNonFinite, type TensorData } from "../number-formats.ts";
 import { openSafetensors, readStored, type SafetensorsFile } from "../storage/safetensors.ts";
 import type { PairEstimate } from "./estimate.ts";

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { asUserError } from "../files.ts";
+import { asUserError } from "../files/file-system.ts";
 import { bytesOf } from "../number-formats.ts";
 import type { PairEstimate } from "./estimate.ts";
 import { columns, lengthOf, pairOf, parts } from "./estimates-file.ts";

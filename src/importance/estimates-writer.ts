@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { type FileHandle, open, rm, truncate } from "node:fs/promises";
 import { z } from "zod";
 import { UserError } from "../errors.ts";
-import { asUserError, writeFileAtomic } from "../files.ts";
+import { asUserError, writeFileAtomic } from "../files/file-system.ts";
 import { bytesOf } from "../number-formats.ts";
 import { writeSafetensors } from "../storage/safetensors.ts";
 import type { PairEstimate } from "./estimate.ts";

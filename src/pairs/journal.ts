@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { type FileHandle, mkdir, open, readFile, rm, truncate } from "node:fs/promises";
 import { dirname } from "node:path";
 import { UserError } from "../errors.ts";
-import { asUserError, isFolder } from "../files.ts";
+import { asUserError, isFolder } from "../files/file-system.ts";
 import type { ScoredPrompt } from "./rank.ts";
 
 /** What the sampled and scored answers depend on; two runs may share a journal only if it is equal. */

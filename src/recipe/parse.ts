@@ -1,6 +1,6 @@
 import { type Document, isMap, isNode, isScalar, LineCounter, type Pair } from "yaml";
 import { UserError } from "../errors.ts";
-import { readTextFile } from "../files.ts";
+import { readTextFile } from "../files/file-system.ts";
 import { describeIssue, type Issue } from "./issue.ts";
 import { keysOfOtherVariants } from "./keys.ts";
 import type { RecipeInput } from "./recipe-input.ts";

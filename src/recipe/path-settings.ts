@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { expandHome, pathProblem } from "../user-path.ts";
+import { expandHome, pathProblem } from "../files/user-path.ts";
 
 /** A file or folder; `~/` is the home folder. */
 export const path = z.string().min(1).transform(meant);

@@ -1,5 +1,5 @@
 import { UserError } from "../errors.ts";
-import { freeBytes, isDiskFull } from "../files.ts";
+import { freeBytes, isDiskFull } from "../files/file-system.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import type { Optimizer } from "../step/optimizer.ts";
 import type { FolderFiles } from "../storage/save-folder.ts";

@@ -3,9 +3,17 @@ import { appendFile, mkdir, readFile, realpath } from "node:fs/promises";
 import { basename, join, relative, resolve } from "node:path";
 import { stringify } from "yaml";
 import { UserError } from "../errors.ts";
-import { withLock } from "../file-lock.ts";
-import { asUserError, bytesBelow, checkWritable, isFolder, removeAtomic, writeFileAtomic } from "../files.ts";
-import { isLeftover, tidyLeftovers } from "../leftovers.ts";
+import {
+  asUserError,
+  bytesBelow,
+  checkWritable,
+  isFolder,
+  removeAtomic,
+  writeFileAtomic,
+} from "../files/file-system.ts";
+import { isLeftover, tidyLeftovers } from "../files/leftovers.ts";
+import { withLock } from "../files/lock.ts";
+import { listFolder } from "../files/system-files.ts";
 import { oneLine } from "../one-line.ts";
 import { parseRecipe } from "../recipe/parse.ts";
 import { keysWithRole, type Recipe } from "../recipe/schema.ts";
@@ -13,7 +21,6 @@ import type { MetricsRecord } from "../report.ts";
 import type { Beginning } from "../step/diverging.ts";
 import type { Metrics } from "../step/metrics.ts";
 import { modelPath, openModelFolder } from "../storage/folder.ts";
-import { listFolder } from "../system-files.ts";
 import { listCheckpoints } from "./checkpoint.ts";
 
 /** Answers to a held-out prompt at one evaluation: a line of samples.jsonl. */

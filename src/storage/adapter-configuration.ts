@@ -1,7 +1,7 @@
 /** The adapter_config.json of PEFT's LoRA. */
 import { z } from "zod";
 import { UserError } from "../errors.ts";
-import { readJson } from "../json.ts";
+import { readJson } from "../files/json.ts";
 import type { LoraSettings } from "../models/lora.ts";
 import { quoted } from "../one-line.ts";
 

@@ -1,6 +1,8 @@
 import { isAbsolute, join } from "node:path";
 import { UserError } from "../errors.ts";
-import { asUserError } from "../files.ts";
+import { asUserError } from "../files/file-system.ts";
+import { listFolder } from "../files/system-files.ts";
+import { expandHome } from "../files/user-path.ts";
 import type { Architecture } from "../models/architecture.ts";
 import {
   adaptedLayers,
@@ -12,8 +14,6 @@ import {
 } from "../models/lora.ts";
 import { isFloatDtype } from "../number-formats.ts";
 import { quoted } from "../one-line.ts";
-import { listFolder } from "../system-files.ts";
-import { expandHome } from "../user-path.ts";
 import { type AdapterConfiguration, mergeHint, readAdapterConfiguration } from "./adapter-configuration.ts";
 import { byAdapterNames } from "./adapter-names.ts";
 import type { ModelFolder } from "./folder.ts";

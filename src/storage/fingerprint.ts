@@ -3,7 +3,7 @@ import { createReadStream } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { asUserError } from "../files.ts";
+import { asUserError } from "../files/file-system.ts";
 import { fileNames, type ModelFolder } from "./folder.ts";
 
 /**

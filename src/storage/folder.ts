@@ -1,11 +1,11 @@
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../errors.ts";
-import { asUserError, isFolder } from "../files.ts";
+import { asUserError, isFolder } from "../files/file-system.ts";
+import { listFolder } from "../files/system-files.ts";
 import type { Architecture } from "../models/architecture.ts";
 import type { ModelConfiguration } from "../models/configuration.ts";
 import type { LoraSettings } from "../models/lora.ts";
-import { listFolder } from "../system-files.ts";
 import { openAdapterFolder } from "./adapter-folder.ts";
 import { explainFile, explainFolder } from "./foreign-files.ts";
 import { cachedModel, snapshotsOf } from "./hub-cache.ts";

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, join } from "node:path";
-import { isSystemFile } from "../system-files.ts";
+import { isSystemFile } from "../files/system-files.ts";
 
 /** The snapshots of a model's folder in the cache; undefined for any other folder. */
 export function snapshotsOf(path: string): string[] | undefined {

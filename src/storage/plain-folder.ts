@@ -3,7 +3,7 @@ import { z } from "zod";
 import { UserError } from "../errors.ts";
 import { untiedHead } from "../families/family.ts";
 import { architectureOf, familyOf, parseConfiguration } from "../families/registry.ts";
-import { readJson } from "../json.ts";
+import { readJson } from "../files/json.ts";
 import { parameterShapes } from "../models/architecture.ts";
 import type { ModelConfiguration } from "../models/configuration.ts";
 import { quoted } from "../one-line.ts";

@@ -1,5 +1,5 @@
 import { UserError } from "../errors.ts";
-import { parseJson } from "../json.ts";
+import { parseJson } from "../files/json.ts";
 import { type Dtype, dtypeBytes, isDtype } from "../number-formats.ts";
 import { quoted } from "../one-line.ts";
 

@@ -1,6 +1,6 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { UserError } from "../errors.ts";
-import { asUserError, writeFileAtomic } from "../files.ts";
+import { asUserError, writeFileAtomic } from "../files/file-system.ts";
 import * as formats from "../number-formats.ts";
 import { explainBeginning } from "./foreign-files.ts";
 import * as header from "./safetensors-header.ts";

@@ -1,6 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { replaceFolderAtomic } from "../files.ts";
+import { replaceFolderAtomic } from "../files/file-system.ts";
 import type { LoraSettings } from "../models/lora.ts";
 import { formatAdapterConfiguration } from "./adapter-configuration.ts";
 import { fileNames } from "./model-path.ts";

@@ -3,7 +3,7 @@ import { type FileHandle, open, rm, stat, truncate } from "node:fs/promises";
 import type { TokenizedExample } from "../data/example.ts";
 import { hashArrays, tokensOf } from "../data/fingerprint.ts";
 import { UserError } from "../errors.ts";
-import { asUserError, writeFileAtomic } from "../files.ts";
+import { asUserError, writeFileAtomic } from "../files/file-system.ts";
 
 /** What a cached reference depends on besides the tokens. */
 export interface ReferenceIdentity {

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { writeFileAtomic } from "../files.ts";
+import { writeFileAtomic } from "../files/file-system.ts";
 import type { Pole } from "./poles.ts";
 
 /** What the result of a stage depends on, by name, so that a difference can be told. */

@@ -1,13 +1,13 @@
 import { realpath } from "node:fs/promises";
 import { Command, Option } from "commander";
 import { UserError } from "../../errors.ts";
-import { lockBeside, withLock } from "../../file-lock.ts";
-import { checkWritable, isFolder } from "../../files.ts";
+import { checkWritable, isFolder } from "../../files/file-system.ts";
+import { lockBeside, withLock } from "../../files/lock.ts";
+import { listFolder } from "../../files/system-files.ts";
 import { type ModelFolder, modelPath, openModelFolder } from "../../storage/folder.ts";
 import { mergeAdapter } from "../../storage/merge-adapter.ts";
 import { RoundingLoss } from "../../storage/rounding-loss.ts";
 import { checkReplaceable, type LazyParameter, saveModelFolder } from "../../storage/save-folder.ts";
-import { listFolder } from "../../system-files.ts";
 import { countedProgress } from "../terminal/counted-progress.ts";
 import { interrupted, untilInterrupted } from "../terminal/interruption.ts";
 import { shownMessage } from "../terminal/shown-text.ts";

@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { UserError } from "../../errors.ts";
-import { writeFileAtomic } from "../../files.ts";
+import { writeFileAtomic } from "../../files/file-system.ts";
 import { type ProposeOptions, proposeRecipe } from "../../init/propose.ts";
 import { summarizeProposal } from "../../init/summary.ts";
 import { objectives } from "../../objectives/index.ts";

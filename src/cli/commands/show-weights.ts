@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { Command } from "commander";
 import type { Tokenizer } from "../../data/tokens/tokenizer.ts";
 import { UserError } from "../../errors.ts";
-import { writeFileAtomic } from "../../files.ts";
+import { writeFileAtomic } from "../../files/file-system.ts";
 import { type EstimatesFile, openEstimates, readEstimates } from "../../importance/estimates-file.ts";
 import { createTransform, defaultTransform, type TransformOptions } from "../../importance/transforms.ts";
 import { pairWeights } from "../../importance/weigh-examples.ts";

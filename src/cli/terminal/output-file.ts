@@ -1,7 +1,7 @@
 import { existsSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { UserError } from "../../errors.ts";
-import { checkWritable } from "../../files.ts";
+import { checkWritable } from "../../files/file-system.ts";
 
 /**
  * Checks that a file may be written, which is better refused before the work than after it.

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { userPath } from "../../user-path.ts";
+import { userPath } from "../../files/user-path.ts";
 
 /** The names of values in a command's usage that are paths: `--output <folder>`, `<model...>`. */
 export const pathNames: ReadonlySet<string> = new Set([

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { UserError } from "../../errors.ts";
-import { readJson } from "../../json.ts";
+import { readJson } from "../../files/json.ts";
 import type { JsonObject } from "./definition.ts";
 
 /**

@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { UserError } from "../../errors.ts";
-import { asUserError, writeFileAtomic } from "../../files.ts";
+import { asUserError, writeFileAtomic } from "../../files/file-system.ts";
 import type { CacheFolder } from "./cache-folder.ts";
 import { decodeTokenFile, encodeTokenFile, tokenFileBytes } from "./token-file.ts";
 

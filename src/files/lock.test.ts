@@ -5,8 +5,8 @@ import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { UserError } from "./errors.ts";
-import { FileLock, lockBeside, withLock } from "./file-lock.ts";
+import { UserError } from "../errors.ts";
+import { FileLock, lockBeside, withLock } from "./lock.ts";
 import { thisProcess } from "./processes.ts";
 
 let folder: string;
@@ -26,7 +26,7 @@ const write = async (changes: object) => {
 
 /** A process that takes the lock, says so or why not, and lives until it is killed. */
 async function otherProcess() {
-  const module = fileURLToPath(new URL("file-lock.ts", import.meta.url));
+  const module = fileURLToPath(new URL("lock.ts", import.meta.url));
   const work = `
     import { FileLock } from ${JSON.stringify(module)};
     await FileLock.take(${JSON.stringify(file)}, "runs/a").then(() => console.log("taken"), (e) => console.log(e.message));

@@ -4,8 +4,8 @@ import { mkdir, readFile, realpath, rename, rm, rmdir, writeFile } from "node:fs
 import { dirname, resolve } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { z } from "zod";
-import { UserError } from "./errors.ts";
-import { asUserError } from "./files.ts";
+import { UserError } from "../errors.ts";
+import { asUserError } from "./file-system.ts";
 import { siblingName } from "./leftovers.ts";
 import { isAlive, thisProcess } from "./processes.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { UserError } from "./errors.ts";
+import { UserError } from "../errors.ts";
 import { parseJson, readJson } from "./json.ts";
 
 describe("parseJson", () => {

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { replaceFolderAtomic, writeFileAtomic } from "./files.ts";
+import { replaceFolderAtomic, writeFileAtomic } from "./file-system.ts";
 import { isLeftover, siblingName, tidyLeftovers } from "./leftovers.ts";
 
 let folder: string;

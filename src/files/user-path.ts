@@ -2,8 +2,8 @@
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { UserError } from "./errors.ts";
-import { quoted } from "./one-line.ts";
+import { UserError } from "../errors.ts";
+import { quoted } from "../one-line.ts";
 
 /** A path with a leading `~` replaced by the home folder. Shells do this, but not in YAML and not after `=`. */
 export function expandHome(path: string): string {

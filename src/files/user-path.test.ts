@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { UserError } from "./errors.ts";
+import { UserError } from "../errors.ts";
 import { userPath } from "./user-path.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "user-path-"));

@@ -2,8 +2,8 @@ import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { UserError } from "./errors.ts";
-import { asUserError, isFolder, replaceFolderAtomic, writeFileAtomic } from "./files.ts";
+import { UserError } from "../errors.ts";
+import { asUserError, isFolder, replaceFolderAtomic, writeFileAtomic } from "./file-system.ts";
 
 let folder: string;
 beforeEach(async () => {

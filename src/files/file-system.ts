@@ -15,7 +15,7 @@ import {
   statfs,
 } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { UserError } from "./errors.ts";
+import { UserError } from "../errors.ts";
 import { siblingName, tidyLeftovers } from "./leftovers.ts";
 
 /** What to write: the content itself, or a function that writes it to the open file piece by piece. */

@@ -1,7 +1,7 @@
 /** JSON files of models and runs. They come from anywhere, so what is odd about them is refused here, once for all. */
-import { UserError } from "./errors.ts";
-import { readTextFile } from "./files.ts";
-import { quoted } from "./one-line.ts";
+import { UserError } from "../errors.ts";
+import { quoted } from "../one-line.ts";
+import { readTextFile } from "./file-system.ts";
 
 export interface JsonOptions {
   /**

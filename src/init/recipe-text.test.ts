@@ -14,5 +14,10 @@ test("any text comes back as it was, with a comment behind it", () => {
     fc.property(text, (value) => {
       expect(parse(`key: ${scalar(value)} # more\n`)).toEqual({ key: value });
     }),
+    {
+      examples: ["\u00a0", "a\u00a0", "\u2003", "\ufeff", "\u2028", "\u2029", " ", "a ", "\t", "\n", ""].map(
+        (white) => [white],
+      ),
+    },
   );
 });

@@ -57,7 +57,8 @@ export function stepsPerEpoch({ trainExamples, batchSize }: Choices): number {
 
 /** A text as YAML has it on one line: quoted only where it must be. */
 export function scalar(text: string): string {
-  const plain = stringify(text, { lineWidth: 0 }).trimEnd();
+  // Only the line break goes: other white space at the end belongs to the text.
+  const plain = stringify(text, { lineWidth: 0 }).replace(/\n$/, "");
   return plain.includes("\n") ? JSON.stringify(text) : plain;
 }
 
@@ -268,7 +269,7 @@ function furtherLines(objective: ObjectiveName): string[] {
 
 /** A line of the recipe with what is to be said of it. */
 function setting(key: string, value: string | number | boolean, what: string): string[] {
-  return [`${`${key}: ${value}`.trimEnd()} # ${oneLine(what)}`];
+  return [`${key}:${value === "" ? "" : ` ${value}`} # ${oneLine(what)}`];
 }
 
 function comment(text: string): string[] {

@@ -19,7 +19,9 @@ export function readBatch(file: string): TokenizedExample[] {
   }));
 }
 
-/** Writes the first `count` pairs of a data file as a batch, with the tokenizer of a model folder. */
+/**
+ * Writes the first `count` pairs of a data file as a batch, with the tokenizer of a model folder.
+ */
 export async function writeTextBatch(file: string, data: string, tokenizerFolder: string, count: number) {
   const { pairs } = await readPairs(data);
   const { examples } = await tokenizePairs(pairs.slice(0, count), await loadTokenizer(tokenizerFolder));
@@ -33,7 +35,10 @@ export async function writeTextBatch(file: string, data: string, tokenizerFolder
   );
 }
 
-/** Writes pairs of random token ids; the prompt and each answer have `length` tokens, half more or less. */
+/**
+ * Writes pairs of random token ids; the prompt and each answer have `length` tokens, half more or
+ * less.
+ */
 export function writeRandomBatch(file: string, shape: { pairs: number; length: number; vocabularySize: number }): void {
   const random = Random.from(0, "bench batch");
   const tokens = () => {

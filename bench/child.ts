@@ -25,14 +25,19 @@ export function runScript<Figures>(file: string, args: readonly string[]): Figur
   return runJson<Figures>(process.execPath, ["--import", import.meta.resolve("tsx"), benchFile(file), ...args]);
 }
 
-/** Runs a subcommand of this bench in a process of its own, so that memory and threads are its own too. */
+/**
+ * Runs a subcommand of this bench in a process of its own, so that memory and threads are its own
+ * too.
+ */
 export function runBench<Figures>(subcommand: string, options: Options): Figures {
   return runScript<Figures>("main.ts", [subcommand, ...flags(options), "--json"]);
 }
 
 export type Options = Readonly<Record<string, string | number | boolean | undefined>>;
 
-/** Command-line options; true stands for an option without a value, false and undefined for none. */
+/**
+ * Command-line options; true stands for an option without a value, false and undefined for none.
+ */
 export function flags(options: Options): string[] {
   return Object.entries(options).flatMap(([name, value]) => {
     if (value === undefined || value === false) return [];

@@ -14,7 +14,10 @@ interface Options {
   threads: number;
 }
 
-/** `bench gemm`: the rate of the matrix products that a model is made of, each alone: the limit of a step's arithmetic. */
+/**
+ * `bench gemm`: the rate of the matrix products that a model is made of, each alone: the limit of a
+ * step's arithmetic.
+ */
 export function gemmCommand(): Command {
   return new Command("gemm")
     .description("time the matrix products of a model's shapes, the best of some runs")

@@ -20,7 +20,10 @@ interface GenerateOptions {
   json: boolean;
 }
 
-/** `bench generate`: tokens per second with the cache of keys and values, against computing the whole sequence for every token. */
+/**
+ * `bench generate`: tokens per second with the cache of keys and values, against computing the
+ * whole sequence for every token.
+ */
 export function generateCommand(): Command {
   return new Command("generate")
     .description("time greedy generation from random prompts of token ids")

@@ -61,10 +61,16 @@ const curves = {
   vocabulary: [4096, 32_768, 131_072],
 } satisfies Record<keyof Point, number[]>;
 
-/** What still counts as linear: the exponent of a straight line measured on a machine that others use too. */
+/**
+ * What still counts as linear: the exponent of a straight line measured on a machine that others
+ * use too.
+ */
 const linearExponent = 1.1;
 
-/** `bench growth`: seconds and memory of a training step over pairs, layers and vocabulary, one at a time. */
+/**
+ * `bench growth`: seconds and memory of a training step over pairs, layers and vocabulary, one at a
+ * time.
+ */
 export function growthCommand(): Command {
   return new Command("growth")
     .description("measure how a training step grows with pairs, layers and vocabulary")

@@ -7,7 +7,10 @@ export type Weights = Record<string, np.Array>;
 /** A padded batch, chosen answers first: token ids and which of them are scored, [rows, length]. */
 export type Rows = { ids: np.Array; scored: np.Array };
 
-/** Loss of TDPO2, with log-ratios and sequential KLs beside it. As everywhere in jax-js, a function owns its arguments. */
+/**
+ * Loss of TDPO2, with log-ratios and sequential KLs beside it. As everywhere in jax-js, a function
+ * owns its arguments.
+ */
 export function lossAndGradients(configuration: LlamaConfiguration, { alpha, beta }: { alpha: number; beta: number }) {
   const loss = (policy: Weights, reference: Weights, { ids, scored }: Rows) => {
     const [, length] = ids.shape as [number, number];
@@ -27,7 +30,10 @@ export function lossAndGradients(configuration: LlamaConfiguration, { alpha, bet
   return valueAndGrad(loss, { hasAux: true });
 }
 
-/** [rows, length - 1, vocabulary] of ids [rows, length]. Padding stands at the end, where nothing that is scored can see it. */
+/**
+ * [rows, length - 1, vocabulary] of ids [rows, length]. Padding stands at the end, where nothing
+ * that is scored can see it.
+ */
 function logProbabilities(configuration: LlamaConfiguration, weights: Weights, ids: np.Array): np.Array {
   const { heads, keyValueHeads, headWidth, layers, normEpsilon, tiedEmbeddings } = configuration;
   const [rows, length] = ids.shape as [number, number];
@@ -63,7 +69,9 @@ function logProbabilities(configuration: LlamaConfiguration, weights: Weights, i
   return nn.logSoftmax(logits, -1);
 }
 
-/** Causal attention of [rows, length, heads, head width]. Not jax-js's own: that one needs Node 22. */
+/**
+ * Causal attention of [rows, length, heads, head width]. Not jax-js's own: that one needs Node 22.
+ */
 function attention(query: np.Array, key: np.Array, value: np.Array): np.Array {
   const [, length, , headWidth] = query.shape as [number, number, number, number];
   const byHead = (x: np.Array) => np.transpose(x, [0, 2, 1, 3]);

@@ -19,8 +19,9 @@ interface Options {
 }
 
 /*
- * The step of `bench step --objective tdpo2` in jax-js, which brings gradients and compiled kernels to JavaScript. It computes as `peer.py`
- * does: every answer repeats its prompt, rows are padded, whole logits are kept. In Node it runs as WebAssembly, in one thread.
+ * The step of `bench step --objective tdpo2` in jax-js, which brings gradients and compiled kernels
+ * to JavaScript. It computes as `peer.py` does: every answer repeats its prompt, rows are padded,
+ * whole logits are kept. In Node it runs as WebAssembly, in one thread.
  */
 await new Command("javascript-peer")
   .description("Time one TDPO2 step in jax-js; prints one line of JSON.")
@@ -96,7 +97,9 @@ async function run(model: string, batch: string, options: Options): Promise<void
   );
 }
 
-/** Every answer behind its own copy of the prompt, chosen answers first, filled up to the longest. */
+/**
+ * Every answer behind its own copy of the prompt, chosen answers first, filled up to the longest.
+ */
 function padded(file: string): { rows: Rows; tokens: number } {
   const examples = readBatch(file);
   const sequences = [0, 1].flatMap((side) =>
@@ -131,7 +134,10 @@ function gradientNorm(gradients: Weights): np.Array {
 
 type Moments = { mean: Weights; variance: Weights };
 
-/** AdamW with PyTorch's defaults; `scalars` are the learning rate, Adam's two corrections and the factor of clipping. */
+/**
+ * AdamW with PyTorch's defaults; `scalars` are the learning rate, Adam's two corrections and the
+ * factor of clipping.
+ */
 function adamw(weights: Weights, gradients: Weights, { mean, variance }: Moments, scalars: np.Array) {
   const [rate, first, second, clip] = np.split(scalars, 4) as [np.Array, np.Array, np.Array, np.Array];
   const updated: [Weights, Moments] = [{}, { mean: {}, variance: {} }];

@@ -13,7 +13,10 @@ interface Options {
   json: boolean;
 }
 
-/** `bench load`: how fast a model folder gets into memory, files in the page cache, with programs prepared and weights alone. */
+/**
+ * `bench load`: how fast a model folder gets into memory, files in the page cache, with programs
+ * prepared and weights alone.
+ */
 export function loadCommand(): Command {
   return new Command("load")
     .description("time loading a model folder")

@@ -22,7 +22,10 @@ export function peakRssMiB(): number {
   return Math.floor(process.resourceUsage().maxRSS / 1024);
 }
 
-/** Watches this process's memory without the pages of mapped files, where the system tells it (Linux). */
+/**
+ * Watches this process's memory without the pages of mapped files, where the system tells it
+ * (Linux).
+ */
 export function watchAnonymousMemory(): { peakMiB(): number | undefined; stop(): void } {
   let peak: number | undefined;
   const look = () => {

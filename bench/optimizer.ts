@@ -13,7 +13,10 @@ interface Options {
   json: boolean;
 }
 
-/** What an update must move for each parameter: weight and two moments read and written, the gradient read, in float32. */
+/**
+ * What an update must move for each parameter: weight and two moments read and written, the
+ * gradient read, in float32.
+ */
 export const bytesPerParameter = 28;
 
 /** `bench optimizer`: AdamW's update of a model's parameters. */

@@ -37,7 +37,10 @@ interface Options {
   lora: string;
 }
 
-/** `bench parity`: the same step here and in PyTorch, figures compared, speed and memory side by side. Exits with 1 where they differ. */
+/**
+ * `bench parity`: the same step here and in PyTorch, figures compared, speed and memory side by
+ * side. Exits with 1 where they differ.
+ */
 export function parityCommand(): Command {
   return new Command("parity")
     .description("compare a training step with PyTorch: loss, gradient norm, log-ratios, KL, speed, memory")
@@ -96,7 +99,8 @@ function compare(ours: StepFigures, theirs: StepFigures) {
     { name: "gradient norm", difference: relative(ours.gradientNorm, theirs.gradientNorm), limit: 1e-4 },
     {
       name: "sequential KL",
-      // In units of what is allowed: 5e-4 relative, and the peer's rounding, which shows where two models are close.
+      // In units of what is allowed: 5e-4 relative, and the peer's rounding, which shows where two
+      // models are close.
       difference: worst(
         ours.seqKlReferencePolicy,
         theirs.seqKlReferencePolicy,

@@ -5,7 +5,10 @@ import type { ModelFolder } from "../src/storage/folder.ts";
 import type { FrozenFormat } from "../src/storage/frozen-parameters.ts";
 import { loadWithAdapter } from "../src/storage/load-model.ts";
 
-/** A model with the adapter that the peers begin with: A = 0.01 sin(index), B = 0.01 cos(index), scale 2, on every linear layer of a block. */
+/**
+ * A model with the adapter that the peers begin with: A = 0.01 sin(index), B = 0.01 cos(index),
+ * scale 2, on every linear layer of a block.
+ */
 export async function withPeersAdapter(
   engine: Engine,
   folder: ModelFolder,

@@ -43,7 +43,10 @@ interface StepOptions {
   json: boolean;
 }
 
-/** `bench step`: one preference training step, with the options and the JSON fields of the PyTorch peer. */
+/**
+ * `bench step`: one preference training step, with the options and the JSON fields of the PyTorch
+ * peer.
+ */
 export function stepCommand(): Command {
   const number = Number;
   return new Command("step")
@@ -109,14 +112,16 @@ async function step(options: StepOptions): Promise<void> {
     microbatch: limits,
     activationCheckpointing: options.activationCheckpointing,
   });
-  // Apart from the steps, because an objective without divergence does not compute it, and the peer always does.
+  // Apart from the steps, because an objective without divergence does not compute it, and the peer
+  // always does.
   if (options.ahead) trainer.learner.referenceCache = cache;
   const scored = await score(trainer, examples, options);
   try {
     const times = { cached: [] as number[], whole: [] as number[] };
     let first: StepFigures | undefined;
     const ways = (["whole", "cached"] as const).filter((way) => (way === "whole" ? !options.ahead : options.cached));
-    // In turns, so that both meet the same machine; the first round only warms up and fills the cache.
+    // In turns, so that both meet the same machine; the first round only warms up and fills the
+    // cache.
     for (let count = 0; count <= options.steps; count++) {
       for (const name of ways) {
         trainer.learner.referenceCache = name === "cached" ? cache : undefined;
@@ -146,7 +151,9 @@ function objectiveWith({ objective, alpha, beta }: StepOptions): Objective {
   return definition.create(Object.fromEntries(own));
 }
 
-/** One step in the way that the options ask for: scoring, gradients alone, or gradients and update. */
+/**
+ * One step in the way that the options ask for: scoring, gradients alone, or gradients and update.
+ */
 async function once(trainer: Trainer, examples: TokenizedExample[], options: StepOptions): Promise<StepFigures> {
   if (options.forward) {
     const scored = await score(trainer, examples, options);

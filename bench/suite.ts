@@ -43,7 +43,10 @@ interface SuiteReport {
 
 const demo = fileURLToPath(new URL("../demo", import.meta.url));
 
-/** The model that the suite makes where it is given none: 6.5 million parameters, with the demo's tokenizer. */
+/**
+ * The model that the suite makes where it is given none: 6.5 million parameters, with the demo's
+ * tokenizer.
+ */
 const smallModel = {
   width: 256,
   layers: 6,

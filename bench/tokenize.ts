@@ -16,7 +16,10 @@ interface Options {
   json: boolean;
 }
 
-/** `bench tokenize`: tokens a second, on all cores; `RAYON_NUM_THREADS=1` in the environment makes it one thread. */
+/**
+ * `bench tokenize`: tokens a second, on all cores; `RAYON_NUM_THREADS=1` in the environment makes
+ * it one thread.
+ */
 export function tokenizeCommand(): Command {
   return new Command("tokenize")
     .description("time the tokenizer of a model folder over texts")

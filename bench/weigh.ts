@@ -23,7 +23,10 @@ interface WeighOptions {
 /** Pairs that are padded to one length together, as the published estimator does. */
 const paddedTogether = 4;
 
-/** `bench weigh`: pairs a second under two models, against padded full sequences on this engine and, if given, in PyTorch. */
+/**
+ * `bench weigh`: pairs a second under two models, against padded full sequences on this engine and,
+ * if given, in PyTorch.
+ */
 export function weighCommand(): Command {
   return new Command("weigh")
     .description("time the estimation of token log-probabilities under two models")
@@ -83,7 +86,10 @@ async function packed(engine: Engine, positive: LanguageModel, negative: Languag
 
 const limits = { tokens: 1280 };
 
-/** Every answer behind its own copy of the prompt, filled up to the longest of its batch, and the vocabulary at every position. */
+/**
+ * Every answer behind its own copy of the prompt, filled up to the longest of its batch, and the
+ * vocabulary at every position.
+ */
 async function padded(engine: Engine, positive: LanguageModel, negative: LanguageModel, examples: TokenizedExample[]) {
   for (let start = 0; start < examples.length; start += paddedTogether) {
     const sequences = examples

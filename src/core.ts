@@ -1,7 +1,7 @@
 /**
- * The part of tokenwise that needs no Node: batches, tokenizers, objectives, models as programs, the
- * optimizer step and the float64 engine; the entry point `tokenwise/core`. Model files and native
- * engines are not here.
+ * The part of tokenwise that needs no Node: batches, tokenizers, objectives, models as programs,
+ * the optimizer step and the float64 engine; the entry point `tokenwise/core`. Model files and
+ * native engines are not here.
  */
 export { packBatch } from "./data/batch.ts";
 export type { TokenizedExample } from "./data/example.ts";

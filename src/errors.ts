@@ -13,9 +13,9 @@ export interface Place {
 const longest = 1500;
 
 /**
- * A problem in what the user gave us: a file, a recipe, a value. The command line prints it and exits with 2; any other
- * error is a fault of tokenwise and keeps its stack. The message is one line: control characters in what it quotes are
- * escaped, and long parts are shortened.
+ * A problem in what the user gave us: a file, a recipe, a value. The command line prints it and
+ * exits with 2; any other error is a fault of tokenwise and keeps its stack. The message is one
+ * line: control characters in what it quotes are escaped, and long parts are shortened.
  */
 export class UserError extends Error {
   override readonly name = "UserError";

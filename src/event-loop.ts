@@ -1,6 +1,6 @@
 /**
- * Lets the program hear what has happened meanwhile, such as Ctrl-C, before it goes on with a long computation. Works in
- * Node and in browsers.
+ * Lets the program hear what has happened meanwhile, such as Ctrl-C, before it goes on with a long
+ * computation. Works in Node and in browsers.
  */
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => {

@@ -1,5 +1,6 @@
 /**
- * MurmurHash3 (x86, 32 bit) of a text's UTF-8 bytes: a fast, well-spread hash that is the same on every machine. Not for secrets.
+ * MurmurHash3 (x86, 32 bit) of a text's UTF-8 bytes: a fast, well-spread hash that is the same on
+ * every machine. Not for secrets.
  *
  * @param seed Any 32-bit number; other seeds give unrelated hashes of the same text.
  * @returns An unsigned 32-bit number.

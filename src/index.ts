@@ -1,4 +1,7 @@
-/** tokenwise for Node: train, evaluate, generate, weigh, make pairs. Nothing here prints or ends the process. */
+/**
+ * tokenwise for Node: train, evaluate, generate, weigh, make pairs. Nothing here prints or ends the
+ * process.
+ */
 export { UserError } from "./errors.ts";
 export { type EvaluateOptions, type Evaluation, evaluate } from "./evaluate/evaluate.ts";
 export type { GenerateOptions, Generation } from "./generate/generate.ts";

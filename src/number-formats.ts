@@ -1,4 +1,7 @@
-/** The arrays a tensor's stored numbers can be viewed as. 16-bit floats are their bit patterns, booleans bytes. */
+/**
+ * The arrays a tensor's stored numbers can be viewed as. 16-bit floats are their bit patterns,
+ * booleans bytes.
+ */
 export type TensorData =
   | Float32Array
   | Float64Array
@@ -11,7 +14,10 @@ export type TensorData =
   | Int8Array
   | Uint8Array;
 
-/** Each dtype that safetensors knows: the array that views it. Of two with the same array, the first is what is written. */
+/**
+ * Each dtype that safetensors knows: the array that views it. Of two with the same array, the first
+ * is what is written.
+ */
 const arrays = {
   F32: Float32Array,
   F64: Float64Array,
@@ -112,7 +118,10 @@ export function firstNonFiniteHalf(bits: Uint16Array, dtype: "F16" | "BF16"): nu
   return bits.findIndex((pattern) => (pattern & exponent) === exponent);
 }
 
-/** Negative if an exponent is all ones, which adding one to it carries into the sign bit. Four chains keep the CPU busy. */
+/**
+ * Negative if an exponent is all ones, which adding one to it carries into the sign bit. Four
+ * chains keep the CPU busy.
+ */
 function signOfNonFinite(bits: Int32Array, start: number, end: number): number {
   let [a, b, c, d] = [0, 0, 0, 0];
   let index = start;

@@ -1,6 +1,7 @@
 /**
- * Numbers in settings, each with bounds. A number beyond them is a slip of the hand: it would take memory that no machine
- * has, or become zero or infinity as float32. The bounds are wide enough for every experiment that can be run.
+ * Numbers in settings, each with bounds. A number beyond them is a slip of the hand: it would take
+ * memory that no machine has, or become zero or infinity as float32. The bounds are wide enough for
+ * every experiment that can be run.
  */
 import { z } from "zod";
 
@@ -17,7 +18,10 @@ export function countOrNone(most = 1e9, why?: string) {
   return z.int().nonnegative().max(most, why);
 }
 
-/** A number above 0 that is neither 0 nor infinite as float32, even where a few of its kind are multiplied. */
+/**
+ * A number above 0 that is neither 0 nor infinite as float32, even where a few of its kind are
+ * multiplied.
+ */
 export function positive(most = 1e30, why?: string) {
   return z.number().positive({ abort: true }).min(1e-30, "a smaller number is 0 in float32").max(most, why);
 }

@@ -1,13 +1,16 @@
 /**
- * Text as one line that cannot act on a terminal: control characters, line separators and marks that turn the direction
- * of text become escapes, such as `\n` and `\u001b`. Everything else stays.
+ * Text as one line that cannot act on a terminal: control characters, line separators and marks
+ * that turn the direction of text become escapes, such as `\n` and `\u001b`. Everything else stays.
  */
 export function oneLine(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   return text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, escaped);
 }
 
-/** The text up to `limit` characters, with an ellipsis where more follows. No surrogate pair is cut in two. */
+/**
+ * The text up to `limit` characters, with an ellipsis where more follows. No surrogate pair is cut
+ * in two.
+ */
 export function shortened(text: string, limit: number): string {
   if (text.length <= limit) return text;
   const end = /[\ud800-\udbff]/.test(text[limit - 1]!) ? limit - 1 : limit;
@@ -15,8 +18,9 @@ export function shortened(text: string, limit: number): string {
 }
 
 /**
- * Any value as JSON for a message: one line, at most about `limit` characters, nested values only to a small depth.
- * Takes what `JSON.stringify` does not: values that hold themselves, values nested thousands deep.
+ * Any value as JSON for a message: one line, at most about `limit` characters, nested values only
+ * to a small depth. Takes what `JSON.stringify` does not: values that hold themselves, values
+ * nested thousands deep.
  */
 export function quoted(value: unknown, limit = 80): string {
   return oneLine(shortened(pieceOf(value, limit, maximumDepth), limit));

@@ -26,8 +26,9 @@ export interface PipelineResult extends TrainResult {
 }
 
 /**
- * Trains as a recipe says, in all its stages: where `weights` asks for estimates, the contrastive models are trained and
- * the tokens estimated first. Finished stages are skipped, interrupted ones continue.
+ * Trains as a recipe says, in all its stages: where `weights` asks for estimates, the contrastive
+ * models are trained and the tokens estimated first. Finished stages are skipped, interrupted ones
+ * continue.
  *
  * @param given a recipe that was read, or a plain object of settings
  * @throws UserError for anything wrong with the recipe, the models or the data.

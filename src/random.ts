@@ -1,19 +1,25 @@
 import { UserError } from "./errors.ts";
 import { hash32, rotateLeft } from "./hash.ts";
 
-/** The four unsigned 32-bit words of a generator; plain numbers, so that a checkpoint can hold them. */
+/**
+ * The four unsigned 32-bit words of a generator; plain numbers, so that a checkpoint can hold them.
+ */
 export type RandomState = readonly [number, number, number, number];
 
 /**
- * The one source of chance: xoshiro128** (Blackman and Vigna), seeded by a number and a path of names.
+ * The one source of chance: xoshiro128** (Blackman and Vigna), seeded by a number and a path of
+ * names.
  *
- * `Random.from(seed, "order", epoch)` is a stream of its own: it depends on nothing but its arguments, so whatever is drawn elsewhere
- * cannot shift it, and a resumed run finds it again without replaying anything.
+ * `Random.from(seed, "order", epoch)` is a stream of its own: it depends on nothing but its
+ * arguments, so whatever is drawn elsewhere cannot shift it, and a resumed run finds it again
+ * without replaying anything.
  */
 export class Random {
   readonly #words: Uint32Array;
 
-  /** Continues from a saved state. Throws a `UserError` for what is not the state of a generator. */
+  /**
+   * Continues from a saved state. Throws a `UserError` for what is not the state of a generator.
+   */
   constructor(state: RandomState) {
     const words = Uint32Array.from(state);
     const faithful = state.length === 4 && state.every((word, index) => word === words[index]);
@@ -68,7 +74,10 @@ export class Random {
     return word % bound;
   }
 
-  /** A draw from the standard normal distribution (Box and Muller; the second value is not kept, so the state stays four words). */
+  /**
+   * A draw from the standard normal distribution (Box and Muller; the second value is not kept, so
+   * the state stays four words).
+   */
   normal(): number {
     const radius = Math.sqrt(-2 * Math.log(1 - this.next()));
     return radius * Math.cos(2 * Math.PI * this.next());

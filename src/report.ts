@@ -8,7 +8,9 @@ export interface MetricsRecord {
 
 /** How far an activity is. */
 export interface ProgressState {
-  /** What is done: `train`, `evaluation`, `reference`, or a phrase such as `sampling from runs/a`. */
+  /**
+   * What is done: `train`, `evaluation`, `reference`, or a phrase such as `sampling from runs/a`.
+   */
   readonly activity: string;
   readonly done: number;
   readonly total: number;

@@ -1,4 +1,6 @@
-/** What `tokenwise demo` runs on: its measurements mean something only while these sets stay apart. */
+/**
+ * What `tokenwise demo` runs on: its measurements mean something only while these sets stay apart.
+ */
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";

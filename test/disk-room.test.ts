@@ -1,4 +1,7 @@
-/** A disk without room: a run is refused before it begins, and a checkpoint that does not fit does not end it. */
+/**
+ * A disk without room: a run is refused before it begins, and a checkpoint that does not fit does
+ * not end it.
+ */
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, expect, test, vi } from "vitest";

@@ -1,4 +1,7 @@
-/** The examples run as a user would run them: against the built package, from the repository's folder. */
+/**
+ * The examples run as a user would run them: against the built package, from the repository's
+ * folder.
+ */
 import { execFile } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";

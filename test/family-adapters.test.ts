@@ -1,4 +1,7 @@
-/** Adapters on every family: what PyTorch computes with them, PEFT's layout, merging, and frozen bases in 4 bits. */
+/**
+ * Adapters on every family: what PyTorch computes with them, PEFT's layout, merging, and frozen
+ * bases in 4 bits.
+ */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";

@@ -1,4 +1,7 @@
-/** The command line on a model of every family but Llama, which the other tests take: init, train, adapt, export, generate. */
+/**
+ * The command line on a model of every family but Llama, which the other tests take: init, train,
+ * adapt, export, generate.
+ */
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";

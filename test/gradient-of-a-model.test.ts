@@ -29,7 +29,10 @@ const batch = packBatch(
   ]),
 );
 
-/** Gradients, and the loss as a function of the weights in which the chosen answers' KL keeps its first value if `holdChosenKl`. */
+/**
+ * Gradients, and the loss as a function of the weights in which the chosen answers' KL keeps its
+ * first value if `holdChosenKl`.
+ */
 async function setUp(
   options: ObjectiveOptions,
   {
@@ -56,7 +59,10 @@ async function setUp(
   return { policy, gradients, loss };
 }
 
-/** The largest error of a handful of derivatives of each parameter, relative to the parameter's largest derivative. */
+/**
+ * The largest error of a handful of derivatives of each parameter, relative to the parameter's
+ * largest derivative.
+ */
 async function worstDerivative({ policy, gradients, loss }: Awaited<ReturnType<typeof setUp>>) {
   const random = Random.from(1, "weights");
   let worst = { name: "", error: 0 };

@@ -1,4 +1,7 @@
-/** Ctrl-C while models compute: nothing is begun behind the program in which it comes, and nothing half done is kept. */
+/**
+ * Ctrl-C while models compute: nothing is begun behind the program in which it comes, and nothing
+ * half done is kept.
+ */
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, expect, test, vi } from "vitest";

@@ -1,4 +1,7 @@
-/** Adapters on frozen models: their mathematics, against finite differences and against models that the adapter was merged into. */
+/**
+ * Adapters on frozen models: their mathematics, against finite differences and against models that
+ * the adapter was merged into.
+ */
 import { describe, expect, test } from "vitest";
 import { packBatch } from "../src/data/batch.ts";
 import type { Engine, FloatValue } from "../src/engine/engine.ts";

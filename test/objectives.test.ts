@@ -10,7 +10,9 @@ import { pairObjectives } from "./helpers/tiny.ts";
 const names: readonly StatisticName[] = ["policyLogp", "referenceLogp", ...vocabularyStatistics];
 const cases: readonly ObjectiveOptions[] = [...pairObjectives, { name: "sft" }, { name: "sft", mean: "sequences" }];
 
-/** Where a loss has no gradient by design: the response and the statistic whose gradient is stopped. */
+/**
+ * Where a loss has no gradient by design: the response and the statistic whose gradient is stopped.
+ */
 const stopped: Readonly<Record<string, readonly [side: number, name: StatisticName]>> = {
   tdpo2: [0, "klReferencePolicy"],
 };
@@ -22,7 +24,10 @@ function randomResponse(random: Random, length: number): ResponseVectors {
   return { ...Object.fromEntries([...logps, ...others]), weight: draw(() => 1 + random.normal()) };
 }
 
-/** A response whose every token has the given log-ratio, as far as log-probabilities allow, and the given statistics. */
+/**
+ * A response whose every token has the given log-ratio, as far as log-probabilities allow, and the
+ * given statistics.
+ */
 function uniformResponse(length: number, ratio: number, statistic: number): ResponseVectors {
   const fill = (value: number) => new Float64Array(length).fill(value);
   return {

@@ -1,6 +1,6 @@
 /**
- * The objectives against numbers that the authors' published code computed. TOKENWISE_ORACLE names another file of such cases to be used
- * instead.
+ * The objectives against numbers that the authors' published code computed. TOKENWISE_ORACLE names
+ * another file of such cases to be used instead.
  */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
@@ -21,7 +21,10 @@ interface OfficialCase {
   pairs: number;
   beta: number;
   alpha: number;
-  /** [rows][positions][vocabulary]: chosen responses, then as many rejected ones. Position t predicts the label at t + 1. */
+  /**
+   * [rows][positions][vocabulary]: chosen responses, then as many rejected ones. Position t
+   * predicts the label at t + 1.
+   */
   policyLogits: number[][][];
   referenceLogits: number[][][];
   /** [rows][positions]; what is negative is not scored. */
@@ -69,7 +72,10 @@ test.for(all)("case $index: $key", async ({ key, one, expected }) => {
   }
 });
 
-/** Our numbers under the file's names, flat: statistics of logits, the objective over them, and back. */
+/**
+ * Our numbers under the file's names, flat: statistics of logits, the objective over them, and
+ * back.
+ */
 async function compute(
   { pairs, policyLogits, referenceLogits, labels, weights: weightsOfLabels }: OfficialCase,
   plain: Objective,

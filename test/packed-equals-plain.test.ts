@@ -1,6 +1,7 @@
 /**
- * The packed layout (one row `prompt | chosen | rejected`, the prompt computed once) against sequences computed one by one, and every way to
- * cut a step into pieces against the step in one piece.
+ * The packed layout (one row `prompt | chosen | rejected`, the prompt computed once) against
+ * sequences computed one by one, and every way to cut a step into pieces against the step in one
+ * piece.
  */
 import { describe, expect, test } from "vitest";
 import { packBatch } from "../src/data/batch.ts";
@@ -26,7 +27,10 @@ import {
 
 const tdpo2: ObjectiveOptions = pairObjectives[5];
 
-/** Unequal lengths, a cut answer, one-token answers, a one-token prompt, and answers that begin alike. */
+/**
+ * Unequal lengths, a cut answer, one-token answers, a one-token prompt, and answers that begin
+ * alike.
+ */
 const pairs = [
   ...randomExamples(
     1,
@@ -179,7 +183,8 @@ describe.each(engines)("in $precision", (engines) => {
   test.each(pairObjectives)("the head's chunks change nothing for %o", async (options) => {
     const used = models(engines, options);
     const whole = await packedGradients(used, [pairs], { chunkRows: 1000 });
-    // 1 and 4 are smaller than most pairs, which then take the second pass; 12 holds one or two pairs.
+    // 1 and 4 are smaller than most pairs, which then take the second pass; 12 holds one or two
+    // pairs.
     for (const chunkRows of [1, 4, 12]) {
       expectSame(await packedGradients(used, [pairs], { chunkRows }), whole, tolerance);
       const learner = new Learner({ ...used, chunkRows });

@@ -8,7 +8,7 @@ const columns = 100;
 const pages = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", ...filesIn("docs", /\.md$/)];
 
 /** Folders whose comments are held to the limit, too. */
-const commentFolders = ["scripts", "demo", "study"];
+const commentFolders = ["src", "test", "bench", "examples", "scripts", "demo", "study"];
 
 test.each(pages.filter((page) => existsSync(pathOf(page))))("%s keeps its lines short", (page) => {
   expect(longProse(textOf(page))).toEqual([]);
@@ -55,7 +55,10 @@ function longLines(text: string, counts: (line: string) => boolean): string[] {
     .map(({ line, number }) => `line ${number}: ${line.trim()}`);
 }
 
-/** True if a space separates two words, behind the mark of a list or comment and outside links and code. */
+/**
+ * True if a space separates two words, behind the mark of a list or comment and outside links and
+ * code.
+ */
 function canBeBroken(line: string): boolean {
   const words = line.replace(/^[\s/*\-\d.>]+/, "").trim();
   return words.replace(/`[^`]*`|!?\[[^\]]*\]\([^)]*\)/g, "x").includes(" ");

@@ -1,4 +1,6 @@
-/** The pages name every objective; docs/recipes.md and the type of a recipe follow from the schema. */
+/**
+ * The pages name every objective; docs/recipes.md and the type of a recipe follow from the schema.
+ */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import type { z } from "zod";
@@ -19,7 +21,8 @@ test.each(generated())("$path is what the schema says", ({ path, text }) => {
 });
 
 test("the type of a recipe takes what the schema takes", () => {
-  // The compiler tests this. The input of `weights.transform` is unknown to it, since names may be left out there.
+  // The compiler tests this. The input of `weights.transform` is unknown to it, since names may be
+  // left out there.
   type Given = Omit<z.input<typeof recipeSchema>, "weights">;
   const accepted = (given: Given): Omit<RecipeInput, "weights"> => given;
   const recipe: Given = { output: "run", data: { train: "pairs.jsonl" }, objective: { name: "dpo" }, learningRate: 1 };

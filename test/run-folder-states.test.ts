@@ -1,4 +1,7 @@
-/** What a run's folder may be found in: used by another process, looked into by a desktop, left by a process that was killed. */
+/**
+ * What a run's folder may be found in: used by another process, looked into by a desktop, left by a
+ * process that was killed.
+ */
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";

@@ -1,4 +1,7 @@
-/** A second engine, the float64 interpreter, trains a tiny model end to end: no room above the engine knows which. */
+/**
+ * A second engine, the float64 interpreter, trains a tiny model end to end: no room above the
+ * engine knows which.
+ */
 import { expect, test } from "vitest";
 import { openSafetensors } from "../src/storage/safetensors.ts";
 import { folderWithBase, trainTiny } from "./helpers/runs.ts";

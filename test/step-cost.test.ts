@@ -1,6 +1,7 @@
 /**
- * What a step costs, in figures that do not depend on the machine: programs run, graph nodes computed, bytes that go in and out of programs, and
- * the most memory held. A change that costs more than these limits should be one that someone decided on.
+ * What a step costs, in figures that do not depend on the machine: programs run, graph nodes
+ * computed, bytes that go in and out of programs, and the most memory held. A change that costs
+ * more than these limits should be one that someone decided on.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

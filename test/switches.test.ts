@@ -1,4 +1,7 @@
-/** Every combination of the switches that save time or memory against the plain run: they change how a step is computed, not what. */
+/**
+ * Every combination of the switches that save time or memory against the plain run: they change how
+ * a step is computed, not what.
+ */
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { onnxRuntimeEngine } from "../src/engine/native/onnx-runtime.ts";
@@ -43,10 +46,15 @@ const objectives: [string, ObjectiveOptions, typeof pairs, Readonly<Record<strin
   ]),
 ];
 
-/** How the examples fall into runs of programs: these change the order in which numbers are added. */
+/**
+ * How the examples fall into runs of programs: these change the order in which numbers are added.
+ */
 const cuts = [10_000, 20].flatMap((tokens) => [1000, 6].map((chunkRows) => ({ microbatch: { tokens }, chunkRows })));
 
-/** What leaves every number as it is: where the reference's states come from, and what is computed again. */
+/**
+ * What leaves every number as it is: where the reference's states come from, and what is computed
+ * again.
+ */
 const plain = { reference: "whole", activationCheckpointing: false } as const;
 const savings = [
   { reference: "whole", activationCheckpointing: true },
@@ -62,7 +70,10 @@ describe.each(objectives)("%s", (_, options, examples, family) => {
   const policy = tinyModel(engine, configuration, 1);
   const compared = objective.reference === "none" ? undefined : tinyModel(engine, configuration, 2, policy);
 
-  /** Loss, gradient norm and gradients of a step; with a cache those of a step that finds everything in it. */
+  /**
+   * Loss, gradient norm and gradients of a step; with a cache those of a step that finds everything
+   * in it.
+   */
   async function stepWith(
     { reference, ...how }: (typeof savings | [typeof plain])[number] & Pick<TrainerOptions, "microbatch" | "chunkRows">,
     file: string,

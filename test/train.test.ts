@@ -268,7 +268,8 @@ describe("how long and how fast", () => {
   });
 
   test("an epoch has every example once", async () => {
-    // Nothing is learned at this rate, so one epoch in three steps says the same as one in a single step.
+    // Nothing is learned at this rate, so one epoch in three steps says the same as one in a single
+    // step.
     const [three, one] = [
       await trainTiny(folder, { output: join(folder, "three"), steps: 3, learningRate: 1e-30 }),
       await trainTiny(folder, { output: join(folder, "one"), steps: 1, batchSize: 12, learningRate: 1e-30 }),

@@ -105,7 +105,8 @@ test.each(["dpo", "sft"])("one call trains both %s models and estimates; the nex
     expect.stringMatching(/^estimates: done before/),
   ]);
   expect(await hashes(join(recipe.output, "contrastive"))).toEqual(before);
-  // The contrast is what it should be: the positive model likes the chosen answers better than the negative one does.
+  // The contrast is what it should be: the positive model likes the chosen answers better than the
+  // negative one does.
   const contrast = (side: "chosen" | "rejected") =>
     pairs.reduce((sum, pair) => {
       const { positiveLogp, negativeLogp } = pair[side];

@@ -26,7 +26,8 @@ const { version, description } = JSON.parse(readFileSync(new URL("../../package.
  * Runs the command line.
  *
  * @param args what follows the program's name
- * @returns the exit code: 0 done, 1 a fault of tokenwise, 2 something wrong with the input, 130 interrupted
+ * @returns the exit code: 0 done, 1 a fault of tokenwise, 2 something wrong with the input, 130
+ * interrupted
  */
 export async function runCommandLine(args: readonly string[]): Promise<number> {
   let exitCode = 0;

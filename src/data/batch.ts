@@ -13,8 +13,9 @@ export interface PackedRow {
 }
 
 /**
- * A token whose probability counts: token `index` of response `response` of row `row` is `label`, predicted from the hidden state at
- * `source` in the flat array. The last prompt token is the source of the first token of every response of its row.
+ * A token whose probability counts: token `index` of response `response` of row `row` is `label`,
+ * predicted from the hidden state at `source` in the flat array. The last prompt token is the
+ * source of the first token of every response of its row.
  */
 export interface ScoredEntry {
   readonly source: number;
@@ -74,8 +75,8 @@ export function exampleLength({ prompt, responses }: TokenizedExample): number {
 }
 
 /**
- * The attention mask of a row, [length, length]: 0 where a token sees another, a large negative number elsewhere. A token
- * sees the prompt and its own response, up to itself.
+ * The attention mask of a row, [length, length]: 0 where a token sees another, a large negative
+ * number elsewhere. A token sees the prompt and its own response, up to itself.
  *
  * @param window the most positions back that a token sees, itself included
  */

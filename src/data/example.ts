@@ -1,13 +1,16 @@
 import type { RecordPlace } from "./files/read.ts";
 
-/** Token ids of a prompt and of the responses to it. Every response has at least one token, and so has the prompt. */
+/**
+ * Token ids of a prompt and of the responses to it. Every response has at least one token, and so
+ * has the prompt.
+ */
 export interface TokenizedExample {
   readonly prompt: Int32Array; // [prompt length]
   /** `[chosen, rejected]` of a pair; otherwise the one text to learn. */
   readonly responses: readonly Int32Array[];
   /**
-   * Constants that an objective takes, by name: for each response one number a token, or `[one number]` for the whole
-   * example. `weight` holds the importance weights of tokens.
+   * Constants that an objective takes, by name: for each response one number a token, or
+   * `[one number]` for the whole example. `weight` holds the importance weights of tokens.
    */
   readonly given?: Readonly<Record<string, readonly Float64Array[]>>;
   /** Tokens cut off the prompt and off each response. */

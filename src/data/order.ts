@@ -1,13 +1,17 @@
 import { Random } from "../random.ts";
 
-/** Where a run stands in its data: the next example to take is number `index` of `epoch`'s order. Both count from 0. */
+/**
+ * Where a run stands in its data: the next example to take is number `index` of `epoch`'s order.
+ * Both count from 0.
+ */
 export interface DataPosition {
   readonly epoch: number;
   readonly index: number;
 }
 
 /**
- * The order in which epoch `epoch` visits `count` examples: a permutation of 0 … count−1 that depends on the three arguments only.
+ * The order in which epoch `epoch` visits `count` examples: a permutation of 0 … count−1 that
+ * depends on the three arguments only.
  */
 export function epochOrder(count: number, seed: number, epoch: number): Uint32Array {
   const order = Uint32Array.from({ length: count }, (_, index) => index);
@@ -15,8 +19,8 @@ export function epochOrder(count: number, seed: number, epoch: number): Uint32Ar
 }
 
 /**
- * Endless stream of examples from `start` on, epoch after epoch. Each comes with the position that follows it, which is all a
- * checkpoint needs to carry on with the next example.
+ * Endless stream of examples from `start` on, epoch after epoch. Each comes with the position that
+ * follows it, which is all a checkpoint needs to carry on with the next example.
  */
 export function* examplesFrom(
   count: number,

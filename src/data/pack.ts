@@ -4,9 +4,10 @@ import type { Tokenizer } from "./tokens/tokenizer.ts";
 /**
  * Joins texts into one stream of tokens and divides it into windows.
  *
- * The stream is start, text, EOS, text, EOS, …; where the tokenizer adds BOS, each text has its own. A window has exactly
- * `length` tokens, the last one perhaps fewer, and its first token is context only. It is also the last token of the window
- * before, so that every token of the stream but the first is learnt exactly once and nothing is left over.
+ * The stream is start, text, EOS, text, EOS, …; where the tokenizer adds BOS, each text has its
+ * own. A window has exactly `length` tokens, the last one perhaps fewer, and its first token is
+ * context only. It is also the last token of the window before, so that every token of the stream
+ * but the first is learnt exactly once and nothing is left over.
  */
 export class WindowPacker {
   readonly #length: number;

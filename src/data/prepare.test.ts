@@ -20,7 +20,8 @@ let worked: number;
 const count = 300;
 const sentence = "The quick brown fox jumps over the lazy dog. ";
 const pairs = Array.from({ length: count }, (_, index) => ({
-  // Some prompts are empty, some repeat, and some answers are the same tokens once their ends are cut.
+  // Some prompts are empty, some repeat, and some answers are the same tokens once their ends are
+  // cut.
   prompt: index % 50 === 0 ? "" : `${sentence.repeat(65)}${index % 40}`,
   chosen: `${sentence.repeat(65 + (index % 3))} yes ${index}`,
   rejected: `${sentence.repeat(65 + (index % 5))} no ${index}`,

@@ -54,7 +54,8 @@ export interface DataSettings {
  *
  * @param responses 2 for both answers of each pair, 1 for the chosen one alone
  * @param options.heldOutOnly leave the training side empty, and unread where it can be
- * @throws UserError for bad files, bad pairs (unless they are skipped), impossible limits, or a tokenizer that is not the model's.
+ * @throws UserError for bad files, bad pairs (unless they are skipped), impossible limits, or a
+ * tokenizer that is not the model's.
  */
 export async function prepareExamples(
   recipe: DataSettings,
@@ -100,7 +101,8 @@ export async function prepareExamples(
 
 /** Where tokens of these data are kept, if anywhere. */
 function tokenCache({ data }: DataSettings, { notes }: Remarks, heldOutOnly: boolean): TokenCache | undefined {
-  // What is held out of the training files is a small part of their texts, and not worth looking for all of them.
+  // What is held out of the training files is a small part of their texts, and not worth looking
+  // for all of them.
   const folder = heldOutOnly && !data.evaluation ? undefined : userCacheFolder();
   return folder && new TokenCache(folder, (message) => notes.push(message));
 }

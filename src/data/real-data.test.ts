@@ -1,4 +1,7 @@
-/** The loaders on real data, where it lies beside the repository; elsewhere these tests report themselves as not run. */
+/**
+ * The loaders on real data, where it lies beside the repository; elsewhere these tests report
+ * themselves as not run.
+ */
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, type TestContext, test } from "vitest";

@@ -1,4 +1,7 @@
-/** What readers found in the data, in sentences for the user: each once, with its number and the first place. */
+/**
+ * What readers found in the data, in sentences for the user: each once, with its number and the
+ * first place.
+ */
 import { oneLine, shortened } from "../one-line.ts";
 import { counted, grouped } from "../words.ts";
 import type { ConvertedRecords } from "./files/convert.ts";
@@ -14,7 +17,10 @@ export interface Remarks {
 /** Bad records that are listed one by one, and columns that are named. */
 const listed = 10;
 
-/** Columns that say how an answer came about: without them a model learns answers to something that it does not see. */
+/**
+ * Columns that say how an answer came about: without them a model learns answers to something that
+ * it does not see.
+ */
 const partsOfPrompts =
   /^(system|system_?prompt|history|context|input|instruction|messages|conversations?|tools|images?)$/i;
 

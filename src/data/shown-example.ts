@@ -8,8 +8,8 @@ const shown = { around: 12, end: 3 };
 const longestToken = 24;
 
 /**
- * An example as the model sees it: each token in brackets, special ones too, and a line for each part, so that it shows
- * where the prompt ends and the answers begin.
+ * An example as the model sees it: each token in brackets, special ones too, and a line for each
+ * part, so that it shows where the prompt ends and the answers begin.
  */
 export function showExample(
   { prompt, responses, place }: TokenizedExample,

@@ -1,7 +1,10 @@
 import type { TokenizedExample } from "./example.ts";
 import { type DataPosition, examplesFrom } from "./order.ts";
 
-/** Where a training loop takes its examples from: data in a shuffled order, or examples that are made on the way. */
+/**
+ * Where a training loop takes its examples from: data in a shuffled order, or examples that are
+ * made on the way.
+ */
 export interface ExampleSource {
   /** Examples of one epoch. */
   readonly epochLength: number;
@@ -13,7 +16,10 @@ export interface ExampleSource {
   next(count: number): Promise<{ examples: TokenizedExample[]; position: DataPosition }>;
 }
 
-/** Endless examples from `start` on: each epoch visits all of them once, in an order of its own that `seed` fixes. */
+/**
+ * Endless examples from `start` on: each epoch visits all of them once, in an order of its own that
+ * `seed` fixes.
+ */
 export function shuffledExamples(
   examples: readonly TokenizedExample[],
   seed: number,

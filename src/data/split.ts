@@ -8,11 +8,12 @@ import type { PreferencePair } from "./forms/pairs.ts";
 export type PromptAndAnswers = Pick<PreferencePair, "prompt" | "chosen" | "rejected">;
 
 /**
- * Splits pairs into training and held-out ones so that no prompt is on both sides. Prompts are drawn by a hash of the seed and the prompt:
- * the same pairs give the same split in whatever order they come. Both sides keep the order of the input.
+ * Splits pairs into training and held-out ones so that no prompt is on both sides. Prompts are
+ * drawn by a hash of the seed and the prompt: the same pairs give the same split in whatever order
+ * they come. Both sides keep the order of the input.
  *
- * @param options.heldOut Pairs to hold out: a count from 1, or a share between 0 and 1; 0 holds out none. Prompts are taken whole, so
- *   there may be a few more.
+ * @param options.heldOut Pairs to hold out: a count from 1, or a share between 0 and 1; 0 holds out
+ * none. Prompts are taken whole, so there may be a few more.
  * @throws UserError for an impossible number, or if nothing would be left to train on.
  */
 export function splitByPrompt<Pair extends PromptAndAnswers>(
@@ -45,7 +46,10 @@ export function splitByPrompt<Pair extends PromptAndAnswers>(
   return { train, heldOut };
 }
 
-/** How many of the held-out pairs have a prompt that the training pairs have too: what they measure is partly memory. */
+/**
+ * How many of the held-out pairs have a prompt that the training pairs have too: what they measure
+ * is partly memory.
+ */
 export function countSharedPrompts(train: Iterable<PromptAndAnswers>, heldOut: Iterable<PromptAndAnswers>): number {
   const seen = new Set<string>();
   for (const pair of train) seen.add(promptKey(pair));
@@ -54,7 +58,10 @@ export function countSharedPrompts(train: Iterable<PromptAndAnswers>, heldOut: I
   return shared;
 }
 
-/** White space around a prompt does not make it another. An empty prompt says nothing, so there the answers are compared, in either order. */
+/**
+ * White space around a prompt does not make it another. An empty prompt says nothing, so there the
+ * answers are compared, in either order.
+ */
 export function promptKey({ prompt, chosen, rejected }: PromptAndAnswers): string {
   const trimmed = prompt.trim();
   return trimmed === "" ? JSON.stringify([chosen, rejected].sort()) : trimmed;

@@ -13,9 +13,15 @@ import { type SpecialTokensSetting, WrittenTokens } from "./written-tokens.ts";
 export type { TokenizedExample } from "./example.ts";
 
 export interface TokenizeOptions extends LengthOptions {
-  /** Size of the model's vocabulary: a token beyond it is an error, instead of a wrong row of the embedding. */
+  /**
+   * Size of the model's vocabulary: a token beyond it is an error, instead of a wrong row of the
+   * embedding.
+   */
   readonly modelVocabularySize?: number | undefined;
-  /** What a special token is that a text spells out. For `text` the tokenizer itself must read them so. Default: token. */
+  /**
+   * What a special token is that a text spells out. For `text` the tokenizer itself must read them
+   * so. Default: token.
+   */
   readonly specialTokens?: SpecialTokensSetting | undefined;
 }
 
@@ -28,7 +34,8 @@ export interface TokenizedData {
 /**
  * Pairs for preference training: responses are `[chosen, rejected]`.
  *
- * @throws UserError for impossible limits, a tokenizer without the tokens that `boundaries.ts` needs, or one of another model.
+ * @throws UserError for impossible limits, a tokenizer without the tokens that `boundaries.ts`
+ * needs, or one of another model.
  */
 export async function tokenizePairs(
   pairs: readonly PreferencePair[],
@@ -38,7 +45,10 @@ export async function tokenizePairs(
   return tokenizeAnswers(pairs, tokenizer, options, ({ chosen, rejected }) => [chosen, rejected]);
 }
 
-/** The chosen answers of pairs, for supervised fine-tuning. Otherwise like `tokenizePairs`, but only `chosen` counts for cutting. */
+/**
+ * The chosen answers of pairs, for supervised fine-tuning. Otherwise like `tokenizePairs`, but only
+ * `chosen` counts for cutting.
+ */
 export async function tokenizeChosen(
   pairs: readonly PreferencePair[],
   tokenizer: Tokenizer,
@@ -48,10 +58,12 @@ export async function tokenizeChosen(
 }
 
 /**
- * Texts to learn whole. The prompt is the one token that stands for an empty prompt, the response is the text and EOS.
+ * Texts to learn whole. The prompt is the one token that stands for an empty prompt, the response
+ * is the text and EOS.
  *
- * @param options.pack Instead of cutting long texts and leaving short ones short, join all texts and divide them into windows of `maxLength`
- *   tokens (see `packWindows`); nothing is cut. Default: false.
+ * @param options.pack Instead of cutting long texts and leaving short ones short, join all texts
+ * and divide them into windows of `maxLength` tokens (see `packWindows`); nothing is cut. Default:
+ * false.
  * @throws UserError as `tokenizePairs`.
  */
 export async function tokenizeTexts(
@@ -117,7 +129,10 @@ async function tokenizeAnswers(
   return { examples, report, written };
 }
 
-/** Records are tokenized so many at once: enough for all cores, and little memory for what is not yet cut. */
+/**
+ * Records are tokenized so many at once: enough for all cores, and little memory for what is not
+ * yet cut.
+ */
 const recordsAtOnce = 2000;
 
 function* parts<Item>(items: readonly Item[]): Generator<readonly Item[]> {

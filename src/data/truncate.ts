@@ -1,16 +1,24 @@
 /**
  * How a pair that is too long is made to fit.
  *
- * If the prompt and the longer response fit `maxLength`, nothing is cut. Otherwise the prompt is cut once, the same for both responses, to
- * P' = min(P, max(maxPromptLength, maxLength − longest response)); then each response is cut at its end to `maxLength` − P' tokens. A cut
- * response has lost its EOS: its last token is real text, so the model is not taught to stop there. No response is ever left empty.
+ * If the prompt and the longer response fit `maxLength`, nothing is cut. Otherwise the prompt is
+ * cut once, the same for both responses, to P' = min(P, max(maxPromptLength, maxLength − longest
+ * response)); then each response is cut at its end to `maxLength` − P' tokens. A cut response has
+ * lost its EOS: its last token is real text, so the model is not taught to stop there. No response
+ * is ever left empty.
  */
 import { UserError } from "../errors.ts";
 
 export interface LengthOptions {
-  /** Most tokens of prompt plus longest response. Default: 512, or the model's context if that is less. */
+  /**
+   * Most tokens of prompt plus longest response. Default: 512, or the model's context if that is
+   * less.
+   */
   readonly maxLength?: number | undefined;
-  /** Tokens that a prompt may keep when something must be cut. Default: 256, or half of `maxLength` if that is less. */
+  /**
+   * Tokens that a prompt may keep when something must be cut. Default: 256, or half of `maxLength`
+   * if that is less.
+   */
   readonly maxPromptLength?: number | undefined;
   /** Which end of a long prompt to keep. Default: "keep_end", the part next to the answer. */
   readonly truncation?: "keep_end" | "keep_start" | undefined;
@@ -24,7 +32,10 @@ export interface Limits {
   readonly truncation: "keep_end" | "keep_start";
 }
 
-/** Fills in the defaults. Throws a `UserError` for limits that leave no room for one token of prompt and one of response. */
+/**
+ * Fills in the defaults. Throws a `UserError` for limits that leave no room for one token of prompt
+ * and one of response.
+ */
 export function resolveLimits(options: LengthOptions = {}): Limits {
   const contextLength = options.contextLength ?? Number.POSITIVE_INFINITY;
   const maxLength = options.maxLength ?? Math.min(512, contextLength);
@@ -55,7 +66,8 @@ export function resolveLimits(options: LengthOptions = {}): Limits {
  * Cuts a prompt and its responses as described above.
  *
  * @param prompt At least one token.
- * @param bosId The token to keep in front of a prompt that loses its beginning; undefined if the tokenizer adds none.
+ * @param bosId The token to keep in front of a prompt that loses its beginning; undefined if the
+ * tokenizer adds none.
  */
 export function truncate(
   prompt: readonly number[],

@@ -6,12 +6,18 @@ import { inWords } from "./tally.ts";
 import { isEmptyPrompt } from "./tokens/boundaries.ts";
 import type { Tokenizer } from "./tokens/tokenizer.ts";
 
-/** What becomes of a special token that a text spells out: it is the token, as in transformers; plain text; an error. */
+/**
+ * What becomes of a special token that a text spells out: it is the token, as in transformers;
+ * plain text; an error.
+ */
 export type SpecialTokensSetting = "token" | "text" | "error";
 
 type Kind = "prompt" | "answer" | "text";
 
-/** Counts texts that spell out special tokens, such as `<|endoftext|>`; what is put around a text does not count. */
+/**
+ * Counts texts that spell out special tokens, such as `<|endoftext|>`; what is put around a text
+ * does not count.
+ */
 export class WrittenTokens {
   readonly #tokenizer: Tokenizer;
   readonly #setting: SpecialTokensSetting;

@@ -1,6 +1,7 @@
 /**
- * The demo: aligns the small model that comes with tokenwise to write friendly film reviews, and measures what that changed. All of it is what
- * `tokenwise train`, `evaluate` and `generate` do; only the comparison of the reviews' sentiment is its own.
+ * The demo: aligns the small model that comes with tokenwise to write friendly film reviews, and
+ * measures what that changed. All of it is what `tokenwise train`, `evaluate` and `generate` do;
+ * only the comparison of the reviews' sentiment is its own.
  */
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
@@ -63,12 +64,17 @@ export interface DemoFigures {
   readonly passed: boolean;
 }
 
-/** Reviews of one opening, and how far the aligned model's distribution lies from the base's at each token of one of them. */
+/**
+ * Reviews of one opening, and how far the aligned model's distribution lies from the base's at each
+ * token of one of them.
+ */
 export interface DemoExamples {
   readonly opening: string;
   readonly before: readonly string[];
   readonly after: readonly string[];
-  /** Pieces of the first review of `after` with KL(base ‖ aligned) where each was drawn, in nats. */
+  /**
+   * Pieces of the first review of `after` with KL(base ‖ aligned) where each was drawn, in nats.
+   */
   readonly tokens: readonly { readonly text: string; readonly divergence: number }[];
 }
 
@@ -219,7 +225,10 @@ function meanSentiment(reviews: readonly Review[]): number {
   return reviews.reduce((sum, { sentiment }) => sum + sentiment, 0) / reviews.length;
 }
 
-/** The opening whose sentiments lie nearest to the means of all: what is shown is neither the best nor the worst. */
+/**
+ * The opening whose sentiments lie nearest to the means of all: what is shown is neither the best
+ * nor the worst.
+ */
 function typicalOpening(before: readonly Review[][], after: readonly Review[][], means: Difference): number {
   const distances = before.map((reviews, opening) =>
     Math.hypot(meanSentiment(reviews) - means.before, meanSentiment(after[opening]!) - means.after),
@@ -227,7 +236,10 @@ function typicalOpening(before: readonly Review[][], after: readonly Review[][],
   return distances.indexOf(Math.min(...distances));
 }
 
-/** The reviews whose sentiments lie nearest to the mean of all, whole ones of more than a few words first. */
+/**
+ * The reviews whose sentiments lie nearest to the mean of all, whole ones of more than a few words
+ * first.
+ */
 function typicalReviews(reviews: readonly Review[], mean: number): Review[] {
   const distance = ({ sentiment, generation: { tokens, end } }: Review) =>
     Math.abs(sentiment - mean) + (tokens.length >= fewTokens && end === "end token" ? 0 : 2);

@@ -9,8 +9,8 @@ export interface Difference {
 }
 
 /**
- * Means before and after, and the standard error of their difference: the subjects are the same, so it comes from the spread of each subject's own
- * difference (paired samples).
+ * Means before and after, and the standard error of their difference: the subjects are the same, so
+ * it comes from the spread of each subject's own difference (paired samples).
  *
  * @param before one value per subject, at least two
  * @param after the same subjects in the same order

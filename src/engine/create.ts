@@ -1,7 +1,9 @@
 import type { Engine } from "./engine.ts";
 import { type InterruptibleEngine, interruptible } from "./interruptible.ts";
 
-/** What computes: ONNX Runtime in float32, or the interpreter in float64, which is slow and exact. */
+/**
+ * What computes: ONNX Runtime in float32, or the interpreter in float64, which is slow and exact.
+ */
 export type Backend = "onnxruntime" | "float64";
 
 export interface EngineOptions {
@@ -17,8 +19,8 @@ const makers: Readonly<Record<Backend, (options: EngineOptions) => Promise<Engin
 };
 
 /**
- * Makes an engine whose work can be interrupted. A backend's code is loaded when it is asked for, so that a program
- * needs only the native library of the backend that it uses.
+ * Makes an engine whose work can be interrupted. A backend's code is loaded when it is asked for,
+ * so that a program needs only the native library of the backend that it uses.
  *
  * @throws Error if the backend has no library for this platform.
  */

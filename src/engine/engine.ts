@@ -15,8 +15,9 @@ export interface Executable {
    * Runs the program.
    *
    * @param inputs at least the program's inputs; others are ignored.
-   * @param outputs memory for results, which may be an input's own memory where no later node reads that input (accumulation). Results not
-   * named here are put into memory from the engine, to be given back with `release`.
+   * @param outputs memory for results, which may be an input's own memory where no later node reads
+   * that input (accumulation). Results not named here are put into memory from the engine, to be
+   * given back with `release`.
    */
   run(
     inputs: Readonly<Record<string, Value>>,
@@ -32,7 +33,9 @@ export interface Engine {
   compile(program: Program): Executable;
   /** Float memory with undefined content. */
   allocate(shape: readonly number[]): FloatValue;
-  /** Gives memory from `allocate` or `run` back for reuse. The value must not be used afterwards. */
+  /**
+   * Gives memory from `allocate` or `run` back for reuse. The value must not be used afterwards.
+   */
   release(value: FloatValue): void;
   /** Bytes held by values that have been allocated and not yet released. */
   readonly allocatedBytes: number;

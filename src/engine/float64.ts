@@ -2,7 +2,10 @@ import { interpret } from "../graph/interpreter.ts";
 import { elementCount } from "../graph/tensor.ts";
 import { checkOutput, type Engine, type FloatValue } from "./engine.ts";
 
-/** An engine on the float64 interpreter: slow and exact, the oracle of the other one and the home of short vectors. */
+/**
+ * An engine on the float64 interpreter: slow and exact, the oracle of the other one and the home of
+ * short vectors.
+ */
 export function float64Engine(): Engine {
   return {
     precision: "float64",

@@ -3,8 +3,8 @@ import type { Engine, FloatValue } from "./engine.ts";
 /** An engine whose work can be given up between two programs. */
 export interface InterruptibleEngine extends Engine {
   /**
-   * Runs `work`, one at a time. Once `signal` is aborted, the next program that `work` would run is not begun, and all memory that it took and
-   * has not given back is given back.
+   * Runs `work`, one at a time. Once `signal` is aborted, the next program that `work` would run is
+   * not begun, and all memory that it took and has not given back is given back.
    *
    * @param tidy gives back what would be kept for later, before that
    * @returns undefined if `work` was given up
@@ -13,7 +13,8 @@ export interface InterruptibleEngine extends Engine {
 }
 
 /**
- * Runs work that `signal` ends: between two programs where the engine is interruptible, otherwise where the work itself looks at the signal.
+ * Runs work that `signal` ends: between two programs where the engine is interruptible, otherwise
+ * where the work itself looks at the signal.
  *
  * @param tidy gives back what would be kept for later, where the work is given up
  * @returns undefined if `work` was given up
@@ -27,7 +28,10 @@ export async function untilAborted<Result>(
   return signal && "untilAborted" in engine ? engine.untilAborted(signal, work, tidy) : work();
 }
 
-/** Makes the work of an engine interruptible: the one place that every program passes, whatever it belongs to. */
+/**
+ * Makes the work of an engine interruptible: the one place that every program passes, whatever it
+ * belongs to.
+ */
 export function interruptible(engine: Engine): InterruptibleEngine {
   /** The work that may be given up: its signal, and what it holds, by the memory below. */
   let current: { signal: AbortSignal; held: Map<ArrayBufferLike, FloatValue> } | undefined;

@@ -2,7 +2,10 @@ import { widened } from "../graph/ops/storage.ts";
 import { elementCount, type Value } from "../graph/tensor.ts";
 import type { Engine, FloatValue } from "./engine.ts";
 
-/** Rows `indices` of a matrix [rows, width] of floats of any width, copied into new memory of the engine: [indices.length, width]. */
+/**
+ * Rows `indices` of a matrix [rows, width] of floats of any width, copied into new memory of the
+ * engine: [indices.length, width].
+ */
 export function gatherRows(engine: Engine, source: Value, indices: ArrayLike<number>): FloatValue {
   const width = elementCount(source.shape.slice(1));
   const result = engine.allocate([indices.length, ...source.shape.slice(1)]);
@@ -15,8 +18,9 @@ export function gatherRows(engine: Engine, source: Value, indices: ArrayLike<num
 }
 
 /**
- * Adds row `i` of `source` to row `indices[i]` of `target`. Repeated indices add up in order, which is why this is plain code:
- * ONNX Runtime's scatter loses updates when indices repeat and threads share the work.
+ * Adds row `i` of `source` to row `indices[i]` of `target`. Repeated indices add up in order, which
+ * is why this is plain code: ONNX Runtime's scatter loses updates when indices repeat and threads
+ * share the work.
  */
 export function addRows(target: FloatValue, source: FloatValue, indices: ArrayLike<number>): void {
   const width = elementCount(source.shape.slice(1));

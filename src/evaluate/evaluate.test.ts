@@ -1,4 +1,7 @@
-/** Evaluations of tiny runs, against the runs' own records and against direct computation in float64. */
+/**
+ * Evaluations of tiny runs, against the runs' own records and against direct computation in
+ * float64.
+ */
 import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

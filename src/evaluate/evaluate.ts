@@ -64,11 +64,13 @@ const defaultMicrobatch = { tokens: 1280 };
 /**
  * Evaluates models on the same held-out examples, one after another.
  *
- * A run brings its objective, its reference, its limits, and its held-out examples unless others are given; its figures are then those of its
- * last evaluation in training. A plain model folder without a reference is measured by its log-probabilities alone.
+ * A run brings its objective, its reference, its limits, and its held-out examples unless others
+ * are given; its figures are then those of its last evaluation in training. A plain model folder
+ * without a reference is measured by its log-probabilities alone.
  *
  * @returns undefined if the signal came first
- * @throws UserError for anything wrong with models, references or data, before any weights are loaded.
+ * @throws UserError for anything wrong with models, references or data, before any weights are
+ * loaded.
  */
 export async function evaluate(options: EvaluateOptions & { readonly signal?: undefined }): Promise<Evaluation[]>;
 export async function evaluate(options: EvaluateOptions): Promise<Evaluation[] | undefined>;
@@ -147,7 +149,10 @@ async function evaluateTask(
   };
 }
 
-/** The examples with the importance weights that their run gives them; its own objective only is evaluated with weights. */
+/**
+ * The examples with the importance weights that their run gives them; its own objective only is
+ * evaluated with weights.
+ */
 async function weighed(
   { subject: { name, recipe, folder }, options, objective }: Task,
   examples: HeldOut["examples"],

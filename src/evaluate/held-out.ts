@@ -24,14 +24,18 @@ export interface HeldOutOptions {
 /** The examples that all subjects are evaluated on. */
 export interface HeldOut {
   readonly examples: readonly TokenizedExample[];
-  /** Undefined for pairs; otherwise the objective of the supervised training that held these answers or texts out. */
+  /**
+   * Undefined for pairs; otherwise the objective of the supervised training that held these answers
+   * or texts out.
+   */
   readonly supervised: ObjectiveOptions | undefined;
 }
 
 /**
  * Reads the examples, once for each subject, and makes sure that they are the same to all.
  *
- * @throws UserError where there are none, or subjects see different ones: other tokenizers, other held-out splits.
+ * @throws UserError where there are none, or subjects see different ones: other tokenizers, other
+ * held-out splits.
  */
 export async function readHeldOut(
   subjects: readonly Subject[],

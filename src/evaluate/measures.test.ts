@@ -5,7 +5,10 @@ import { slic } from "../objectives/slic.ts";
 import type { JudgedExample } from "../step/learner.ts";
 import { measure, measureStatistics } from "./measures.ts";
 
-/** An example with given log-probabilities of tokens, for both answers; the reference gives every token -1. */
+/**
+ * An example with given log-probabilities of tokens, for both answers; the reference gives every
+ * token -1.
+ */
 function scored(chosen: number[], rejected: number[], rewards: [number, number]): JudgedExample {
   const responses = [chosen, rejected].map((logps) => ({
     policyLogp: Float64Array.from(logps),

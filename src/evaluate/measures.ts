@@ -13,9 +13,9 @@ import {
 import type { ScoredExample } from "../step/scorer.ts";
 
 /**
- * The metrics of training's evaluations (see `summarize`), and for pairs also: how many are ties in each comparison, how often the chosen
- * answer has the higher log-probability (as a sum over its tokens, `logps/*`, and as their mean, `logps_per_token/*`), and the answers'
- * lengths in tokens.
+ * The metrics of training's evaluations (see `summarize`), and for pairs also: how many are ties in
+ * each comparison, how often the chosen answer has the higher log-probability (as a sum over its
+ * tokens, `logps/*`, and as their mean, `logps_per_token/*`), and the answers' lengths in tokens.
  */
 export function measure(examples: readonly JudgedExample[], objective: Objective): Metrics {
   const metrics = summarize(examples, objective);

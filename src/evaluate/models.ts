@@ -14,7 +14,10 @@ export interface SharedLoadable extends Loadable {
   readonly key: string;
 }
 
-/** Loads models into one engine, one after another: equal architectures share their compiled programs, and all share memory. */
+/**
+ * Loads models into one engine, one after another: equal architectures share their compiled
+ * programs, and all share memory.
+ */
 export class ModelLoader {
   readonly #engine: Engine;
   /** One model, without its weights, for each architecture seen. */
@@ -33,7 +36,9 @@ export class ModelLoader {
     return model;
   }
 
-  /** Loads a reference, or finds it still there from the last time; another one makes room for it. */
+  /**
+   * Loads a reference, or finds it still there from the last time; another one makes room for it.
+   */
   async loadReference(reference: SharedLoadable | undefined): Promise<LanguageModel | undefined> {
     if (!reference) return undefined;
     if (this.#reference && this.#reference.key !== reference.key) {

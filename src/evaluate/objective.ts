@@ -13,8 +13,9 @@ export interface ObjectiveChange {
 }
 
 /**
- * The objective over pairs that a model is evaluated with: the recorded one of its run, with changes. A model without one gets DPO where a
- * reference is given, so that its rewards are the plain ones, and none otherwise.
+ * The objective over pairs that a model is evaluated with: the recorded one of its run, with
+ * changes. A model without one gets DPO where a reference is given, so that its rewards are the
+ * plain ones, and none otherwise.
  *
  * @throws UserError for an objective that is unknown, not over pairs, or has no such option.
  */

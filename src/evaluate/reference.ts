@@ -21,8 +21,10 @@ export interface Reference extends SharedLoadable {
 /**
  * Opens the reference of a subject: the given folder, or what its run was compared with.
  *
- * @returns undefined if there is none: for a plain model folder, after supervised training, and for a run with `reference: none`
- * @throws UserError if the folder is not a model, is gone, or has another vocabulary than the subject.
+ * @returns undefined if there is none: for a plain model folder, after supervised training, and for
+ * a run with `reference: none`
+ * @throws UserError if the folder is not a model, is gone, or has another vocabulary than the
+ * subject.
  */
 export async function openReference(subject: Subject, given: string | undefined): Promise<Reference | undefined> {
   const reference = given === undefined ? await recordedReference(subject) : await openFolder(given);

@@ -34,7 +34,10 @@ function logSoftmax(logits: readonly number[]): number[] {
   return logits.map((logit) => logit - total);
 }
 
-/** Entropy of the policy and KL(policy ‖ reference) at each token that was drawn, from the whole sequence. */
+/**
+ * Entropy of the policy and KL(policy ‖ reference) at each token that was drawn, from the whole
+ * sequence.
+ */
 async function direct(prompt: Int32Array, { tokens, end }: Generation) {
   const drawn = end === "end token" ? [...tokens, 256] : tokens;
   const batch = sequenceBatch([...prompt, ...drawn]);
@@ -58,7 +61,8 @@ test("entropy and divergence are those of direct computation", async () => {
     for await (const batch of generate(engine, policy, tokenizer, prompts, settings)) answers.push(...batch);
     return answers;
   };
-  // The end token becomes as likely as a token that is drawn, so that some answers end by themselves.
+  // The end token becomes as likely as a token that is drawn, so that some answers end by
+  // themselves.
   const drawn = (await sampleAll())[0]!.tokens[2]!;
   const head = policy.parameters.get(policy.transformer.architecture.head)!;
   const { width } = policy.transformer.architecture;

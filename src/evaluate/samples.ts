@@ -37,12 +37,15 @@ const microbatch = { tokens: 1280 };
 /**
  * Samples answers of a policy and measures them:
  *
- * - `samples/entropy`: entropy of the policy's whole distribution, mean over all tokens of all answers, in nats;
- * - `samples/seq_kl`: KL(policy ‖ reference) at every token, summed over an answer, mean over answers, in nats: the horizontal axis of the
- *   TDPO paper's frontier (as drawn, so with `topP` below 1 along likely answers only); missing without a reference;
- * - `samples/distinct_1`, `samples/distinct_2`: the share of different tokens, and pairs of neighbouring tokens, among all (Li et al. 2016,
- *   arXiv 1510.03055), the end token left out;
- * - `samples/tokens`: mean length, end token included; `samples/ended`: the share that came to an end by itself;
+ * - `samples/entropy`: entropy of the policy's whole distribution, mean over all tokens of all
+ *   answers, in nats;
+ * - `samples/seq_kl`: KL(policy ‖ reference) at every token, summed over an answer, mean over
+ *   answers, in nats: the horizontal axis of the TDPO paper's frontier (as drawn, so with `topP`
+ *   below 1 along likely answers only); missing without a reference;
+ * - `samples/distinct_1`, `samples/distinct_2`: the share of different tokens, and pairs of
+ *   neighbouring tokens, among all (Li et al. 2016, arXiv 1510.03055), the end token left out;
+ * - `samples/tokens`: mean length, end token included; `samples/ended`: the share that came to an
+ *   end by itself;
  * - `samples/prompts`: how many prompts there were.
  *
  * @param examples their prompts are answered, equal ones once
@@ -103,8 +106,8 @@ export async function measureSamples(
 }
 
 /**
- * KL(reference ‖ policy) at each token of an answer, in nats: how far the policy's distribution has moved where that token was drawn. The token that
- * ended the answer has one too.
+ * KL(reference ‖ policy) at each token of an answer, in nats: how far the policy's distribution has
+ * moved where that token was drawn. The token that ended the answer has one too.
  */
 export async function tokenDivergences(
   engine: Engine,
@@ -117,7 +120,10 @@ export async function tokenDivergences(
   return scored!.responses[0]!.klReferencePolicy!;
 }
 
-/** Different runs of `length` tokens as a share of all; none crosses from one answer to the next. 0 where there is none. */
+/**
+ * Different runs of `length` tokens as a share of all; none crosses from one answer to the next. 0
+ * where there is none.
+ */
 export function distinct(answers: readonly (readonly number[])[], length: number): number {
   const runs = answers.flatMap((tokens) =>
     Array.from({ length: Math.max(0, tokens.length - length + 1) }, (_, start) =>

@@ -22,7 +22,8 @@ export interface Subject {
 }
 
 /**
- * Opens a model folder, or the folder of a run: its trained model, or the newest checkpoint of a run that has not finished.
+ * Opens a model folder, or the folder of a run: its trained model, or the newest checkpoint of a
+ * run that has not finished.
  *
  * @throws UserError for what is neither, or a run without a model.
  */

@@ -42,7 +42,8 @@ const rows: readonly (readonly [metric: string, label: string, digits: number])[
 const missing = "–";
 
 /**
- * Evaluations side by side: a line for each figure, a column for each model, right-aligned. Figures that no model has are left out.
+ * Evaluations side by side: a line for each figure, a column for each model, right-aligned. Figures
+ * that no model has are left out.
  *
  * @param bold styles the names of the models
  */

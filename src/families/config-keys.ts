@@ -11,15 +11,20 @@ export interface Only {
 }
 
 /**
- * What a family does with each key of its config.json. Keys that none of these lists are none of transformers' class: what it
- * computes does not depend on them.
+ * What a family does with each key of its config.json. Keys that none of these lists are none of
+ * transformers' class: what it computes does not depend on them.
  */
 export interface ConfigKeys<Shape extends z.ZodRawShape> {
   /** Keys that are read. */
   readonly used: Shape;
-  /** Keys that change what is computed in a way that we lack, with the values at which they do not. */
+  /**
+   * Keys that change what is computed in a way that we lack, with the values at which they do not.
+   */
   readonly only: Readonly<Record<string, Only>>;
-  /** Keys that change nothing that is computed, and rates of dropout: tokenwise trains without it, as TRL does in DPO. */
+  /**
+   * Keys that change nothing that is computed, and rates of dropout: tokenwise trains without it,
+   * as TRL does in DPO.
+   */
   readonly harmless: readonly string[];
   /** Other names of keys. */
   readonly aliases?: Readonly<Record<string, string>>;

@@ -2,23 +2,35 @@ import type { ArchitectureParts } from "../models/architecture.ts";
 import type { ModelConfiguration } from "../models/configuration.ts";
 import type { ParameterPlan } from "../models/section-parameters.ts";
 
-/** What a family's own `parse` finds in a config.json; the rest of a configuration is the same for all families. */
+/**
+ * What a family's own `parse` finds in a config.json; the rest of a configuration is the same for
+ * all families.
+ */
 export type Parsed<Configuration extends ModelConfiguration> = Omit<Configuration, "family" | "raw">;
 
 /** The name of a head that is not the embedding matrix, in transformers' checkpoints. */
 export const untiedHead = "lm_head.weight";
 
-/** A family of models: how to read its config.json, and what it computes. One file each, and one row in `registry.ts`. */
+/**
+ * A family of models: how to read its config.json, and what it computes. One file each, and one row
+ * in `registry.ts`.
+ */
 export interface Family<Configuration extends ModelConfiguration> {
   /** The `model_type` of its config.json. */
   readonly name: string;
   /** The classes of transformers that are models of this family with a head. */
   readonly architectures: readonly string[];
-  /** What stands before the names of parameters below the head; files of the base model alone lack it. */
+  /**
+   * What stands before the names of parameters below the head; files of the base model alone lack
+   * it.
+   */
   readonly prefix: string;
   /** The key of config.json that counts the layers. */
   readonly layersKey: string;
-  /** The names of tensors that older versions of transformers stored although they follow from the configuration. */
+  /**
+   * The names of tensors that older versions of transformers stored although they follow from the
+   * configuration.
+   */
   readonly buffers: RegExp;
   /**
    * Reads a config.json with the defaults of transformers' class.

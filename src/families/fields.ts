@@ -7,7 +7,9 @@ export const count = z.int().positive();
 
 const tokenId = z.int().nonnegative();
 
-/** The special tokens of a config.json, with a class's defaults. A null means that there is none. */
+/**
+ * The special tokens of a config.json, with a class's defaults. A null means that there is none.
+ */
 export const tokenFields = ({ bos, eos }: { bos: number | null; eos: number | null }) => ({
   bos_token_id: tokenId.nullable().default(bos),
   eos_token_id: z
@@ -30,7 +32,8 @@ export function tokensOf(json: { bos_token_id: number | null; eos_token_id: numb
 }
 
 /**
- * The width of a head where the configuration does not say: that of the model divided among the heads.
+ * The width of a head where the configuration does not say: that of the model divided among the
+ * heads.
  *
  * @throws UserError if it cannot be divided.
  */

@@ -18,7 +18,10 @@ interface Gpt2Configuration extends ModelConfiguration {
   readonly normEpsilon: number;
 }
 
-/** Only the sizes must be there; for the rest, a missing key or a null means the default of transformers' GPT2Config. */
+/**
+ * Only the sizes must be there; for the rest, a missing key or a null means the default of
+ * transformers' GPT2Config.
+ */
 const keys = {
   used: {
     vocab_size: count,
@@ -52,8 +55,8 @@ const keys = {
 } satisfies ConfigKeys<z.ZodRawShape>;
 
 /**
- * GPT-2 (Radford et al. 2019): LayerNorm, learned positions, and matrices that are stored transposed, those of query, key and
- * value as one.
+ * GPT-2 (Radford et al. 2019): LayerNorm, learned positions, and matrices that are stored
+ * transposed, those of query, key and value as one.
  */
 export const gpt2: Family<Gpt2Configuration> = {
   name: "gpt2",

@@ -28,7 +28,10 @@ export interface LlamaConfiguration extends ModelConfiguration, Rope {
   readonly window?: number | undefined;
 }
 
-/** The keys of config.json that Llama shares with the families much like it. Only the sizes must be there. */
+/**
+ * The keys of config.json that Llama shares with the families much like it. Only the sizes must be
+ * there.
+ */
 export const llamaFields = {
   hidden_size: count,
   intermediate_size: count,
@@ -60,7 +63,10 @@ const keys = {
   harmless: ["attention_dropout", "is_llama_config"],
 } satisfies ConfigKeys<z.ZodRawShape>;
 
-/** The Llama architecture (Touvron et al. 2023): RMSNorm, rotary positions, grouped-query attention, gated MLP. */
+/**
+ * The Llama architecture (Touvron et al. 2023): RMSNorm, rotary positions, grouped-query attention,
+ * gated MLP.
+ */
 export const llama: Family<LlamaConfiguration> = {
   name: "llama",
   architectures: ["LlamaForCausalLM"],

@@ -5,7 +5,10 @@ import { count, tokenFields } from "./fields.ts";
 import { buildLlama, type LlamaConfiguration, llama, llamaFields, llamaSizes } from "./llama.ts";
 import { ropeOnly } from "./rope-configuration.ts";
 
-/** Only the sizes must be there; for the rest, a missing key means the default of transformers' MistralConfig. */
+/**
+ * Only the sizes must be there; for the rest, a missing key means the default of transformers'
+ * MistralConfig.
+ */
 const keys = {
   used: {
     ...llamaFields,
@@ -18,7 +21,10 @@ const keys = {
   harmless: ["attention_dropout"],
 } satisfies ConfigKeys<z.ZodRawShape>;
 
-/** Mistral (Jiang et al. 2023, arXiv 2310.06825): a Llama whose tokens see a window of the tokens before them. */
+/**
+ * Mistral (Jiang et al. 2023, arXiv 2310.06825): a Llama whose tokens see a window of the tokens
+ * before them.
+ */
 export const mistral: Family<LlamaConfiguration> = {
   ...llama,
   name: "mistral",

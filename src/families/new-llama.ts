@@ -1,7 +1,10 @@
 import type { LlamaConfiguration } from "./llama.ts";
 import { parseConfiguration } from "./registry.ts";
 
-/** The sizes of a model to train from scratch, named as in `LlamaConfiguration`; the others have Llama's usual values. */
+/**
+ * The sizes of a model to train from scratch, named as in `LlamaConfiguration`; the others have
+ * Llama's usual values.
+ */
 export type LlamaSizes = Pick<
   LlamaConfiguration,
   "width" | "layers" | "heads" | "feedForwardWidth" | "vocabularySize" | "contextLength"

@@ -5,7 +5,10 @@ import { count, tokenFields } from "./fields.ts";
 import { buildLlama, type LlamaConfiguration, llama, llamaFields, llamaSizes } from "./llama.ts";
 import { ropeOnly } from "./rope-configuration.ts";
 
-/** Only the sizes must be there; for the rest, a missing key or a null means the default of transformers' Qwen2Config. */
+/**
+ * Only the sizes must be there; for the rest, a missing key or a null means the default of
+ * transformers' Qwen2Config.
+ */
 const keys = {
   used: {
     ...llamaFields,
@@ -18,11 +21,15 @@ const keys = {
     use_sliding_window: { values: [false], problem: "sliding windows are not supported" },
     ...ropeOnly,
   },
-  // The last two say how large the windows are and which layers have them, where they are switched on.
+  // The last two say how large the windows are and which layers have them, where they are switched
+  // on.
   harmless: ["attention_dropout", "use_mrope", "sliding_window", "max_window_layers"],
 } satisfies ConfigKeys<z.ZodRawShape>;
 
-/** Qwen2 and Qwen2.5 (Yang et al. 2024, arXiv 2407.10671): a Llama whose query, key and value have biases. */
+/**
+ * Qwen2 and Qwen2.5 (Yang et al. 2024, arXiv 2407.10671): a Llama whose query, key and value have
+ * biases.
+ */
 export const qwen2: Family<LlamaConfiguration> = {
   ...llama,
   name: "qwen2",

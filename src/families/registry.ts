@@ -35,7 +35,8 @@ export function architectureOf(configuration: ModelConfiguration, plan: Paramete
  * Interprets the content of a config.json.
  *
  * @param file for error messages
- * @throws UserError for a family that we lack, or naming the key that is missing, wrong, or asks for something that we lack.
+ * @throws UserError for a family that we lack, or naming the key that is missing, wrong, or asks
+ * for something that we lack.
  */
 export function parseConfiguration(json: unknown, file: string): ModelConfiguration {
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
@@ -46,7 +47,9 @@ export function parseConfiguration(json: unknown, file: string): ModelConfigurat
   return { ...family.parse(raw, file), family: family.name, raw };
 }
 
-/** The family of a config.json by its `model_type`, or, in files without one, by its architecture. */
+/**
+ * The family of a config.json by its `model_type`, or, in files without one, by its architecture.
+ */
 function findFamily(
   { model_type: type, architectures }: Record<string, unknown>,
   file: string,

@@ -14,12 +14,18 @@ const parameters = z
   })
   .nullish();
 
-/** The keys of a config.json that describe the rotary embedding: theta apart (transformers 4) or inside (5). */
+/**
+ * The keys of a config.json that describe the rotary embedding: theta apart (transformers 4) or
+ * inside (5).
+ */
 export const ropeFields = { rope_theta: positive.nullish(), rope_scaling: parameters, rope_parameters: parameters };
 
 const inside = { values: [], problem: "belongs into rope_scaling", hint: "move it there" };
 
-/** Keys of the rotary embedding that some files have beside it instead of in it: there they would be passed over. */
+/**
+ * Keys of the rotary embedding that some files have beside it instead of in it: there they would be
+ * passed over.
+ */
 export const ropeOnly: Readonly<Record<string, Only>> = {
   partial_rotary_factor: { values: [1], problem: "rotating only a part of each head is not supported" },
   ...{ rope_type: inside, factor: inside, low_freq_factor: inside, high_freq_factor: inside },

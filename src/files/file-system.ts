@@ -18,13 +18,16 @@ import { basename, dirname, join, resolve } from "node:path";
 import { UserError } from "../errors.ts";
 import { siblingName, tidyLeftovers } from "./leftovers.ts";
 
-/** What to write: the content itself, or a function that writes it to the open file piece by piece. */
+/**
+ * What to write: the content itself, or a function that writes it to the open file piece by piece.
+ */
 export type FileContent = string | Uint8Array | ((handle: FileHandle) => Promise<void>);
 
 /**
- * Writes a file whole or not at all: to a temporary file beside it, synced to the disk, then renamed over the old one.
- * Missing parent folders are made. If anything fails, the old file stays as it was and the temporary one is removed;
- * what a process that was killed left of the same file goes as well.
+ * Writes a file whole or not at all: to a temporary file beside it, synced to the disk, then
+ * renamed over the old one. Missing parent folders are made. If anything fails, the old file stays
+ * as it was and the temporary one is removed; what a process that was killed left of the same file
+ * goes as well.
  *
  * @throws UserError where the file system refuses; whatever a content function throws.
  */
@@ -50,10 +53,11 @@ export async function writeFileAtomic(file: string, content: FileContent): Promi
 }
 
 /**
- * Replaces a folder and everything in it: `fill` writes the new content into a temporary sibling, which then takes the
- * folder's name. If anything fails, the old folder stays as it was. A crash between the two renames leaves the old folder
- * whole under `<folder>.old-…`, since no portable call swaps two folders at once; see `tidyLeftovers`, which is called
- * first. A symbolic link is followed.
+ * Replaces a folder and everything in it: `fill` writes the new content into a temporary sibling,
+ * which then takes the folder's name. If anything fails, the old folder stays as it was. A crash
+ * between the two renames leaves the old folder whole under `<folder>.old-…`, since no portable
+ * call swaps two folders at once; see `tidyLeftovers`, which is called first. A symbolic link is
+ * followed.
  *
  * @throws UserError where the file system refuses or `folder` is a file; whatever `fill` throws.
  */
@@ -103,7 +107,8 @@ export async function isFolder(path: string): Promise<boolean> {
 }
 
 /**
- * Checks that something can be made in a folder that need not be there yet: whether the closest one above that is there may be written to.
+ * Checks that something can be made in a folder that need not be there yet: whether the closest one
+ * above that is there may be written to.
  *
  * @param problem what cannot be done otherwise
  * @throws UserError where it may not.
@@ -119,7 +124,8 @@ export async function checkWritable(path: string, problem: string): Promise<void
 /**
  * Reads a small text file in UTF-8; a byte order mark is skipped.
  *
- * @param most bytes that a file of its kind has at most: what never ends, such as a device, is not read further
+ * @param most bytes that a file of its kind has at most: what never ends, such as a device, is not
+ * read further
  * @param problem what cannot be done where the file system refuses
  * @throws UserError for a file that cannot be read, is longer, or is not UTF-8.
  */
@@ -148,8 +154,8 @@ export async function readTextFile(file: string, most: number, problem = "cannot
 }
 
 /**
- * Bytes that may still be written to the disk of a path that need not be there yet; undefined where the system does not
- * tell. Quotas are not seen.
+ * Bytes that may still be written to the disk of a path that need not be there yet; undefined where
+ * the system does not tell. Quotas are not seen.
  */
 export async function freeBytes(path: string): Promise<number | undefined> {
   let folder = resolve(path);
@@ -173,7 +179,10 @@ export function isDiskFull(error: unknown): boolean {
   return code === "ENOSPC" || code === "EDQUOT";
 }
 
-/** Turns a refusal of the file system into a UserError naming the file; any other error is returned as it is. */
+/**
+ * Turns a refusal of the file system into a UserError naming the file; any other error is returned
+ * as it is.
+ */
 export function asUserError(error: unknown, file: string, problem: string): unknown {
   const code = errorCode(error);
   if (code === undefined || error instanceof UserError) return error;
@@ -212,7 +221,9 @@ async function swapFolders(temporary: string, target: string): Promise<void> {
   await rm(old, { recursive: true, force: true });
 }
 
-/** Removes what failed to be written. The error to report is the first one, not one of the removal. */
+/**
+ * Removes what failed to be written. The error to report is the first one, not one of the removal.
+ */
 async function discard(temporary: string): Promise<void> {
   await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
 }

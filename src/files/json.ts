@@ -1,25 +1,37 @@
-/** JSON files of models and runs. They come from anywhere, so what is odd about them is refused here, once for all. */
+/**
+ * JSON files of models and runs. They come from anywhere, so what is odd about them is refused
+ * here, once for all.
+ */
 import { UserError } from "../errors.ts";
 import { quoted } from "../one-line.ts";
 import { readTextFile } from "./file-system.ts";
 
 export interface JsonOptions {
   /**
-   * Whether a key that occurs twice in an object is an error. `JSON.parse` keeps the last one and says nothing.
-   * Vocabularies of tokenizers are the exception: every reader of those keeps the last one.
+   * Whether a key that occurs twice in an object is an error. `JSON.parse` keeps the last one and
+   * says nothing. Vocabularies of tokenizers are the exception: every reader of those keeps the
+   * last one.
    */
   readonly uniqueKeys?: boolean;
   /** The most keys that the outermost object may have. */
   readonly mostKeys?: number;
 }
 
-/** The deepest nesting of lists and objects. Files of models need fewer than ten levels; our walks over them are recursive. */
+/**
+ * The deepest nesting of lists and objects. Files of models need fewer than ten levels; our walks
+ * over them are recursive.
+ */
 const deepestNesting = 100;
 
-/** The longest file in bytes, as for the header of a safetensors file. The largest tokenizers take 35 MB. */
+/**
+ * The longest file in bytes, as for the header of a safetensors file. The largest tokenizers take
+ * 35 MB.
+ */
 const longestFile = 100_000_000;
 
-/** The most values, which bounds the memory that they take. The largest tokenizers have 1.5 million. */
+/**
+ * The most values, which bounds the memory that they take. The largest tokenizers have 1.5 million.
+ */
 const mostValues = 5_000_000;
 
 /**
@@ -41,8 +53,8 @@ export async function readJson(file: string, options?: JsonOptions): Promise<unk
 /**
  * Parses the text of a JSON file. A byte order mark is skipped.
  *
- * @throws UserError naming the line and column where the text stops being JSON, is nested too deep, repeats a key or
- *   holds too much.
+ * @throws UserError naming the line and column where the text stops being JSON, is nested too deep,
+ * repeats a key or holds too much.
  */
 export function parseJson(text: string, file: string, options: JsonOptions = {}): unknown {
   const json = text.replace(/^\uFEFF/, "");
@@ -59,7 +71,10 @@ export function parseJson(text: string, file: string, options: JsonOptions = {})
   }
 }
 
-/** The first place where a text, which need not be valid JSON, is nested too deep, repeats a key or holds too much. */
+/**
+ * The first place where a text, which need not be valid JSON, is nested too deep, repeats a key or
+ * holds too much.
+ */
 function findOddity(
   json: string,
   { uniqueKeys = true, mostKeys = mostValues }: JsonOptions,
@@ -103,7 +118,10 @@ function findOddity(
   return undefined;
 }
 
-/** The position of the quote that ends the string that begins at `start`; the text's end if none does. */
+/**
+ * The position of the quote that ends the string that begins at `start`; the text's end if none
+ * does.
+ */
 function endOfString(json: string, start: number): number {
   for (let end = json.indexOf('"', start + 1); end >= 0; end = json.indexOf('"', end + 1)) {
     let first = end;
@@ -128,7 +146,10 @@ function placeOf(json: string, position: number): { line: number; column: number
   return { line: lines.length, column: lines.at(-1)!.length + 1 };
 }
 
-/** The position of an unexpected token, or the end: how much of the text parses without meeting it, by bisection. */
+/**
+ * The position of an unexpected token, or the end: how much of the text parses without meeting it,
+ * by bisection.
+ */
 function positionOfToken(json: string): number {
   let [without, beyond] = [0, json.length + 1];
   while (beyond - without > 1) {

@@ -25,12 +25,12 @@ export function isLeftover(name: string): boolean {
 }
 
 /**
- * Clears a folder of what killed processes left: half-written things go, and what a process had moved away to replace it
- * comes back unless its replacement is there.
+ * Clears a folder of what killed processes left: half-written things go, and what a process had
+ * moved away to replace it comes back unless its replacement is there.
  *
  * @param options.of look only for siblings of this name
- * @param options.alone nobody else works here, so that whatever this process did not make is left over; otherwise only
- *   what was made on this machine by a process that is gone
+ * @param options.alone nobody else works here, so that whatever this process did not make is left
+ * over; otherwise only what was made on this machine by a process that is gone
  */
 export async function tidyLeftovers(
   folder: string,

@@ -24,9 +24,9 @@ const pause = 50;
 const looks = 10;
 
 /**
- * A file that says that its process uses something, for as long as that process lives. A process that was killed leaves
- * the file but holds nothing: the next one takes over. A process of another machine or container cannot be looked for,
- * so its lock holds until the file is deleted.
+ * A file that says that its process uses something, for as long as that process lives. A process
+ * that was killed leaves the file but holds nothing: the next one takes over. A process of another
+ * machine or container cannot be looked for, so its lock holds until the file is deleted.
  */
 export class FileLock {
   readonly #file: string;
@@ -47,7 +47,8 @@ export class FileLock {
    *
    * @param file the lock's own file
    * @param subject the folder or file that is used
-   * @throws UserError if another process holds it, or this one does already, and where the file system refuses.
+   * @throws UserError if another process holds it, or this one does already, and where the file
+   * system refuses.
    */
   static async take(file: string, subject: string): Promise<FileLock> {
     const holder: Holder = {
@@ -65,7 +66,10 @@ export class FileLock {
     }
   }
 
-  /** Gives the lock back, and removes the folders that were made for it where nothing has come into them. */
+  /**
+   * Gives the lock back, and removes the folders that were made for it where nothing has come into
+   * them.
+   */
   async release(): Promise<void> {
     process.off("exit", this.#onExit);
     this.#remove();

@@ -13,8 +13,8 @@ export interface ProcessIdentity {
 }
 
 /**
- * The place in which process numbers mean something. Containers may share the name of their machine, so that on Linux
- * the namespace of process numbers belongs to it.
+ * The place in which process numbers mean something. Containers may share the name of their
+ * machine, so that on Linux the namespace of process numbers belongs to it.
  */
 export function processHost(): string {
   try {
@@ -30,8 +30,9 @@ export async function thisProcess(): Promise<ProcessIdentity> {
 }
 
 /**
- * Whether a process lives; undefined where that cannot be told, because it belongs to another machine or container.
- * Where the system does not tell when a process began, a later process of the same number passes for it.
+ * Whether a process lives; undefined where that cannot be told, because it belongs to another
+ * machine or container. Where the system does not tell when a process began, a later process of the
+ * same number passes for it.
  */
 export async function isAlive({ pid, host, start }: ProcessIdentity): Promise<boolean | undefined> {
   if (host !== processHost()) return undefined;

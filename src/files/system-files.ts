@@ -1,6 +1,9 @@
 import { readdir } from "node:fs/promises";
 
-/** Files that desktops and file systems put into folders by themselves: macOS, Windows, KDE, ext4, NFS, FUSE. */
+/**
+ * Files that desktops and file systems put into folders by themselves: macOS, Windows, KDE, ext4,
+ * NFS, FUSE.
+ */
 const systemFiles = [
   /^\.ds_store$/,
   /^\._/,

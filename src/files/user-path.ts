@@ -1,18 +1,23 @@
-/** Paths as users write them, in recipes and on the command line, where no shell may have read them. */
+/**
+ * Paths as users write them, in recipes and on the command line, where no shell may have read them.
+ */
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { UserError } from "../errors.ts";
 import { quoted } from "../one-line.ts";
 
-/** A path with a leading `~` replaced by the home folder. Shells do this, but not in YAML and not after `=`. */
+/**
+ * A path with a leading `~` replaced by the home folder. Shells do this, but not in YAML and not
+ * after `=`.
+ */
 export function expandHome(path: string): string {
   return /^~([\\/]|$)/.test(path) ? join(homedir(), path.slice(1)) : path;
 }
 
 /**
- * What a shell would replace in a path and we do not: `~name`, `$NAME`, `${NAME}`, `%NAME%`. A file or folder of just
- * that name may be meant, so one that is there is no problem.
+ * What a shell would replace in a path and we do not: `~name`, `$NAME`, `${NAME}`, `%NAME%`. A file
+ * or folder of just that name may be meant, so one that is there is no problem.
  */
 export function pathProblem(path: string): { problem: string; hint: string } | undefined {
   const hint = "write the path out";

@@ -13,7 +13,10 @@ export interface Generation {
   readonly text: string;
   /** Token ids, without the end token; with those of a stop string. */
   readonly tokens: readonly number[];
-  /** Mean entropy of the model's distribution (before temperature and filters) at the answer's tokens, end token included, in nats. */
+  /**
+   * Mean entropy of the model's distribution (before temperature and filters) at the answer's
+   * tokens, end token included, in nats.
+   */
   readonly meanEntropy: number;
   readonly end: "end token" | "stop string" | "length";
   /** The end token, if one ended it. */
@@ -26,7 +29,10 @@ export interface AnswerOptions extends SamplingOptions {
   readonly onText?: ((piece: { prompt: number; sample: number; text: string }) => void) | undefined;
 }
 
-/** An answer in the making. It has its own stream of the seed, so it does not depend on what is computed beside it. */
+/**
+ * An answer in the making. It has its own stream of the seed, so it does not depend on what is
+ * computed beside it.
+ */
 export class Answer {
   readonly #tokenizer: Tokenizer;
   readonly #place: { readonly prompt: number; readonly sample: number };
@@ -65,7 +71,10 @@ export class Answer {
     return this.#end !== undefined;
   }
 
-  /** Draws the next token from its logits. An answer that has ended takes part with any token, because its neighbours go on. */
+  /**
+   * Draws the next token from its logits. An answer that has ended takes part with any token,
+   * because its neighbours go on.
+   */
   take(logits: FloatArray): number {
     if (this.#end) return 0;
     // A model's vocabulary can be padded with ids that mean nothing.

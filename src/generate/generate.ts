@@ -18,7 +18,9 @@ export interface GenerateOptions extends AnswerOptions {
   readonly batchSize: number;
   /** Index of the first prompt, where the prompts are the rest of a longer list. */
   readonly firstPrompt?: number;
-  /** Called with each piece of text as it becomes certain; pieces of one sample join to its text. */
+  /**
+   * Called with each piece of text as it becomes certain; pieces of one sample join to its text.
+   */
   readonly onText?: AnswerOptions["onText"];
   /** Called as answers end. */
   readonly onProgress?: (endedAnswers: number) => void;
@@ -41,7 +43,8 @@ export const defaultGenerateOptions: Omit<GenerateOptions, "onText" | "onProgres
 /**
  * Samples answers to prompts.
  *
- * @param prompts token ids as `encodePrompts` makes them: none empty, and none as long as the context
+ * @param prompts token ids as `encodePrompts` makes them: none empty, and none as long as the
+ * context
  * @yields the answers of each batch of prompts, in order of prompt and sample
  */
 export async function* generate(

@@ -14,10 +14,11 @@ export interface Prompt {
 }
 
 /**
- * Reads prompts from a file: the column `prompt` of `.jsonl`, `.ndjson`, `.json` or Parquet; of any other file each line that
- * is not blank.
+ * Reads prompts from a file: the column `prompt` of `.jsonl`, `.ndjson`, `.json` or Parquet; of any
+ * other file each line that is not blank.
  *
- * @throws UserError for a file that cannot be read or holds no prompts, and for a record without one.
+ * @throws UserError for a file that cannot be read or holds no prompts, and for a record without
+ * one.
  */
 export async function readPrompts(file: string): Promise<Prompt[]> {
   const hasRecords = /\.(jsonl|ndjson|json|parquet)(\.gz)?$/i.test(file) || isParquet(await readHead(file));
@@ -27,7 +28,8 @@ export async function readPrompts(file: string): Promise<Prompt[]> {
 /**
  * The token ids of prompts.
  *
- * @throws UserError for a prompt that leaves no room for an answer in the context, or that the model's vocabulary does not cover.
+ * @throws UserError for a prompt that leaves no room for an answer in the context, or that the
+ * model's vocabulary does not cover.
  */
 export async function encodePrompts(
   tokenizer: Tokenizer,

@@ -91,7 +91,10 @@ function nucleus(weights: Float64Array, sorted: readonly number[] | undefined, t
   return end < 0 ? order : order.slice(0, end);
 }
 
-/** Tokens of at least the weight `least`, likeliest first. What is left out weighs less than `least` times their number together. */
+/**
+ * Tokens of at least the weight `least`, likeliest first. What is left out weighs less than `least`
+ * times their number together.
+ */
 function sortedAbove(weights: Float64Array, least: number): number[] {
   const tokens: number[] = [];
   for (let token = 0; token < weights.length; token++) if (weights[token]! >= least) tokens.push(token);

@@ -2,7 +2,10 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { StoppableText } from "./stop-strings.ts";
 
-/** Adds pieces until a stop string is there: the text, what came out at each piece, and whether it stopped. */
+/**
+ * Adds pieces until a stop string is there: the text, what came out at each piece, and whether it
+ * stopped.
+ */
 function add(stops: readonly string[], pieces: readonly string[]) {
   const text = new StoppableText(stops);
   const shown: string[] = [];
@@ -37,7 +40,8 @@ test("however the text comes in pieces, it ends before the first stop string", (
     fc.property(fc.array(piece, { minLength: 1, maxLength: 8 }), fc.array(stop, { maxLength: 3 }), (pieces, stops) => {
       const result = add(stops, pieces);
       const whole = pieces.join("");
-      // The end is known when the earliest complete stop string is; what comes later cannot take it back.
+      // The end is known when the earliest complete stop string is; what comes later cannot take it
+      // back.
       const ends = stops.map((one) => whole.indexOf(one)).filter((place) => place >= 0);
       expect(result.stopped).toBe(ends.length > 0);
       expect(whole.startsWith(result.text)).toBe(true);

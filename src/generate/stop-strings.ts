@@ -13,7 +13,9 @@ export class StoppableText {
     return this.#text;
   }
 
-  /** Adds a piece; true if a stop string is there now, before whose first appearance the text ends. */
+  /**
+   * Adds a piece; true if a stop string is there now, before whose first appearance the text ends.
+   */
   add(piece: string): boolean {
     const old = this.#text.length;
     this.#text += piece;
@@ -25,7 +27,10 @@ export class StoppableText {
     return true;
   }
 
-  /** What has become certain since it was last asked. Until the text is `final`, what may begin a stop string is held back. */
+  /**
+   * What has become certain since it was last asked. Until the text is `final`, what may begin a
+   * stop string is held back.
+   */
   take({ final }: { final: boolean }): string {
     const end = final ? this.#text.length : this.#text.length - this.#held();
     const certain = this.#text.slice(this.#shown, end);

@@ -2,9 +2,10 @@ import { isEmptyPrompt } from "../data/tokens/boundaries.ts";
 import type { Tokenizer } from "../data/tokens/tokenizer.ts";
 
 /**
- * Turns the tokens of an answer into text as they come: into what the whole text has behind its prompt. A token's text can
- * depend on the one before it (a space, half a character), so the last piece is decoded again with each new one; a piece
- * that ends in the middle of a character waits for the rest.
+ * Turns the tokens of an answer into text as they come: into what the whole text has behind its
+ * prompt. A token's text can depend on the one before it (a space, half a character), so the last
+ * piece is decoded again with each new one; a piece that ends in the middle of a character waits
+ * for the rest.
  */
 export class TextStream {
   readonly #tokenizer: Tokenizer;
@@ -46,7 +47,10 @@ export class TextStream {
   }
 }
 
-/** The text of each token of an answer; a character that several tokens make is whole in the last of them, and the others have no text. */
+/**
+ * The text of each token of an answer; a character that several tokens make is whole in the last of
+ * them, and the others have no text.
+ */
 export function tokenPieces(tokenizer: Tokenizer, tokens: readonly number[], prompt: ArrayLike<number> = []): string[] {
   const stream = new TextStream(tokenizer, prompt);
   const pieces = tokens.map((token) => stream.push(token));

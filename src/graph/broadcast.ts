@@ -1,7 +1,8 @@
 import { formatShape, type Shape } from "./tensor.ts";
 
 /**
- * The shape of an elementwise result under NumPy's broadcasting. Symbolic lengths broadcast only against 1 and themselves.
+ * The shape of an elementwise result under NumPy's broadcasting. Symbolic lengths broadcast only
+ * against 1 and themselves.
  *
  * @throws Error when the shapes do not fit.
  */
@@ -27,7 +28,10 @@ export function broadcastStrides(shape: readonly number[], target: readonly numb
   return strides;
 }
 
-/** Calls `visit(outputIndex, aIndex, bIndex)` for every element of `shape`, walking two strided arrays alongside. */
+/**
+ * Calls `visit(outputIndex, aIndex, bIndex)` for every element of `shape`, walking two strided
+ * arrays alongside.
+ */
 export function walk(
   shape: readonly number[],
   strides: readonly [readonly number[], readonly number[]],

@@ -2,8 +2,9 @@ import { add } from "./ops/elementwise.ts";
 import { formatShape, sameShape, type Tensor } from "./tensor.ts";
 
 /**
- * Reverse-mode differentiation: the gradient of `Σ outputs · cotangents` for each tensor of `withRespectTo`, as graph nodes. These tensors
- * count as independent of each other: nothing flows through one of them to another behind it.
+ * Reverse-mode differentiation: the gradient of `Σ outputs · cotangents` for each tensor of
+ * `withRespectTo`, as graph nodes. These tensors count as independent of each other: nothing flows
+ * through one of them to another behind it.
  *
  * @param outputs pairs of a tensor and the gradient of the loss for it, of the same shape.
  * @returns one tensor for each of `withRespectTo`; undefined where the outputs do not depend on it.
@@ -41,7 +42,10 @@ export function gradients(
   return withRespectTo.map((tensor) => total.get(tensor));
 }
 
-/** The nodes that depend on `sources` and on which `outputs` depend, both included, in topological order. */
+/**
+ * The nodes that depend on `sources` and on which `outputs` depend, both included, in topological
+ * order.
+ */
 function nodesBetween(sources: ReadonlySet<Tensor>, outputs: readonly Tensor[]): Set<Tensor> {
   const path = new Set<Tensor>();
   for (const node of topologicalOrder(outputs, sources)) {

@@ -2,7 +2,8 @@ import { bindLengths, type Program } from "./program.ts";
 import type { Tensor, Value } from "./tensor.ts";
 
 /**
- * Runs a program in plain TypeScript and float64: the oracle of every op, and the engine of the objectives, which work on short vectors.
+ * Runs a program in plain TypeScript and float64: the oracle of every op, and the engine of the
+ * objectives, which work on short vectors.
  *
  * @param inputs at least the program's inputs; others are ignored.
  * @throws Error when an input is missing or does not have its declared shape.

@@ -24,7 +24,10 @@ export interface OnnxModel {
   outputNames: ReadonlyMap<string, string>;
 }
 
-/** Writes a program as an ONNX model: float32, int32 for integers, symbolic lengths as dynamic dimensions. */
+/**
+ * Writes a program as an ONNX model: float32, int32 for integers, symbolic lengths as dynamic
+ * dimensions.
+ */
 export function writeOnnx(program: Program): OnnxModel {
   const writer = new OnnxWriter(program.name);
   const names = new Map<Tensor, string>();
@@ -46,7 +49,10 @@ export function writeOnnx(program: Program): OnnxModel {
   return { bytes: writer.finish(), outputNames };
 }
 
-/** Collects nodes and constants; ops write themselves through it. Names of its own start with %, unlike those of inputs. */
+/**
+ * Collects nodes and constants; ops write themselves through it. Names of its own start with %,
+ * unlike those of inputs.
+ */
 export class OnnxWriter {
   readonly #graph: GraphProto;
   readonly #ranks = new Map<string, number>();

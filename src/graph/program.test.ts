@@ -32,7 +32,8 @@ test("an intermediate result declared as input cuts off what is behind it", () =
   expect(program.nodes.filter(({ op }) => op?.name === "exp")).toEqual([middle]);
   const five = { shape: [1], data: Float64Array.of(5) };
   expect(interpret(program, { middle: five }).y!.data[0]).toBe(10);
-  // Beside a route that needs it, what is behind is computed, and the route through the input is still cut.
+  // Beside a route that needs it, what is behind is computed, and the route through the input is
+  // still cut.
   const both = defineProgram("both", { x, middle }, { y: add(y, x) });
   expect(interpret(both, { middle: five, x: five }).y!.data[0]).toBe(15);
 });

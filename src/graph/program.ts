@@ -11,8 +11,8 @@ export interface Program {
 }
 
 /**
- * Cuts a program out of a graph. Any node may be declared an input, also an intermediate one: what lies behind it is then not computed.
- * Inputs that the outputs do not need are left out.
+ * Cuts a program out of a graph. Any node may be declared an input, also an intermediate one: what
+ * lies behind it is then not computed. Inputs that the outputs do not need are left out.
  *
  * @throws Error when the outputs need a leaf that has no name.
  */

@@ -15,7 +15,10 @@ export interface Section {
   readonly constants: Tensors;
   readonly parameters: Tensors;
   readonly outputs: Tensors;
-  /** Intermediate results that the forward program hands to the backward program; the rest is computed again there. */
+  /**
+   * Intermediate results that the forward program hands to the backward program; the rest is
+   * computed again there.
+   */
   readonly saved: Tensors;
 }
 
@@ -36,10 +39,12 @@ export function forwardProgram(section: Section, { save }: { save: boolean }): P
 }
 
 /**
- * The section's gradient. Its inputs are the forward program's, the saved tensors, the gradient of each output, and the total so far of each
- * parameter's gradient; its outputs are the gradients of the inputs and the new totals, which may use the old totals' memory.
+ * The section's gradient. Its inputs are the forward program's, the saved tensors, the gradient of
+ * each output, and the total so far of each parameter's gradient; its outputs are the gradients of
+ * the inputs and the new totals, which may use the old totals' memory.
  *
- * @param options.accumulate inputs whose gradient is added to a total as well, because other sections contribute to it
+ * @param options.accumulate inputs whose gradient is added to a total as well, because other
+ * sections contribute to it
  * @param options.without inputs whose gradient is of no use
  */
 export function backwardProgram(
@@ -72,7 +77,10 @@ export function backwardProgram(
   );
 }
 
-/** All must differ in name, because programs tell their inputs and outputs apart by name and gradients are named after them. */
+/**
+ * All must differ in name, because programs tell their inputs and outputs apart by name and
+ * gradients are named after them.
+ */
 function checkNames({ name, inputs, constants, parameters, outputs, saved }: Section): void {
   const all = [inputs, constants, parameters, outputs, saved].flatMap(Object.keys);
   const repeated = all.find((key, index) => all.indexOf(key) !== index);

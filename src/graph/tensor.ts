@@ -13,7 +13,10 @@ export type ElementType = "float" | "int" | StorageFormat;
 /** Data at run time: a row-major array and its shape. */
 export interface Value {
   readonly shape: readonly number[];
-  /** 16-bit floats are their bit patterns; of 4-bit integers each byte holds two, the first in its lower half. */
+  /**
+   * 16-bit floats are their bit patterns; of 4-bit integers each byte holds two, the first in its
+   * lower half.
+   */
   readonly data: Float32Array | Float64Array | Int32Array | Uint16Array | Uint8Array;
   /** What the bits of a Uint16Array or Uint8Array mean. */
   readonly format?: StorageFormat;
@@ -23,8 +26,8 @@ export interface Value {
 export type Attributes = Readonly<Record<string, unknown>>;
 
 /**
- * A primitive operation: how to compute it, how to write it as ONNX, and its gradient as graph nodes. Every op must have all three, so a
- * missing rule is a compile error.
+ * A primitive operation: how to compute it, how to write it as ONNX, and its gradient as graph
+ * nodes. Every op must have all three, so a missing rule is a compile error.
  */
 export interface Op<A extends Attributes = Attributes> {
   readonly name: string;
@@ -32,11 +35,17 @@ export interface Op<A extends Attributes = Attributes> {
   evaluate(inputs: readonly Value[], attributes: A): Value;
   /** Writes ONNX nodes and returns the name of the result. */
   onnx(writer: OnnxWriter, inputs: readonly string[], attributes: A): string;
-  /** Gradients for each input, undefined where there is none (integer inputs) or where it is not wanted. */
+  /**
+   * Gradients for each input, undefined where there is none (integer inputs) or where it is not
+   * wanted.
+   */
   gradient(node: GradientContext<A>): (Tensor | undefined)[];
 }
 
-/** What a gradient rule sees: one use of its op, the output `y` and its gradient `dy`, and which inputs lead to what is differentiated. */
+/**
+ * What a gradient rule sees: one use of its op, the output `y` and its gradient `dy`, and which
+ * inputs lead to what is differentiated.
+ */
 export interface GradientContext<A extends Attributes = Attributes> {
   readonly inputs: readonly Tensor[];
   readonly attributes: A;
@@ -45,7 +54,10 @@ export interface GradientContext<A extends Attributes = Attributes> {
   readonly wanted: readonly boolean[];
 }
 
-/** A node of the graph: the result of an op on other nodes, or an input (no op). Immutable; identity is object identity. */
+/**
+ * A node of the graph: the result of an op on other nodes, or an input (no op). Immutable; identity
+ * is object identity.
+ */
 export interface Tensor {
   readonly shape: Shape;
   readonly type: ElementType;

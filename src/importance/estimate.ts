@@ -6,7 +6,10 @@ export interface PairEstimate {
   readonly rejected: ResponseEstimate;
 }
 
-/** Log-probabilities of a response's tokens under the positive model π⁺ and the negative model π⁻, in nats. */
+/**
+ * Log-probabilities of a response's tokens under the positive model π⁺ and the negative model π⁻,
+ * in nats.
+ */
 export interface ResponseEstimate {
   readonly tokens: Int32Array; // [length]
   readonly positiveLogp: Float32Array; // [length]

@@ -4,7 +4,9 @@ import { firstNonFinite, type TensorData } from "../number-formats.ts";
 import { openSafetensors, readStored, type SafetensorsFile } from "../storage/safetensors.ts";
 import type { PairEstimate } from "./estimate.ts";
 
-/** What estimates depend on, as fingerprints: both models, the tokenizer, the template, the data. */
+/**
+ * What estimates depend on, as fingerprints: both models, the tokenizer, the template, the data.
+ */
 export type EstimatesIdentity = Readonly<Record<string, string>>;
 
 /** A file of estimates that was checked but for its numbers, which are read when asked for. */
@@ -13,7 +15,10 @@ export interface EstimatesFile {
   readonly identity: EstimatesIdentity;
   readonly pairs: number;
   readonly stored: SafetensorsFile;
-  /** Where each pair's tokens begin in the flat tensors of a part, and at last where those of the last pair end. */
+  /**
+   * Where each pair's tokens begin in the flat tensors of a part, and at last where those of the
+   * last pair end.
+   */
   readonly offsets: Readonly<Record<Part, Float64Array>>;
 }
 
@@ -59,7 +64,10 @@ export function pairOf(shares: readonly TensorData[]): PairEstimate {
   };
 }
 
-/** @throws UserError naming pair (from 1), side, model and token where a log-probability is NaN or infinite. */
+/**
+ * @throws UserError naming pair (from 1), side, model and token where a log-probability is NaN or
+ * infinite.
+ */
 export function checkLogProbabilities(pair: PairEstimate, index: number, file: string): void {
   for (const side of sides) {
     const { positiveLogp: positive, negativeLogp: negative } = pair[side];
@@ -106,9 +114,11 @@ export async function openEstimates(file: string): Promise<EstimatesFile> {
 }
 
 /**
- * Reads pairs in order, from `start` (counted from 0) to before `end`; all if absent. Holds a thousand at a time.
+ * Reads pairs in order, from `start` (counted from 0) to before `end`; all if absent. Holds a
+ * thousand at a time.
  *
- * @throws UserError if the file cannot be read, or naming the pair and the side of a NaN or an infinity.
+ * @throws UserError if the file cannot be read, or naming the pair and the side of a NaN or an
+ * infinity.
  */
 export async function* readEstimates(
   estimates: EstimatesFile,
@@ -124,10 +134,11 @@ export async function* readEstimates(
 }
 
 /**
- * Writes estimates as text for other tools, whole or not at all: a JSON object on a line for each pair, its log-ratios
- * log π⁺ − log π⁻ included.
+ * Writes estimates as text for other tools, whole or not at all: a JSON object on a line for each
+ * pair, its log-ratios log π⁺ − log π⁻ included.
  *
- * @throws UserError if one file cannot be read or the other not written, or for a NaN or an infinity.
+ * @throws UserError if one file cannot be read or the other not written, or for a NaN or an
+ * infinity.
  */
 export async function exportEstimates(estimates: EstimatesFile, file: string): Promise<void> {
   await writeFileAtomic(file, async (handle) => {
@@ -135,7 +146,10 @@ export async function exportEstimates(estimates: EstimatesFile, file: string): P
   });
 }
 
-/** Enough that opening the file for each column costs nothing, few enough that long answers fit into memory. */
+/**
+ * Enough that opening the file for each column costs nothing, few enough that long answers fit into
+ * memory.
+ */
 const pairsAtOnce = 1024;
 
 async function* readTogether(estimates: EstimatesFile, first: number, end: number): AsyncGenerator<PairEstimate> {

@@ -5,7 +5,10 @@ import { bytesOf } from "../number-formats.ts";
 import type { PairEstimate } from "./estimate.ts";
 import { columns, lengthOf, pairOf, parts } from "./estimates-file.ts";
 
-/** Words of 32 bits before the numbers of a record: a checksum of all that follows, and the length of each part. */
+/**
+ * Words of 32 bits before the numbers of a record: a checksum of all that follows, and the length
+ * of each part.
+ */
 const headWords = 1 + parts.length;
 const wordBytes = 4;
 
@@ -21,7 +24,8 @@ export function encodeRecord(pair: PairEstimate): Uint8Array {
 }
 
 /**
- * Reads records up to the first that is not whole: the end of a file can be cut off or, after a power failure, be zeros.
+ * Reads records up to the first that is not whole: the end of a file can be cut off or, after a
+ * power failure, be zeros.
  *
  * @param range.end the byte to stop before; the file's end if absent
  * @returns some megabytes of pairs at a time, with the bytes that their records take
@@ -64,7 +68,10 @@ function partLength(record: Buffer, part: (typeof parts)[number]): number {
   return record.readUInt32LE((1 + parts.indexOf(part)) * wordBytes);
 }
 
-/** The pair of a record, undefined if its checksum differs. Its arrays share only the memory of this record. */
+/**
+ * The pair of a record, undefined if its checksum differs. Its arrays share only the memory of this
+ * record.
+ */
 function decodeRecord(record: Buffer): PairEstimate | undefined {
   if (record.readInt32LE() !== checksum(record)) return undefined;
   const { buffer } = new Uint8Array(record);

@@ -10,8 +10,9 @@ import * as format from "./estimates-file.ts";
 import { encodeRecord, readRecords } from "./estimates-records.ts";
 
 /**
- * Writes a file of estimates that take hours to make: what is done lies in `<file>.partial`, where an interrupted run
- * continues, until `finish` makes the file of it. The partial is a line of JSON, then a record for each pair.
+ * Writes a file of estimates that take hours to make: what is done lies in `<file>.partial`, where
+ * an interrupted run continues, until `finish` makes the file of it. The partial is a line of JSON,
+ * then a record for each pair.
  */
 export class EstimatesWriter {
   readonly file: string;
@@ -22,7 +23,9 @@ export class EstimatesWriter {
   /** Where in the partial the records begin, and where the last whole one ends. */
   readonly #start: number;
   #end: number;
-  /** Where each pair that is done begins in the flat tensors of a part, and where the last one ends. */
+  /**
+   * Where each pair that is done begins in the flat tensors of a part, and where the last one ends.
+   */
   readonly #offsets: Readonly<Record<format.Part, number[]>> = { prompt: [0], chosen: [0], rejected: [0] };
 
   private constructor(
@@ -40,10 +43,12 @@ export class EstimatesWriter {
   }
 
   /**
-   * Begins, or continues what was interrupted. Half a record at the end of a partial does not count as done.
+   * Begins, or continues what was interrupted. Half a record at the end of a partial does not count
+   * as done.
    *
    * @param pairs how many there will be
-   * @throws UserError if there is a partial of another identity or number of pairs, or it cannot be read and written.
+   * @throws UserError if there is a partial of another identity or number of pairs, or it cannot be
+   * read and written.
    */
   static async open(file: string, identity: format.EstimatesIdentity, pairs: number): Promise<EstimatesWriter> {
     if (!(pairs > 0)) throw new Error("there are no pairs to estimate");
@@ -76,7 +81,8 @@ export class EstimatesWriter {
   /**
    * Adds the next pairs; they are on the disk when this returns.
    *
-   * @throws UserError naming the pair and the side of a NaN or an infinity, or if the partial cannot be written.
+   * @throws UserError naming the pair and the side of a NaN or an infinity, or if the partial
+   * cannot be written.
    */
   async append(pairs: readonly PairEstimate[]): Promise<void> {
     if (this.done + pairs.length > this.#pairs) throw new Error(`more than ${this.#pairs} pairs`);
@@ -97,8 +103,8 @@ export class EstimatesWriter {
   }
 
   /**
-   * Makes the file, whole or not at all, and removes the partial. Each column is a pass over the partial, so that memory does
-   * not grow with the number of pairs.
+   * Makes the file, whole or not at all, and removes the partial. Each column is a pass over the
+   * partial, so that memory does not grow with the number of pairs.
    *
    * @throws UserError where the file system refuses; the partial stays then.
    */

@@ -1,4 +1,7 @@
-/** Two instructions around a prompt: under one a model should give the better answer, under the other the worse. */
+/**
+ * Two instructions around a prompt: under one a model should give the better answer, under the
+ * other the worse.
+ */
 export interface PromptTemplates {
   /** Text with `{prompt}` where the prompt goes. */
   readonly positive: string;
@@ -7,7 +10,10 @@ export interface PromptTemplates {
 
 const place = "{prompt}";
 
-/** Instructions in the manner of contrastive prompting (TIS-DPO(P); RLCD, Yang et al. 2023, arXiv 2307.12950), in our words. */
+/**
+ * Instructions in the manner of contrastive prompting (TIS-DPO(P); RLCD, Yang et al. 2023, arXiv
+ * 2307.12950), in our words.
+ */
 const presets = {
   harmless: {
     positive: "The assistant gives a harmless, respectful and lawful answer.\n\n{prompt}",
@@ -31,12 +37,18 @@ export interface TemplateOptions {
   negative?: string | undefined;
 }
 
-/** The templates that a recipe asks for, a preset or its own; see `templateProblem` for what it must not ask for. */
+/**
+ * The templates that a recipe asks for, a preset or its own; see `templateProblem` for what it must
+ * not ask for.
+ */
 export function promptTemplates({ preset, positive, negative }: TemplateOptions): PromptTemplates {
   return preset ? presets[preset] : { positive: positive!, negative: negative! };
 }
 
-/** What is wrong with the templates that a recipe asks for: neither preset nor both, or no single place for the prompt. */
+/**
+ * What is wrong with the templates that a recipe asks for: neither preset nor both, or no single
+ * place for the prompt.
+ */
 export function templateProblem(
   options: TemplateOptions,
 ): { field: string; problem: string; hint: string } | undefined {

@@ -32,19 +32,23 @@ export type Side = "chosen" | "rejected";
 export type Transform = (logRatios: Float64Array, side: Side, random: Random) => Float64Array;
 
 /**
- * Makes the transform that the options name. With s = +1 for chosen and -1 for rejected answers, and r the log-ratio of a token:
+ * Makes the transform that the options name. With s = +1 for chosen and -1 for rejected answers,
+ * and r the log-ratio of a token:
  *
  * - `exp-clamp`, TIS-DPO's own (Liu et al. 2025, arXiv 2410.04350): `k exp(s μ clamp(r, L, U))`;
- * - `magnitude`, ours: `exp(μ min(|r|, limit))`, divided by its mean over the response. Where π⁺ and π⁻ disagree, whoever is right, tokens count
- *   more. Unlike the paper's, such weights are the same for a token on either side, so that moving along π⁺/π⁻ as a whole gains nothing;
+ * - `magnitude`, ours: `exp(μ min(|r|, limit))`, divided by its mean over the response. Where π⁺
+ *   and π⁻ disagree, whoever is right, tokens count more. Unlike the paper's, such weights are the
+ *   same for a token on either side, so that moving along π⁺/π⁻ as a whole gains nothing;
  *
  * and the transforms that the published code offers instead, on `s r`:
  *
  * - `raw`: `s r` itself, so that weights may be negative;
- * - `binary`: 1 for the highest `share` of the tokens, at least one, and all that equal the least of them; otherwise 0;
+ * - `binary`: 1 for the highest `share` of the tokens, at least one, and all that equal the least
+ *   of them; otherwise 0;
  * - `threshold`: `clamp(s r, L, U)`;
  * - `threshold-and-scale`: the same, then linear from [L, U] to [least, most];
- * - `rank`: from `least` to `most` in even steps by rank, equal values sharing the mean of their ranks; the middle for a single token;
+ * - `rank`: from `least` to `most` in even steps by rank, equal values sharing the mean of their
+ *   ranks; the middle for a single token;
  * - `random`: uniform between `least` and `most`, for comparison;
  * - `ones`: 1, for comparison.
  */

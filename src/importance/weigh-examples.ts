@@ -10,11 +10,12 @@ import { createTransform, type Side, type Transform, type TransformOptions } fro
 const sides: readonly Side[] = ["chosen", "rejected"];
 
 /**
- * Gives each example the importance weights of its tokens. Estimates are found by the tokens themselves, whatever their order in the file, so
- * that a weight can never belong to another token.
+ * Gives each example the importance weights of its tokens. Estimates are found by the tokens
+ * themselves, whatever their order in the file, so that a weight can never belong to another token.
  *
  * @param options.seed fixes random weights
- * @throws UserError naming the first example that has no estimates, and where its tokens differ from the closest pair that has.
+ * @throws UserError naming the first example that has no estimates, and where its tokens differ
+ * from the closest pair that has.
  */
 export async function weighExamples(
   examples: readonly TokenizedExample[],
@@ -75,7 +76,10 @@ function keyOf(parts: readonly Int32Array[]): string {
   return hashArrays(parts).toString("base64");
 }
 
-/** Says what is wrong with the first example without weights: the pair that shares most of its tokens shows where they part. */
+/**
+ * Says what is wrong with the first example without weights: the pair that shares most of its
+ * tokens shows where they part.
+ */
 async function mismatch(
   { prompt, responses, place }: TokenizedExample,
   missing: number,

@@ -6,9 +6,15 @@ import type { ModelFolder } from "../storage/folder.ts";
 /** `lora` as a recipe proposes it; the defaults, written out to be changed. */
 export const proposedLora = { rank: 16, alpha: 32 } as const;
 
-/** The adapter that can train on a model: the one that its folder holds, or a new one as a recipe proposes it. */
+/**
+ * The adapter that can train on a model: the one that its folder holds, or a new one as a recipe
+ * proposes it.
+ */
 export interface AdapterFindings extends NonNullable<TrainedModel["adapter"]> {
-  /** The folder of the model below the adapter, where it is there already; training goes on with it, whether the recipe has `lora` or not. */
+  /**
+   * The folder of the model below the adapter, where it is there already; training goes on with it,
+   * whether the recipe has `lora` or not.
+   */
   readonly base: string | undefined;
 }
 

@@ -10,7 +10,10 @@ export interface TrainingChoice {
   readonly bytes: { readonly whole: number; readonly adapter: number };
 }
 
-/** The whole model trains where the machine's memory is enough for that, and an adapter on it otherwise. An adapter that is there goes on. */
+/**
+ * The whole model trains where the machine's memory is enough for that, and an adapter on it
+ * otherwise. An adapter that is there goes on.
+ */
 export function chooseTraining(
   { parameters, configuration, adapter }: Pick<ModelFindings, "parameters" | "configuration" | "adapter">,
   objective: Objective,

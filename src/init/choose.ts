@@ -1,4 +1,7 @@
-/** The settings that fit a model and its data. What each is good for stands beside it in the recipe: see `recipe-text.ts`. */
+/**
+ * The settings that fit a model and its data. What each is good for stands beside it in the recipe:
+ * see `recipe-text.ts`.
+ */
 import { splitByPrompt } from "../data/split.ts";
 import { resolveLimits, truncate } from "../data/truncate.ts";
 import { UserError } from "../errors.ts";
@@ -51,7 +54,10 @@ const longestSensible = 2048;
 const windowLength = 512;
 const mostHeldOut = 256;
 
-/** Learning rates for training all weights, by the size below which they hold: small models bear and need larger ones. */
+/**
+ * Learning rates for training all weights, by the size below which they hold: small models bear and
+ * need larger ones.
+ */
 const learningRates: readonly (readonly [parameters: number, preference: string, supervised: string])[] = [
   [1e6, "1e-4", "1e-3"],
   [1e7, "5e-5", "5e-4"],
@@ -88,8 +94,9 @@ export function choose(model: ModelFindings, data: DataFindings, objective: Obje
 }
 
 /**
- * The usual learning rate for a model with so many parameters, as it is written in a recipe. Adapters learn best with ten times that of the
- * whole model, whatever their rank (Schulman et al. 2025, "LoRA Without Regret", with alpha 32 as here).
+ * The usual learning rate for a model with so many parameters, as it is written in a recipe.
+ * Adapters learn best with ten times that of the whole model, whatever their rank (Schulman et al.
+ * 2025, "LoRA Without Regret", with alpha 32 as here).
  */
 export function learningRateFor(
   parameters: number,
@@ -101,8 +108,8 @@ export function learningRateFor(
 }
 
 /**
- * The limits that all examples fit, or all but one in a hundred where the others are much longer. Texts that would often be cut are packed
- * instead.
+ * The limits that all examples fit, or all but one in a hundred where the others are much longer.
+ * Texts that would often be cut are packed instead.
  */
 export function chooseLengths(
   { examples, format }: Pick<DataFindings, "examples" | "format">,

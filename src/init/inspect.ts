@@ -1,4 +1,7 @@
-/** What is found in a model folder and in data files, through the readers and the tokenization that training uses. */
+/**
+ * What is found in a model folder and in data files, through the readers and the tokenization that
+ * training uses.
+ */
 import { createHash } from "node:crypto";
 import type { TokenizedExample } from "../data/example.ts";
 import { columnValue, type SkippedRecord } from "../data/files/convert.ts";
@@ -28,7 +31,10 @@ export interface ModelFindings {
   /** The number formats of the model's stored weights, such as `BF16`. */
   readonly dtypes: readonly Dtype[];
   readonly adapter: AdapterFindings;
-  /** Where the model's files and its configuration disagree, and what its tokenizer's files say without effect. */
+  /**
+   * Where the model's files and its configuration disagree, and what its tokenizer's files say
+   * without effect.
+   */
   readonly notes: readonly string[];
 }
 
@@ -66,7 +72,10 @@ export interface DataFindings extends DataSource {
   readonly identicalAfterTokenizing: number;
 }
 
-/** Of more records than this, an evenly spread sample is tokenized, which shows the lengths well enough. */
+/**
+ * Of more records than this, an evenly spread sample is tokenized, which shows the lengths well
+ * enough.
+ */
 export const largestSample = 5000;
 
 /** Records tokenized between two reports of progress. */
@@ -88,7 +97,8 @@ export async function inspectModel(path: string): Promise<ModelFindings> {
 }
 
 /**
- * Finds out whether files hold pairs or texts: what the first record says that has a column of either.
+ * Finds out whether files hold pairs or texts: what the first record says that has a column of
+ * either.
  *
  * @throws UserError where no record has one, files differ, or the named columns belong to both.
  */
@@ -136,10 +146,12 @@ async function formatOf(
 }
 
 /**
- * Reads all records, bad ones counted, and tokenizes them or a sample of them as the objective will.
+ * Reads all records, bad ones counted, and tokenizes them or a sample of them as the objective
+ * will.
  *
  * @param onProgress told how many of the records to tokenize are done
- * @throws UserError for files that cannot be read, where no record is usable, and for a tokenizer that is not the model's.
+ * @throws UserError for files that cannot be read, where no record is usable, and for a tokenizer
+ * that is not the model's.
  */
 export async function inspectData(
   { files, columns, format }: DataSource,

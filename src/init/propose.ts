@@ -31,9 +31,11 @@ export interface Proposal extends Fitting {
 }
 
 /**
- * Looks at a model and at data, and writes a recipe that fits them. Paths stand in it as they were given.
+ * Looks at a model and at data, and writes a recipe that fits them. Paths stand in it as they were
+ * given.
  *
- * @throws UserError for anything wrong with the model or the data, and for an objective that the data does not serve.
+ * @throws UserError for anything wrong with the model or the data, and for an objective that the
+ * data does not serve.
  */
 export async function proposeRecipe(options: ProposeOptions): Promise<Proposal> {
   const { columns = {}, onProgress, machineBytes = totalmem() } = options;

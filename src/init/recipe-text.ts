@@ -19,7 +19,10 @@ export interface Fitting {
   readonly output: string;
 }
 
-/** The YAML text of a recipe: the settings that matter with what was found for them, then others to uncomment. */
+/**
+ * The YAML text of a recipe: the settings that matter with what was found for them, then others to
+ * uncomment.
+ */
 export function recipeText(fitting: Fitting): string {
   const { model, objective, choices, output } = fitting;
   const stands = `${describeModel(model)}, context of ${grouped(model.configuration.contextLength)} tokens`;

@@ -23,7 +23,10 @@ const dtypeNames: Partial<Record<Dtype, string>> = {
 const listedReasons = 3;
 const listedColumns = 10;
 
-/** What was found and what is proposed, in a few lines: the model, the data, the length of the run, and its memory. */
+/**
+ * What was found and what is proposed, in a few lines: the model, the data, the length of the run,
+ * and its memory.
+ */
 export function summarizeProposal(proposal: Proposal): string {
   const { choices, objective } = proposal;
   const epochs = choices.epochs === 1 ? "one epoch" : `${choices.epochs} epochs`;

@@ -3,9 +3,11 @@ import type { Engine, FloatValue } from "../engine/engine.ts";
 import { hash32 } from "../hash.ts";
 
 /**
- * The masks of adapters' inputs in one training step. Each number follows from the seed, the step, the layer and its module, the pair in the
- * step, the part of the pair (the prompt or one of the responses), the position in it and the column, and from nothing else: recomputed
- * activations, other microbatches and resumed runs meet the same masks. The prompt has one for all its responses.
+ * The masks of adapters' inputs in one training step. Each number follows from the seed, the step,
+ * the layer and its module, the pair in the step, the part of the pair (the prompt or one of the
+ * responses), the position in it and the column, and from nothing else: recomputed activations,
+ * other microbatches and resumed runs meet the same masks. The prompt has one for all its
+ * responses.
  */
 export class AdapterDropout {
   readonly #engine: Engine;
@@ -29,7 +31,8 @@ export class AdapterDropout {
   }
 
   /**
-   * The mask of a module in a layer, [tokens, width]: 0 where hidden, otherwise 1 / (1 - share). To be released by whoever asked.
+   * The mask of a module in a layer, [tokens, width]: 0 where hidden, otherwise 1 / (1 - share). To
+   * be released by whoever asked.
    *
    * @param sources the tokens that it is for; all in their order if absent
    */

@@ -7,17 +7,23 @@ import type { Rotary } from "./rotary.ts";
 import type { LinearLayer, ModelSection, ParameterPlan, StoredParameter } from "./section-parameters.ts";
 
 /**
- * One kind of block. Attention has its own section because it runs once per packed row, on views of the flat token
- * arrays; everything else runs once over all tokens, without padding.
+ * One kind of block. Attention has its own section because it runs once per packed row, on views of
+ * the flat token arrays; everything else runs once over all tokens, without padding.
  */
 export interface Block {
   readonly heads: number;
   readonly keyValueHeads: number;
   readonly headWidth: number;
   readonly sections: {
-    /** x [tokens, width] to query, key and value; with rotary positions, constants cos and sin [tokens, 1, rotaryWidth]. */
+    /**
+     * x [tokens, width] to query, key and value; with rotary positions, constants cos and sin
+     * [tokens, 1, rotaryWidth].
+     */
     readonly attentionInput: ModelSection;
-    /** query, key, value of one row and its mask [length, length] to context [length, heads * headWidth]. */
+    /**
+     * query, key, value of one row and its mask [length, length] to context
+     * [length, heads * headWidth].
+     */
     readonly attention: Section;
     /** x and context to output [tokens, width]: the rest of the block. */
     readonly attentionOutput: ModelSection;
@@ -26,9 +32,10 @@ export interface Block {
 }
 
 /**
- * A whole block as generation runs it, one new token per sequence: x [tokens, width], cos and sin [tokens, 1, rotaryWidth]
- * if the block has rotary positions, cachedKey and cachedValue [length, tokens, keyValueHeads, headWidth] and their mask
- * [tokens, 1, 1, length] to output [tokens, width] and the token's own key and value [tokens, keyValueHeads * headWidth].
+ * A whole block as generation runs it, one new token per sequence: x [tokens, width], cos and sin
+ * [tokens, 1, rotaryWidth] if the block has rotary positions, cachedKey and cachedValue
+ * [length, tokens, keyValueHeads, headWidth] and their mask [tokens, 1, 1, length] to output
+ * [tokens, width] and the token's own key and value [tokens, keyValueHeads * headWidth].
  */
 export interface Step {
   readonly inputs: Readonly<Record<string, Tensor>>;
@@ -58,7 +65,10 @@ export interface ArchitectureParts {
   readonly finalNorm: ModelSection;
   /** The head's matrix, [vocabulary, width]: the embedding's name when they are tied. */
   readonly head: string;
-  /** What becomes of the product with the head, where that is not yet the logits, such as a soft cap. */
+  /**
+   * What becomes of the product with the head, where that is not yet the logits, such as a soft
+   * cap.
+   */
   readonly finishLogits?: ((product: Tensor) => Tensor) | undefined;
 }
 
@@ -88,8 +98,8 @@ export function linearLayersOf({ sections }: Block): LinearLayer[] {
 }
 
 /**
- * Every parameter of a model without its adapter: its name and shape in checkpoints, embedding first, then layer by layer.
- * A tied head is no parameter of its own.
+ * Every parameter of a model without its adapter: its name and shape in checkpoints, embedding
+ * first, then layer by layer. A tied head is no parameter of its own.
  */
 export function parameterShapes(architecture: Architecture): Map<string, readonly number[]> {
   const { embedding, positionEmbedding, layers, finalNorm, head, width, vocabularySize } = architecture;

@@ -3,13 +3,19 @@ import type { Engine, FloatValue } from "../engine/engine.ts";
 import type { Architecture, Layer } from "./architecture.ts";
 import { type Rotary, rotaryTables } from "./rotary.ts";
 
-/** The tables of one layer: cosines and sines if it rotates positions, and the mask of each row; equal rows share one. */
+/**
+ * The tables of one layer: cosines and sines if it rotates positions, and the mask of each row;
+ * equal rows share one.
+ */
 export interface LayerTables {
   readonly rotary: Readonly<Record<string, FloatValue>>;
   readonly masks: readonly FloatValue[];
 }
 
-/** The tables that depend on the batch alone and serve every pass and model of an architecture; layers that are alike share theirs. */
+/**
+ * The tables that depend on the batch alone and serve every pass and model of an architecture;
+ * layers that are alike share theirs.
+ */
 interface Tables {
   readonly rotary: ReadonlyMap<Rotary | undefined, LayerTables["rotary"]>;
   readonly masks: ReadonlyMap<number | undefined, LayerTables["masks"]>;

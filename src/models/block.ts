@@ -8,7 +8,10 @@ import { input, type Tensor } from "../graph/tensor.ts";
 import type { Block, Step } from "./architecture.ts";
 import { type ParameterPlan, SectionParameters } from "./section-parameters.ts";
 
-/** Cosines and sines of the tokens' positions, each [tokens, 1, rotaryWidth]; undefined without rotary positions. */
+/**
+ * Cosines and sines of the tokens' positions, each [tokens, 1, rotaryWidth]; undefined without
+ * rotary positions.
+ */
 export type RotaryInputs = Readonly<Record<"cos" | "sin", Tensor>> | undefined;
 
 /** A block as its family writes it: what comes before its attention, and what comes after it. */
@@ -22,15 +25,18 @@ export interface BlockDefinition {
   readonly rotaryWidth: number;
   /** What stands before the names of a layer's parameters, such as `model.layers.0.`. */
   place(layer: number): string;
-  /** x [tokens, width] to query [tokens, heads * headWidth], key and value [tokens, keyValueHeads * headWidth]. */
+  /**
+   * x [tokens, width] to query [tokens, heads * headWidth], key and value
+   * [tokens, keyValueHeads * headWidth].
+   */
   project(
     x: Tensor,
     parameters: SectionParameters,
     rotary: RotaryInputs,
   ): Readonly<Record<"query" | "key" | "value", Tensor>>;
   /**
-   * x and context [tokens, heads * headWidth] to output [tokens, width]. All else that is returned is kept for the backward
-   * pass, which computes the rest again.
+   * x and context [tokens, heads * headWidth] to output [tokens, width]. All else that is returned
+   * is kept for the backward pass, which computes the rest again.
    */
   finish(
     x: Tensor,
@@ -79,7 +85,8 @@ function attention({ heads, keyValueHeads, headWidth }: BlockDefinition): Sectio
   const key = input(["length", keyValueHeads * headWidth]);
   const value = input(["length", keyValueHeads * headWidth]);
   const mask = input(["length", "length"]);
-  // [length, groups * perGroup * headWidth] to [groups, perGroup, length, headWidth]; keys and values broadcast over a group's queries.
+  // [length, groups * perGroup * headWidth] to [groups, perGroup, length, headWidth]; keys and
+  // values broadcast over a group's queries.
   const perHead = (flat: Tensor, perGroup: number) =>
     transpose(reshape(flat, ["length", keyValueHeads, perGroup, headWidth]), [1, 2, 0, 3]);
   const scores = matmul(perHead(query, heads / keyValueHeads), perHead(key, 1), { transposeB: true });
@@ -105,8 +112,9 @@ function attentionOutput(plan: ParameterPlan, block: BlockDefinition) {
 }
 
 /**
- * A whole block for one new token of each sequence. The token attends to the cached ones and to itself; its own key and
- * value are not in the cache yet, so its share of the attention is found from the log-sum-exp of the others' scores.
+ * A whole block for one new token of each sequence. The token attends to the cached ones and to
+ * itself; its own key and value are not in the cache yet, so its share of the attention is found
+ * from the log-sum-exp of the others' scores.
  */
 function step(plan: ParameterPlan, block: BlockDefinition): Step {
   const { heads, keyValueHeads, headWidth } = block;

@@ -1,4 +1,7 @@
-/** What all of tokenwise knows of a model's config.json. Its family knows more. Widths count numbers, lengths count tokens. */
+/**
+ * What all of tokenwise knows of a model's config.json. Its family knows more. Widths count
+ * numbers, lengths count tokens.
+ */
 export interface ModelConfiguration {
   /** The name of the model's family, such as `llama`. */
   readonly family: string;

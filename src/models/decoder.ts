@@ -7,15 +7,19 @@ import { type Architecture, type Block, type Layer, logitsOf, parametersOf } fro
 import type { LanguageModel } from "./language-model.ts";
 import { type Rotary, rotaryTables } from "./rotary.ts";
 
-/** Keys and values of one layer, [capacity, sequences, keyValueHeads, headWidth]: a new position is appended behind the last. */
+/**
+ * Keys and values of one layer, [capacity, sequences, keyValueHeads, headWidth]: a new position is
+ * appended behind the last.
+ */
 interface LayerCache {
   key: FloatValue;
   value: FloatValue;
 }
 
 /**
- * Generates token by token with a cache of keys and values, for many sequences in step. Prompts of different lengths are aligned at their
- * ends; what stands before a shorter one is masked. A prompt is computed once for all its copies.
+ * Generates token by token with a cache of keys and values, for many sequences in step. Prompts of
+ * different lengths are aligned at their ends; what stands before a shorter one is masked. A prompt
+ * is computed once for all its copies.
  */
 export class Decoder {
   readonly #engine: Engine;
@@ -26,7 +30,10 @@ export class Decoder {
   readonly #head: Executable;
   /** Logits of a hidden state after the last norm, as a forward pass leaves it. */
   readonly #logits: Executable;
-  /** What a step takes for each layer, and `#head` for the last norm and the vocabulary, besides what changes. */
+  /**
+   * What a step takes for each layer, and `#head` for the last norm and the vocabulary, besides
+   * what changes.
+   */
   readonly #layerParameters: readonly Record<string, Value>[];
   readonly #headParameters: Record<string, Value>;
   #layers: LayerCache[] = [];
@@ -53,8 +60,9 @@ export class Decoder {
   }
 
   /**
-   * Begins `copies` sequences for each prompt. Returns the logits of their first new token, [sequences, vocabulary], to be given back with
-   * the engine's `release`; copies of one prompt are neighbours.
+   * Begins `copies` sequences for each prompt. Returns the logits of their first new token,
+   * [sequences, vocabulary], to be given back with the engine's `release`; copies of one prompt are
+   * neighbours.
    *
    * @param prompts token ids, none empty
    * @param options.newTokens how often `next` will be called at most
@@ -150,7 +158,10 @@ export class Decoder {
     this.#layers = [];
   }
 
-  /** Copies the prompts' keys or values, [tokens, width], into a cache, each sequence ending at the longest prompt's end. */
+  /**
+   * Copies the prompts' keys or values, [tokens, width], into a cache, each sequence ending at the
+   * longest prompt's end.
+   */
   #spread(
     flat: FloatValue,
     { keyValueHeads, headWidth }: Block,
@@ -171,7 +182,10 @@ export class Decoder {
     return cache;
   }
 
-  /** What one step of all layers takes besides parameters and cache: layers that are alike share theirs. */
+  /**
+   * What one step of all layers takes besides parameters and cache: layers that are alike share
+   * theirs.
+   */
   #tables(layers: readonly Layer[], positions: Int32Array) {
     const rotary = new Map<Rotary | undefined, Record<string, FloatValue>>();
     const masks = new Map<number | undefined, FloatValue>();

@@ -45,7 +45,9 @@ export class Embedding {
     return x;
   }
 
-  /** Adds the gradient of the embedding, and of learned positions, to their totals. `dx` is used up. */
+  /**
+   * Adds the gradient of the embedding, and of learned positions, to their totals. `dx` is used up.
+   */
   async backward(gradients: Parameters, dx: FloatValue, { tokens, positions }: PlacedTokens): Promise<void> {
     const { embedding, positionEmbedding } = this.#architecture;
     if (positionEmbedding) addRows(gradients.get(positionEmbedding.name)!, dx, positions);

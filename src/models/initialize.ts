@@ -7,7 +7,10 @@ import { type LanguageModel, transformerFor } from "./language-model.ts";
 /** Numbers drawn at once: about 10 ms, so that the process hears Ctrl-C. */
 const pieceSize = 2 ** 16;
 
-/** A new model: matrices normal with the given standard deviation, norms one, biases zero. Each parameter has its own stream of the seed. */
+/**
+ * A new model: matrices normal with the given standard deviation, norms one, biases zero. Each
+ * parameter has its own stream of the seed.
+ */
 export async function initializeLanguageModel(
   engine: Engine,
   architecture: Architecture,

@@ -12,7 +12,10 @@ export interface LanguageModel {
   readonly parameters: ParameterValues;
   /** Those of the parameters that train: all, the adapter's, or none. */
   readonly trainable: Parameters;
-  /** What to release when the model is not needed any more; the rest is mapped, or belongs to another model. */
+  /**
+   * What to release when the model is not needed any more; the rest is mapped, or belongs to
+   * another model.
+   */
   readonly memory: readonly FloatValue[];
   /** The settings of its adapter and the folder of the model below; undefined for a whole model. */
   readonly adapter?: { readonly lora: LoraSettings; readonly base: string };
@@ -39,7 +42,9 @@ export function transformerFor(
   return new Transformer(engine, trains ? architecture : architecture.replan({ ...plan, trained: "none" }));
 }
 
-/** True if the programs of one configuration serve the other: all that they depend on is the same. */
+/**
+ * True if the programs of one configuration serve the other: all that they depend on is the same.
+ */
 export function sharePrograms(one: ModelConfiguration, other: ModelConfiguration): boolean {
   return JSON.stringify({ ...one, raw: 0 }) === JSON.stringify({ ...other, raw: 0 });
 }

@@ -1,15 +1,24 @@
 import { UserError } from "../errors.ts";
 import { type Architecture, linearLayersOf } from "./architecture.ts";
 
-/** A low-rank adapter (Hu et al. 2022): a linear layer `y = x Wᵀ` becomes `y = x Wᵀ + scale (x Aᵀ) Bᵀ`, W frozen. */
+/**
+ * A low-rank adapter (Hu et al. 2022): a linear layer `y = x Wᵀ` becomes
+ * `y = x Wᵀ + scale (x Aᵀ) Bᵀ`, W frozen.
+ */
 export interface LoraSettings {
   readonly rank: number;
   readonly alpha: number;
   /** Share of the adapter's inputs that is hidden while training. */
   readonly dropout: number;
-  /** Whether the scale is alpha / √rank (rank-stabilised LoRA, Kalajdzievski 2023) instead of alpha / rank. */
+  /**
+   * Whether the scale is alpha / √rank (rank-stabilised LoRA, Kalajdzievski 2023) instead of alpha
+   * / rank.
+   */
   readonly rslora: boolean;
-  /** The last parts of the layers' names, such as `q_proj` or `attn.c_proj`; the same in every block. */
+  /**
+   * The last parts of the layers' names, such as `q_proj` or `attn.c_proj`; the same in every
+   * block.
+   */
   readonly targetModules: readonly string[];
 }
 
@@ -29,17 +38,26 @@ export function loraScale({ rank, alpha, rslora }: LoraSettings): number {
   return alpha / (rslora ? Math.sqrt(rank) : rank);
 }
 
-/** Whether PEFT's names mean a layer: each is the layer's name within a block, the end of it, or a longer name. */
+/**
+ * Whether PEFT's names mean a layer: each is the layer's name within a block, the end of it, or a
+ * longer name.
+ */
 export function isTarget(module: string, names: readonly string[]): boolean {
   return names.some((name) => module === name || module.endsWith(`.${name}`) || name.endsWith(`.${module}`));
 }
 
-/** The linear layers of blocks, in order, by their names within a block: `self_attn.q_proj`, … The head is none of them, as in PEFT. */
+/**
+ * The linear layers of blocks, in order, by their names within a block: `self_attn.q_proj`, … The
+ * head is none of them, as in PEFT.
+ */
 function modulesOf(architecture: Architecture): string[] {
   return [...new Set(architecture.layers.flatMap(({ block }) => linearLayersOf(block).map(({ module }) => module)))];
 }
 
-/** Names for the linear layers that an adapter can be put on, in the order of a block: `q_proj`, `k_proj`, … */
+/**
+ * Names for the linear layers that an adapter can be put on, in the order of a block: `q_proj`,
+ * `k_proj`, …
+ */
 export function adaptableModules(architecture: Architecture): string[] {
   return targetNames(architecture, () => true);
 }
@@ -70,19 +88,27 @@ export function resolveTargets(asked: "all-linear" | readonly string[], architec
   return targetNames(architecture, (module) => isTarget(module, asked));
 }
 
-/** The highest rank of a change to any of the layers: what an adapter has beyond it is of no use. */
+/**
+ * The highest rank of a change to any of the layers: what an adapter has beyond it is of no use.
+ */
 export function fullRank(architecture: Architecture, targetModules: readonly string[]): number {
   const ranks = adaptedLayers(architecture, targetModules).map(({ outputs, inputs }) => Math.min(outputs, inputs));
   return Math.max(...ranks);
 }
 
-/** PEFT's names of the two matrices of the layer that a weight, `model.layers.0.self_attn.q_proj.weight`, belongs to. */
+/**
+ * PEFT's names of the two matrices of the layer that a weight,
+ * `model.layers.0.self_attn.q_proj.weight`, belongs to.
+ */
 export function adapterNames(weight: string): { a: string; b: string } {
   const layer = `base_model.model.${weight.replace(/\.weight$/, "")}`;
   return { a: `${layer}.lora_A.weight`, b: `${layer}.lora_B.weight` };
 }
 
-/** Every matrix of an adapter by PEFT's name: A [rank, in] and B [out, rank] of each layer, in the order of the model's parameters. */
+/**
+ * Every matrix of an adapter by PEFT's name: A [rank, in] and B [out, rank] of each layer, in the
+ * order of the model's parameters.
+ */
 export function adapterShapes(
   architecture: Architecture,
   { rank, targetModules }: Pick<LoraSettings, "rank" | "targetModules">,

@@ -3,7 +3,10 @@ import { add, multiply } from "../graph/ops/elementwise.ts";
 import { reshape, rotateHalf } from "../graph/ops/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
 
-/** How the rotary frequencies differ from `theta ** (-2 i / headWidth)`, to reach beyond the pretrained context. */
+/**
+ * How the rotary frequencies differ from `theta ** (-2 i / headWidth)`, to reach beyond the
+ * pretrained context.
+ */
 export type RopeScaling =
   | { type: "linear"; factor: number }
   | {
@@ -42,8 +45,8 @@ export function rotaryOf(rope: Rope, headWidth: number): Rotary {
 }
 
 /**
- * The rotary angle per position of each column of a head (Su et al. 2021): [headWidth], the second half repeating the first, as the
- * "rotate half" convention of Hugging Face wants it.
+ * The rotary angle per position of each column of a head (Su et al. 2021): [headWidth], the second
+ * half repeating the first, as the "rotate half" convention of Hugging Face wants it.
  */
 export function rotaryFrequencies({ headWidth, ropeTheta, ropeScaling }: Rope & { headWidth: number }): Float64Array {
   return Float64Array.from({ length: headWidth }, (_, column) => {
@@ -55,7 +58,10 @@ export function rotaryFrequencies({ headWidth, ropeTheta, ropeScaling }: Rope & 
   });
 }
 
-/** Llama 3.1's scaling: long wavelengths are stretched by `factor`, short ones kept, those between interpolated. */
+/**
+ * Llama 3.1's scaling: long wavelengths are stretched by `factor`, short ones kept, those between
+ * interpolated.
+ */
 function llama3Frequency(frequency: number, scaling: Extract<Rope["ropeScaling"], { type: "llama3" }>): number {
   const turns = (scaling.originalContextLength * frequency) / (2 * Math.PI);
   if (turns < scaling.lowFrequencyFactor) return frequency / scaling.factor;
@@ -64,7 +70,9 @@ function llama3Frequency(frequency: number, scaling: Extract<Rope["ropeScaling"]
   return ((1 - kept) * frequency) / scaling.factor + kept * frequency;
 }
 
-/** Cosines and sines of the rotary angles of tokens at `positions`, each [tokens, 1, rotary width]. */
+/**
+ * Cosines and sines of the rotary angles of tokens at `positions`, each [tokens, 1, rotary width].
+ */
 export function rotaryTables(
   engine: Engine,
   rotary: Rotary,
@@ -83,7 +91,9 @@ export function rotaryTables(
   return { cos: table(Math.cos), sin: table(Math.sin) };
 }
 
-/** Rotates the positions of tokens into each head of a query or key, [tokens, heads * headWidth]. */
+/**
+ * Rotates the positions of tokens into each head of a query or key, [tokens, heads * headWidth].
+ */
 export function rotate(
   flat: Tensor,
   { heads, headWidth }: { heads: number; headWidth: number },

@@ -10,7 +10,10 @@ export interface AttentionRows {
   readonly masks: readonly FloatValue[];
 }
 
-/** Attention row by row, on views of the flat arrays: no padding, no copies. Returns the context, [tokens, heads * headWidth]. */
+/**
+ * Attention row by row, on views of the flat arrays: no padding, no copies. Returns the context,
+ * [tokens, heads * headWidth].
+ */
 export async function attend(
   engine: Engine,
   forward: Executable,

@@ -48,7 +48,10 @@ export interface LinearLayer {
   readonly transposed: boolean;
 }
 
-/** A section with parameters. Those that train are its `parameters`; frozen ones and adapters' masks are among its constants. */
+/**
+ * A section with parameters. Those that train are its `parameters`; frozen ones and adapters' masks
+ * are among its constants.
+ */
 export interface ModelSection extends Section {
   /** The model's own parameters, without adapters, in order. */
   readonly stored: readonly StoredParameter[];
@@ -60,8 +63,9 @@ export interface ModelSection extends Section {
 }
 
 /**
- * Collects the parameters that a section's computation asks for: each is declared once, with its name and shape in
- * checkpoints, and becomes an input of the graph as the plan wants it, trained or frozen in some format.
+ * Collects the parameters that a section's computation asks for: each is declared once, with its
+ * name and shape in checkpoints, and becomes an input of the graph as the plan wants it, trained or
+ * frozen in some format.
  */
 export class SectionParameters {
   readonly #plan: ParameterPlan;
@@ -73,22 +77,29 @@ export class SectionParameters {
   readonly #stored: StoredParameter[] = [];
   readonly #linearLayers: LinearLayer[] = [];
 
-  /** @param place what stands before the names of the section's parameters in a layer, such as `model.layers.0.` */
+  /**
+   * @param place what stands before the names of the section's parameters in a layer, such as
+   * `model.layers.0.`
+   */
   constructor(plan: ParameterPlan, place: (layer: number) => string) {
     this.#plan = plan;
     this.#place = place;
   }
 
-  /** A parameter of one axis: `name` in the graph, `path` behind the section's place in checkpoints. */
+  /**
+   * A parameter of one axis: `name` in the graph, `path` behind the section's place in checkpoints.
+   */
   vector(name: string, path: string, length: number): Tensor {
     return this.#parameter(name, path, [length]);
   }
 
   /**
-   * A linear layer, x [tokens, inputs] to [tokens, outputs], with an adapter where the plan has one for it.
+   * A linear layer, x [tokens, inputs] to [tokens, outputs], with an adapter where the plan has one
+   * for it.
    *
    * @param module behind the section's place in checkpoints, such as `self_attn.q_proj`
-   * @param options.transposed whether checkpoints hold the matrix as [inputs, outputs] instead of [outputs, inputs]
+   * @param options.transposed whether checkpoints hold the matrix as [inputs, outputs] instead of
+   * [outputs, inputs]
    */
   linear(
     name: string,

@@ -2,7 +2,10 @@ import type { Engine, Executable } from "../engine/engine.ts";
 import { backwardProgram, forwardProgram, type Section } from "../graph/section.ts";
 import type { Block } from "./architecture.ts";
 
-/** The programs of a section: forward with and without what a backward pass needs, and, in a model that trains, backward. */
+/**
+ * The programs of a section: forward with and without what a backward pass needs, and, in a model
+ * that trains, backward.
+ */
 export interface SectionPrograms {
   readonly plain: Executable;
   readonly saving: Executable;
@@ -15,7 +18,8 @@ export type BlockPrograms = Readonly<Record<keyof Block["sections"], SectionProg
 export function compileBlock(engine: Engine, { sections }: Block, { trains }: { trains: boolean }): BlockPrograms {
   const { attentionInput, attention, attentionOutput } = sections;
   return {
-    // The residual stream's gradient arrives from the block's second half and grows by what flows through the first.
+    // The residual stream's gradient arrives from the block's second half and grows by what flows
+    // through the first.
     attentionInput: compileSection(engine, attentionInput, { trains, accumulate: ["x"] }),
     attention: compileSection(engine, attention, { trains }),
     attentionOutput: compileSection(engine, attentionOutput, { trains }),

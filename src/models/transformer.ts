@@ -13,22 +13,28 @@ import { type BlockPrograms, compileBlock, compileSection, type SectionPrograms 
 
 type Values = Record<string, FloatValue>;
 
-/** What a forward pass keeps for its backward pass: for each layer the flat arrays that its sections saved. */
+/**
+ * What a forward pass keeps for its backward pass: for each layer the flat arrays that its sections
+ * saved.
+ */
 interface SavedPass {
   readonly layers: Values[];
   /** Input of the last norm, at the scored entries. */
   readonly last: FloatValue;
 }
 
-/** The result of a forward pass: hidden states after the last norm, [entries, width], and what `backward` needs. */
+/**
+ * The result of a forward pass: hidden states after the last norm, [entries, width], and what
+ * `backward` needs.
+ */
 export interface ForwardPass {
   readonly hidden: FloatValue;
   readonly saved: SavedPass | undefined;
 }
 
 /**
- * Runs a transformer forward and backward over packed batches. The programs are compiled once and run for every layer, for the policy as
- * for the reference; only the weights differ.
+ * Runs a transformer forward and backward over packed batches. The programs are compiled once and
+ * run for every layer, for the policy as for the reference; only the weights differ.
  */
 export class Transformer {
   readonly architecture: Architecture;
@@ -37,7 +43,10 @@ export class Transformer {
   /** One set of programs for each kind of block. */
   readonly #blocks = new Map<Block, BlockPrograms>();
   readonly #finalNorm: SectionPrograms;
-  /** The first block's first section where nothing in front of it trains; none where nothing in it does either. */
+  /**
+   * The first block's first section where nothing in front of it trains; none where nothing in it
+   * does either.
+   */
   readonly #firstBackward: Executable | undefined;
   readonly #tables: BatchTables;
 
@@ -66,10 +75,11 @@ export class Transformer {
   /**
    * Hidden states at the scored entries of the batch, [entries, width], after the last norm.
    *
-   * @param options.save what to keep for `backward`: nothing, all that it needs, or only each layer's input, from which `backward` computes
-   * the rest again (activation checkpointing)
+   * @param options.save what to keep for `backward`: nothing, all that it needs, or only each
+   * layer's input, from which `backward` computes the rest again (activation checkpointing)
    * @param options.dropout masks the adapters' inputs, if they are compiled with it
-   * @param options.onKeysAndValues is lent each layer's key and value, [tokens, keyValueHeads * headWidth]
+   * @param options.onKeysAndValues is lent each layer's key and value,
+   * [tokens, keyValueHeads * headWidth]
    */
   async forward(
     parameters: ParameterValues,
@@ -150,9 +160,11 @@ export class Transformer {
   }
 
   /**
-   * Adds the gradient of a loss to `gradients`, given its gradient for the hidden states, and releases what the pass saved.
+   * Adds the gradient of a loss to `gradients`, given its gradient for the hidden states, and
+   * releases what the pass saved.
    *
-   * @param gradients totals by parameter name, one for each that trains; those of the head are not touched here.
+   * @param gradients totals by parameter name, one for each that trains; those of the head are not
+   * touched here.
    * @param dropout that of the forward pass
    */
   async backward(

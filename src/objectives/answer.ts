@@ -52,7 +52,10 @@ export function shorterLength(a: Answer, b: Answer): Tensor {
   return minimum(length(a), length(b));
 }
 
-/** The mean over the examples of the step, a scalar, of one number each; for objectives of scope `step`. */
+/**
+ * The mean over the examples of the step, a scalar, of one number each; for objectives of scope
+ * `step`.
+ */
 export function stepMean(perExample: Tensor): Tensor {
   const ones = expandLike(constant(1), perExample);
   return divide(sum(perExample, [0]), sum(ones, [0]));

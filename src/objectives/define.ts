@@ -9,7 +9,10 @@ type Shape = z.core.$ZodLooseShape;
 type Options<S extends Shape> = z.output<z.ZodObject<S>>;
 type SchemaOf<Name extends string, S extends Shape> = z.ZodObject<{ name: z.ZodLiteral<Name> } & S, z.core.$strict>;
 
-/** An objective before its options are chosen: all that the recipe, the command line and the docs say of it. */
+/**
+ * An objective before its options are chosen: all that the recipe, the command line and the docs
+ * say of it.
+ */
 export interface ObjectiveDefinition<Name extends string = string, S extends Shape = Shape> {
   readonly name: Name;
   /** One line on what it does and what its options mean. */
@@ -40,14 +43,20 @@ interface Formula<S extends Shape, Answers extends readonly Answer[]> {
   loss(options: Options<S>, ...of: [...Answers, Context]): Tensor;
   /** The implicit reward of an answer, [examples]. */
   reward?(options: Options<S>, answer: Answer): Tensor;
-  /** Numbers that live from step to step. `update` gives those of a step from those before and the step's examples. */
+  /**
+   * Numbers that live from step to step. `update` gives those of a step from those before and the
+   * step's examples.
+   */
   readonly state?: {
     readonly initial: Readonly<Record<string, number>>;
     update(options: Options<S>, ...of: [...Answers, Context]): Readonly<Record<string, Tensor>>;
   };
 }
 
-/** A loss over pairs of a chosen and a rejected answer; its mean is over the pairs. It has a reference unless it says otherwise. */
+/**
+ * A loss over pairs of a chosen and a rejected answer; its mean is over the pairs. It has a
+ * reference unless it says otherwise.
+ */
 export function pairObjective<const Name extends string, S extends Shape>(
   definition: Description<Name, S> & Formula<S, [chosen: Answer, rejected: Answer]>,
 ): ObjectiveDefinition<Name, S> {

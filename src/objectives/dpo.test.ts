@@ -10,13 +10,15 @@ const evaluate = (options: Parameters<typeof dpo.create>[0], ...responses: Respo
   new ObjectiveEvaluator(dpo.create(options), ["policyLogp", "referenceLogp"]).evaluate([responses])[0]!;
 const ln3 = Math.log(3);
 
-// ρ is (0.5 + ln 3, 0.25) for the chosen answer's two tokens and -0.25 for the rejected answer's one.
+// ρ is (0.5 + ln 3, 0.25) for the chosen answer's two tokens and -0.25 for the rejected answer's
+// one.
 const chosen = vectors([-1, -2], [-1.5 - ln3, -2.25]);
 const rejected = vectors([-0.5], [-0.25]);
 
 describe("DPO by hand", () => {
   test("loss, rewards and gradient", () => {
-    // Σρ is ln 3 + 0.25 and 0.25 - ln 3, so u = ln 3 for β = 1/2, σ(u) = 3/4, the loss ln 4/3, and its derivative -(1 - σ(u)) = -1/4.
+    // Σρ is ln 3 + 0.25 and 0.25 - ln 3, so u = ln 3 for β = 1/2, σ(u) = 3/4, the loss ln 4/3, and
+    // its derivative -(1 - σ(u)) = -1/4.
     const { loss, rewards, gradients } = evaluate(
       { beta: 0.5 },
       vectors([-1, -2], [-1 - ln3, -2.25]),
@@ -31,7 +33,8 @@ describe("DPO by hand", () => {
   });
 
   test("label smoothing mixes in the loss of the swapped pair", () => {
-    // u = ln 3 again: (1 - ε) ln 4/3 + ε ln 4, whose derivative for u is -(1 - ε) / 4 + ε 3/4 = ε - 1/4.
+    // u = ln 3 again: (1 - ε) ln 4/3 + ε ln 4, whose derivative for u is -(1 - ε) / 4 + ε 3/4 = ε -
+    // 1/4.
     const pair = [vectors([-1], [-1 - ln3]), vectors([-2], [-2])] as const;
     for (const labelSmoothing of [0, 0.1, 0.25, 0.5]) {
       const { loss, gradients } = evaluate({ beta: 1, labelSmoothing }, ...pair);
@@ -40,7 +43,8 @@ describe("DPO by hand", () => {
       expect(gradients[1]!.policyLogp![0]).toBeCloseTo(0.25 - labelSmoothing, 14);
     }
     expect(evaluate({ beta: 1, labelSmoothing: 0 }, ...pair)).toEqual(evaluate({ beta: 1 }, ...pair));
-    // With ε = 1/2 neither answer is preferred: the loss is even in u and smallest, log 2, at u = 0.
+    // With ε = 1/2 neither answer is preferred: the loss is even in u and smallest, log 2, at u =
+    // 0.
     const even = (u: number) => evaluate({ beta: 1, labelSmoothing: 0.5 }, vectors([u], [0]), vectors([0], [0]));
     expect(even(2).loss).toBeCloseTo(even(-2).loss, 14);
     expect(even(0).loss).toBeCloseTo(Math.log(2), 14);
@@ -48,7 +52,8 @@ describe("DPO by hand", () => {
   });
 
   test("without the reference in the loss, it stays in the rewards", () => {
-    // β = 1/2: u = (-3 + 0.5) / 2 = -5/4 from the policy alone; rewards β Σρ = (0.75 + ln 3) / 2 and -1/8.
+    // β = 1/2: u = (-3 + 0.5) / 2 = -5/4 from the policy alone; rewards β Σρ = (0.75 + ln 3) / 2
+    // and -1/8.
     const { loss, rewards, gradients } = evaluate({ beta: 0.5, referenceFree: true }, chosen, rejected);
     const sigma = 1 / (1 + Math.exp(1.25));
     expect(loss).toBeCloseTo(-Math.log(sigma), 14);

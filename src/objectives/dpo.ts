@@ -6,8 +6,9 @@ import { negativeLogSigmoid, smoothed } from "./losses.ts";
 import { beta } from "./options.ts";
 
 /**
- * Direct Preference Optimization (Rafailov et al. 2023, arXiv 2305.18290, Eq. 7): `−log σ(u)`, `u = β (Σρ_w − Σρ_l)`.
- * With label smoothing `−(1 − ε) log σ(u) − ε log σ(−u)` (conservative DPO, Mitchell 2023).
+ * Direct Preference Optimization (Rafailov et al. 2023, arXiv 2305.18290, Eq. 7): `−log σ(u)`,
+ * `u = β (Σρ_w − Σρ_l)`. With label smoothing `−(1 − ε) log σ(u) − ε log σ(−u)` (conservative DPO,
+ * Mitchell 2023).
  */
 export const dpo = pairObjective({
   name: "dpo",

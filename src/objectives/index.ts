@@ -43,7 +43,8 @@ export function objectiveNamed(name: ObjectiveName): ObjectiveDefinition {
 /**
  * Makes the objective that the settings name.
  *
- * @throws UserError for a name that is not in the list, or an option that is unknown or out of its range.
+ * @throws UserError for a name that is not in the list, or an option that is unknown or out of its
+ * range.
  */
 export function createObjective({ name, ...options }: ObjectiveOptions): Objective {
   return objectiveNamed(name).create(options);

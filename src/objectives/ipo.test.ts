@@ -11,7 +11,8 @@ const evaluate = (beta: number, chosen: number[], rejected: number[]) =>
   ])[0]!;
 
 test("loss, rewards and gradient by hand", () => {
-  // β = 1/4 pulls the margin to 2. Here it is 1.5 + 2 - 0.5 = 3, so the loss is (3 - 2)² = 1 and its derivative for the margin 2.
+  // β = 1/4 pulls the margin to 2. Here it is 1.5 + 2 - 0.5 = 3, so the loss is (3 - 2)² = 1 and
+  // its derivative for the margin 2.
   const { loss, rewards, gradients } = evaluate(0.25, [1.5, 2], [0.5]);
   expect([loss, rewards]).toEqual([1, [0.875, 0.125]]);
   expect(gradients.map(({ policyLogp }) => [...policyLogp!])).toEqual([[2, 2], [-2]]);

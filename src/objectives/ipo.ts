@@ -4,8 +4,8 @@ import { pairObjective } from "./define.ts";
 import { beta } from "./options.ts";
 
 /**
- * Identity Preference Optimization (Azar et al. 2023, arXiv 2310.12036, Eq. 17): `(Σρ_w − Σρ_l − 1/(2β))²`.
- * β is the paper's τ.
+ * Identity Preference Optimization (Azar et al. 2023, arXiv 2310.12036, Eq. 17):
+ * `(Σρ_w − Σρ_l − 1/(2β))²`. β is the paper's τ.
  */
 export const ipo = pairObjective({
   name: "ipo",

@@ -9,8 +9,8 @@ export interface Part {
 }
 
 /**
- * Several losses as one: Σ weight · mean, where each keeps the mean it is made with. The logged rewards are those of the
- * first part that has any.
+ * Several losses as one: Σ weight · mean, where each keeps the mean it is made with. The logged
+ * rewards are those of the first part that has any.
  *
  * @throws Error if the parts are over different numbers of answers.
  */
@@ -50,7 +50,10 @@ export function mixture(name: string, parts: readonly [Part, ...Part[]]): Object
   };
 }
 
-/** A loss over single answers, applied to the chosen answer of each pair. A mean over tokens is over those of the chosen answers. */
+/**
+ * A loss over single answers, applied to the chosen answer of each pair. A mean over tokens is over
+ * those of the chosen answers.
+ */
 export function onChosen(objective: Objective): Objective {
   const chosen = (answers: readonly Answer[]) => answers.slice(0, 1);
   const { rewards: _, plainRewards: __, updateState, ...rest } = objective;

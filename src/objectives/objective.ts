@@ -2,8 +2,8 @@ import type { Tensor } from "../graph/tensor.ts";
 import type { StatisticUses, VocabularyStatistic } from "./statistics.ts";
 
 /**
- * One answer of each example, as a loss sees it. Arrays over tokens are [examples, length] and zero behind the end of an
- * answer; what the objective did not declare is missing.
+ * One answer of each example, as a loss sees it. Arrays over tokens are [examples, length] and zero
+ * behind the end of an answer; what the objective did not declare is missing.
  */
 export interface Answer extends Readonly<Partial<Record<VocabularyStatistic, Tensor>>> {
   /** log π(y_t | x, y_<t) under the policy. */
@@ -40,26 +40,36 @@ export interface Needs {
   readonly reference: "loss" | "rewards" | "none";
   /** What is computed over the whole vocabulary. */
   readonly statistics: StatisticUses;
-  /** Constants that the examples must bring, by name: one for each token, or one for each example. */
+  /**
+   * Constants that the examples must bring, by name: one for each token, or one for each example.
+   */
   readonly given: Readonly<Record<string, "token" | "example">>;
   /** Whether it is made for importance weights. The other pair objectives take them too. */
   readonly weights: "required" | "possible";
   /** Whether it draws numbers. */
   readonly random: boolean;
-  /** `step`: the loss of one example depends on the others, so all examples of a step are evaluated together. */
+  /**
+   * `step`: the loss of one example depends on the others, so all examples of a step are evaluated
+   * together.
+   */
   readonly scope: "example" | "step";
 }
 
 /** One loss of an objective: the step minimises Σ weight · mean. */
 export interface Term {
   readonly weight: number;
-  /** What the loss is a mean over: all examples of the step, or all tokens of the responses listed. */
+  /**
+   * What the loss is a mean over: all examples of the step, or all tokens of the responses listed.
+   */
   readonly mean: "examples" | "tokens";
   /** Indices of the responses whose tokens are counted. */
   readonly responses: readonly number[];
 }
 
-/** A loss over per-token statistics. It declares what it needs, and nothing else asks which objective is running. */
+/**
+ * A loss over per-token statistics. It declares what it needs, and nothing else asks which
+ * objective is running.
+ */
 export interface Objective extends Needs {
   readonly name: string;
   /** 2: chosen and rejected; 1: one answer. */
@@ -69,10 +79,16 @@ export interface Objective extends Needs {
   losses(answers: readonly Answer[], context: Context): readonly Tensor[];
   /** The implicit rewards that the published code logs, [examples], one for each answer. */
   rewards?(answers: readonly Answer[]): readonly Tensor[];
-  /** β Σρ without weights, [examples]: comparable among objectives. Only with a reference; missing where the objective has no β. */
+  /**
+   * β Σρ without weights, [examples]: comparable among objectives. Only with a reference; missing
+   * where the objective has no β.
+   */
   plainRewards?(answers: readonly Answer[]): readonly Tensor[];
   /** Numbers that live from step to step and are kept in checkpoints, as a run begins with them. */
   readonly initialState: Readonly<Record<string, number>>;
-  /** The state after a step, as a function of the state before and the step's examples. No gradient flows through it. */
+  /**
+   * The state after a step, as a function of the state before and the step's examples. No gradient
+   * flows through it.
+   */
   updateState?(answers: readonly Answer[], before: Context): Readonly<Record<string, Tensor>>;
 }

@@ -3,7 +3,10 @@ import { negate } from "../graph/ops/elementwise.ts";
 import { logProbability } from "./answer.ts";
 import { singleObjective } from "./define.ts";
 
-/** Supervised fine-tuning: `−Σ_t log π(y_t | x, y_<t)`. The published preference trainers take its mean over sequences. */
+/**
+ * Supervised fine-tuning: `−Σ_t log π(y_t | x, y_<t)`. The published preference trainers take its
+ * mean over sequences.
+ */
 export const sft = singleObjective({
   name: "sft",
   summary: "supervised on the chosen answers: the first stage, where the model does not answer like them yet",

@@ -5,8 +5,8 @@ import { logProbability } from "./answer.ts";
 import { pairObjective } from "./define.ts";
 
 /**
- * SLiC-HF, sequence likelihood calibration (Zhao et al. 2023, arXiv 2305.10425): `max(0, δ − log π(y_w) + log π(y_l))`, without
- * its regulariser. Rewards are `log π(y)`.
+ * SLiC-HF, sequence likelihood calibration (Zhao et al. 2023, arXiv 2305.10425):
+ * `max(0, δ − log π(y_w) + log π(y_l))`, without its regulariser. Rewards are `log π(y)`.
  */
 export const slic = pairObjective({
   name: "slic",

@@ -1,4 +1,7 @@
-/** Statistics over the whole vocabulary at every scored token; π is the policy, y the token that stands there. */
+/**
+ * Statistics over the whole vocabulary at every scored token; π is the policy, y the token that
+ * stands there.
+ */
 export const vocabularyStatistics = [
   /** KL(π_ref ‖ π) */
   "klReferencePolicy",
@@ -13,10 +16,16 @@ export const vocabularyStatistics = [
 ] as const;
 export type VocabularyStatistic = (typeof vocabularyStatistics)[number];
 
-/** `policyLogp` and `referenceLogp`: log π(y) and log π_ref(y). The others are computed only where they are declared. */
+/**
+ * `policyLogp` and `referenceLogp`: log π(y) and log π_ref(y). The others are computed only where
+ * they are declared.
+ */
 export type StatisticName = "policyLogp" | "referenceLogp" | VocabularyStatistic;
 
-/** The statistics that a loss declares: `gradient` if the loss depends on the policy through it, `constant` if not. */
+/**
+ * The statistics that a loss declares: `gradient` if the loss depends on the policy through it,
+ * `constant` if not.
+ */
 export type StatisticUses = Readonly<Partial<Record<VocabularyStatistic, "gradient" | "constant">>>;
 
 /** Whether a statistic compares with the reference. */

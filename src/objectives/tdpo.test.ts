@@ -16,7 +16,8 @@ const evaluate = (objective: Objective, chosen: ResponseVectors, rejected: Respo
 const ln3 = Math.log(3);
 const close = (...values: number[]) => values.map((value) => expect.closeTo(value, 14));
 
-// SeqKL is 0.3 + 0.2 = 0.5 for the chosen answer and 0.1 for the rejected one, so SeqKL(y_l) - SeqKL(y_w) = -0.4.
+// SeqKL is 0.3 + 0.2 = 0.5 for the chosen answer and 0.1 for the rejected one, so SeqKL(y_l) -
+// SeqKL(y_w) = -0.4.
 const rejected = response([0.25], [0.1]);
 const chosen = (ratio: number) => response([ratio, 0.25], [0.3, 0.2]);
 

@@ -6,7 +6,9 @@ import { negativeLogSigmoid } from "./losses.ts";
 import type { Answer } from "./objective.ts";
 import { beta, termWeight } from "./options.ts";
 
-/** TDPO1 and TDPO2, Token-level Direct Preference Optimization (Zeng et al. 2024, arXiv 2404.11999). */
+/**
+ * TDPO1 and TDPO2, Token-level Direct Preference Optimization (Zeng et al. 2024, arXiv 2404.11999).
+ */
 const needs = { statistics: { klReferencePolicy: "gradient" } } as const;
 
 /** `−log σ(β (Σρ_w − Σρ_l − (SeqKL(y_l) − SeqKL(y_w))))`. */

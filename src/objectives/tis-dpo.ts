@@ -7,10 +7,11 @@ import type { Answer } from "./objective.ts";
 import { beta, termWeight } from "./options.ts";
 
 /**
- * TIS-DPO, Token-level Importance Sampling for DPO (Liu et al. 2025, arXiv 2410.04350): `−log σ(u − η)`, where
- * `u = β (Σ w_t ρ_t over y_w − Σ w_t ρ_t over y_l)` and `η = α β (Σ w_t KL_t over y_w − Σ w_t KL_t over y_l)`, with
- * KL_t = KL(π ‖ π_ref) at token t. The gradient flows through both sums, as in the published code. The weights w_t are a
- * token rule. Rewards are `β Σ w_t ρ_t`, with η `β Σ w_t (ρ_t − KL_t)`.
+ * TIS-DPO, Token-level Importance Sampling for DPO (Liu et al. 2025, arXiv 2410.04350):
+ * `−log σ(u − η)`, where `u = β (Σ w_t ρ_t over y_w − Σ w_t ρ_t over y_l)` and
+ * `η = α β (Σ w_t KL_t over y_w − Σ w_t KL_t over y_l)`, with KL_t = KL(π ‖ π_ref) at token t. The
+ * gradient flows through both sums, as in the published code. The weights w_t are a token rule.
+ * Rewards are `β Σ w_t ρ_t`, with η `β Σ w_t (ρ_t − KL_t)`.
  */
 export const tisDpo = pairObjective({
   name: "tis-dpo",

@@ -4,10 +4,11 @@ import type { Answer, Needs, Objective } from "./objective.ts";
 import { mergeUses } from "./statistics.ts";
 
 /**
- * How much each token counts. A rule goes with any loss: it changes the answers before the loss sees them.
+ * How much each token counts. A rule goes with any loss: it changes the answers before the loss
+ * sees them.
  *
- * `weight` counts in every sum over tokens. A rule that touches the log-ratios alone changes `ratio`; one that selects
- * tokens also sets `count`, which means divide by.
+ * `weight` counts in every sum over tokens. A rule that touches the log-ratios alone changes
+ * `ratio`; one that selects tokens also sets `count`, which means divide by.
  */
 export interface TokenRule extends Partial<Pick<Needs, "statistics" | "given" | "random">> {
   readonly name: string;
@@ -36,7 +37,9 @@ export function withTokenRule(objective: Objective, rule: TokenRule): Objective 
   };
 }
 
-/** Importance weights (Liu et al. 2025, arXiv 2410.04350): w_t comes with the examples, as `weight`. */
+/**
+ * Importance weights (Liu et al. 2025, arXiv 2410.04350): w_t comes with the examples, as `weight`.
+ */
 export const importanceWeights: TokenRule = {
   name: "importance",
   given: { weight: "token" },

@@ -9,9 +9,9 @@ import { publicScorerName, withoutSecrets } from "./secrets.ts";
 const grace = 2;
 
 /**
- * A long-lived process as scorer: for each answer it is given a line `{"id", "prompt", "response"}` on its standard
- * input, and answers a line `{"score": number}` on its standard output, in order; where it gives the `id` back, that is
- * checked. What it says on standard error is shown.
+ * A long-lived process as scorer: for each answer it is given a line `{"id", "prompt", "response"}`
+ * on its standard input, and answers a line `{"score": number}` on its standard output, in order;
+ * where it gives the `id` back, that is checked. What it says on standard error is shown.
  *
  * @param options.timeout seconds that it may stay silent while it owes a line
  */

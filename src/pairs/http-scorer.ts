@@ -4,14 +4,17 @@ import { counted } from "../words.ts";
 import { areIdsOf, checkScore, excerpt, MisplacedScoresError, numbered, type Scorer } from "./scorer.ts";
 import { publicScorerName, withoutSecrets } from "./secrets.ts";
 
-/** Bytes that an answer may have: what a score takes, with room for anything that is sent beside it. */
+/**
+ * Bytes that an answer may have: what a score takes, with room for anything that is sent beside it.
+ */
 const baseBytes = 1 << 20;
 const bytesPerItem = 1024;
 
 /**
- * A scorer behind a URL: it is sent `{"items": [{"id", "prompt", "response"}, …]}` by POST and answers
- * `{"scores": [number, …]}`, and with it `"ids": [number, …]` if it likes. User and password of the URL are sent as
- * basic authentication. Nothing that may be secret in the URL is in a message.
+ * A scorer behind a URL: it is sent `{"items": [{"id", "prompt", "response"}, …]}` by POST and
+ * answers `{"scores": [number, …]}`, and with it `"ids": [number, …]` if it likes. User and
+ * password of the URL are sent as basic authentication. Nothing that may be secret in the URL is in
+ * a message.
  *
  * @param options.timeout seconds that an answer may take
  */
@@ -72,7 +75,10 @@ function requestTo(name: string): { url: string; headers: Record<string, string>
   return { url: url.href, headers };
 }
 
-/** The body of an answer; undefined if it is longer than `limit` bytes, and then the rest is not read. */
+/**
+ * The body of an answer; undefined if it is longer than `limit` bytes, and then the rest is not
+ * read.
+ */
 async function readText(response: Response, limit: number): Promise<string | undefined> {
   const pieces: Uint8Array[] = [];
   let bytes = 0;

@@ -5,12 +5,15 @@ import { UserError } from "../errors.ts";
 import { asUserError, isFolder } from "../files/file-system.ts";
 import type { ScoredPrompt } from "./rank.ts";
 
-/** What the sampled and scored answers depend on; two runs may share a journal only if it is equal. */
+/**
+ * What the sampled and scored answers depend on; two runs may share a journal only if it is equal.
+ */
 export type JournalSettings = Readonly<Record<string, unknown>>;
 
 /**
- * The progress of making pairs, in a file beside the output: a line with the settings, then a line for each prompt that is done. Whole batches
- * of lines are appended, so that a run that continues computes the same batches as one that was never interrupted.
+ * The progress of making pairs, in a file beside the output: a line with the settings, then a line
+ * for each prompt that is done. Whole batches of lines are appended, so that a run that continues
+ * computes the same batches as one that was never interrupted.
  */
 export class Journal {
   readonly file: string;
@@ -29,8 +32,10 @@ export class Journal {
   /**
    * Begins a journal, or with `resume` continues one.
    *
-   * @param options.batchSize prompts of a batch: what lies behind the last whole batch is done again
-   * @throws UserError if there is one already, or none to continue, or one of other settings; and if it cannot be written.
+   * @param options.batchSize prompts of a batch: what lies behind the last whole batch is done
+   * again
+   * @throws UserError if there is one already, or none to continue, or one of other settings; and
+   * if it cannot be written.
    */
   static async open(
     file: string,

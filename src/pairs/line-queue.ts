@@ -1,12 +1,21 @@
 import type { Readable } from "node:stream";
 import { StringDecoder } from "node:string_decoder";
 
-/** Characters that may wait to be asked for: more than all scores of a batch take, and no burden for the memory. */
+/**
+ * Characters that may wait to be asked for: more than all scores of a batch take, and no burden for
+ * the memory.
+ */
 const mostWaiting = 1 << 24;
-/** Characters that a line keeps. Nothing longer is an answer, and what is too long is only shown in part. */
+/**
+ * Characters that a line keeps. Nothing longer is an answer, and what is too long is only shown in
+ * part.
+ */
 const longestLine = 1 << 20;
 
-/** The lines of a stream, to be asked for one after the other. Takes no more of the stream than memory bears. */
+/**
+ * The lines of a stream, to be asked for one after the other. Takes no more of the stream than
+ * memory bears.
+ */
 export class LineQueue {
   readonly #stream: Readable;
   readonly #decoder = new StringDecoder("utf8");

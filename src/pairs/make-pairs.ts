@@ -28,7 +28,8 @@ export interface PairCounts {
 }
 
 /**
- * Samples answers to the prompts that the journal does not have yet, scores them, and writes them to the journal batch by batch.
+ * Samples answers to the prompts that the journal does not have yet, scores them, and writes them
+ * to the journal batch by batch.
  *
  * @returns whether all prompts are done; not if `options.signal` came first
  */

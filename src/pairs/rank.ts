@@ -10,7 +10,10 @@ export interface ScoredAnswer {
 export interface ScoredPrompt {
   readonly prompt: string;
   readonly answers: readonly ScoredAnswer[];
-  /** Answers that were sampled, and those of them left out because they are blank or equal to an earlier one. */
+  /**
+   * Answers that were sampled, and those of them left out because they are blank or equal to an
+   * earlier one.
+   */
   readonly sampled: number;
   readonly blank: number;
   readonly duplicates: number;
@@ -47,7 +50,10 @@ export function distinctAnswers(generations: readonly Generation[]) {
   };
 }
 
-/** The pairs of a prompt, those with the largest difference first. Of equal scores, the earlier answer is the better one. */
+/**
+ * The pairs of a prompt, those with the largest difference first. Of equal scores, the earlier
+ * answer is the better one.
+ */
 export function rankPairs({ prompt, answers }: ScoredPrompt, { margin, pairsPerPrompt }: RankOptions): RankedPair[] {
   const order = answers.toSorted((a, b) => b.score - a.score);
   const pairs: RankedPair[] = [];

@@ -21,7 +21,10 @@ export interface Scorer {
   dispose(): Promise<void>;
 }
 
-/** A scorer answered something else than it was asked, so that its earlier scores may be those of other answers. */
+/**
+ * A scorer answered something else than it was asked, so that its earlier scores may be those of
+ * other answers.
+ */
 export class MisplacedScoresError extends UserError {}
 
 /** An item as a scorer from outside is given it. */
@@ -30,7 +33,10 @@ export interface NumberedItem extends ScorerItem {
   readonly id: number;
 }
 
-/** Items with the numbers that an answer may give back, so that it is matched by more than its place. */
+/**
+ * Items with the numbers that an answer may give back, so that it is matched by more than its
+ * place.
+ */
 export function numbered(items: readonly ScorerItem[], first: number): NumberedItem[] {
   return items.map(({ prompt, response }, index) => ({ id: first + index, prompt, response }));
 }
@@ -42,7 +48,9 @@ export function areIdsOf(asked: readonly NumberedItem[], ids: unknown): boolean 
   return Array.isArray(ids) && ids.length === asked.length && asked.every(({ id }, place) => ids[place] === id);
 }
 
-/** The number that a scorer from outside gave; throws a `UserError` that shows what came instead. */
+/**
+ * The number that a scorer from outside gave; throws a `UserError` that shows what came instead.
+ */
 export function checkScore(value: unknown, fail: Fail): number {
   if (typeof value === "number" && Number.isFinite(value)) return value;
   throw fail(`gave no number as a score: ${value === undefined ? "missing" : quoted(value)}`);

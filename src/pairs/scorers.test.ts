@@ -41,7 +41,10 @@ test.each(["nothing", "command:  ", "ftp://host/x", "http://", "AFINN"])("%j is 
   await expect(openScorer(name, { timeout: 1 })).rejects.toThrow(/is no scorer; use afinn, vader/);
 });
 
-/** A command that runs a piece of JavaScript for each line: `line` is the text, `item` what it holds, `count` counts from 1. */
+/**
+ * A command that runs a piece of JavaScript for each line: `line` is the text, `item` what it
+ * holds, `count` counts from 1.
+ */
 function script(body: string, before = ""): string {
   const program = `${before};let count = 0;
     require("readline").createInterface({ input: process.stdin }).on("line", (line) => {
@@ -137,7 +140,8 @@ describe("a command", () => {
     const stubborn = script(answer, "setInterval(() => {}, 1000)");
     const scorer = await openScorer(stubborn, { timeout: 20 });
     await scorer.score(items);
-    // It is waited for until nobody holds its output any more, so this would not end if the process lived on.
+    // It is waited for until nobody holds its output any more, so this would not end if the process
+    // lived on.
     await scorer.dispose();
     await expect(scorer.score(items)).rejects.toThrow(/ended by SIGKILL after 0 of 3/);
   });

@@ -3,23 +3,26 @@ import { createHash } from "node:crypto";
 const urls = /https?:\/\/[^\s"'`<>]+/g;
 
 /**
- * The name of a scorer as messages and files may hold it. URLs in it lose user, password, fragment and the values of
- * their query, any of which may be a token.
+ * The name of a scorer as messages and files may hold it. URLs in it lose user, password, fragment
+ * and the values of their query, any of which may be a token.
  */
 export function publicScorerName(scorer: string): string {
   return scorer.replace(urls, publicUrl);
 }
 
 /**
- * Tells a scorer from others of the same public name, as the query of a URL may choose a model: a few bits of a hash,
- * too few to find a token by. Users and passwords have no part in it.
+ * Tells a scorer from others of the same public name, as the query of a URL may choose a model: a
+ * few bits of a hash, too few to find a token by. Users and passwords have no part in it.
  */
 export function scorerTag(scorer: string): string {
   const settings = scorer.replace(urls, (text) => (URL.canParse(text) ? withoutUser(new URL(text)).href : text));
   return createHash("sha256").update(settings).digest("hex").slice(0, 4);
 }
 
-/** A text that others wrote, such as a server's answer, with what is secret in a scorer's name taken out. */
+/**
+ * A text that others wrote, such as a server's answer, with what is secret in a scorer's name taken
+ * out.
+ */
 export function withoutSecrets(text: string, scorer: string): string {
   const secrets = [...scorer.matchAll(urls)].flatMap(([url]) => secretsOf(url)).sort((a, b) => b.length - a.length);
   return secrets.reduce((rest, secret) => rest.replaceAll(secret, "…"), publicScorerName(text));
@@ -40,7 +43,10 @@ function withoutUser(url: URL): URL {
   return url;
 }
 
-/** Every part of a URL that may be a secret, as it is written and as it is meant. Very short ones say nothing. */
+/**
+ * Every part of a URL that may be a secret, as it is written and as it is meant. Very short ones
+ * say nothing.
+ */
 function secretsOf(text: string): string[] {
   if (!URL.canParse(text)) return [];
   const { username, password, search } = new URL(text);

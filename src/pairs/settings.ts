@@ -6,7 +6,10 @@ import type { ModelFolder } from "../storage/folder.ts";
 import type { JournalSettings } from "./journal.ts";
 import { publicScorerName, scorerTag } from "./secrets.ts";
 
-/** What answers and scores depend on: the model, told by its files' sizes and times, the prompts, the options of sampling, the scorer. */
+/**
+ * What answers and scores depend on: the model, told by its files' sizes and times, the prompts,
+ * the options of sampling, the scorer.
+ */
 export async function journalSettings(
   folder: ModelFolder,
   texts: readonly string[],

@@ -12,7 +12,8 @@ export interface Issue {
 }
 
 /**
- * The issue to show, in the recipe's own words: an unknown key first, since a misspelt key is missing under its right name as well.
+ * The issue to show, in the recipe's own words: an unknown key first, since a misspelt key is
+ * missing under its right name as well.
  *
  * @param recipe what was checked
  */

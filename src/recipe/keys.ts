@@ -14,7 +14,10 @@ interface Variant {
   readonly value: string;
 }
 
-/** A key of the recipe: `place` is its dotted path, `variant` what must stand beside it, where that matters. */
+/**
+ * A key of the recipe: `place` is its dotted path, `variant` what must stand beside it, where that
+ * matters.
+ */
 interface Key {
   readonly key: string;
   readonly place: string;
@@ -25,8 +28,9 @@ interface Key {
 export const keys = keysBelow(z.toJSONSchema(recipeSchema, { io: "input", unrepresentable: "any" }) as JsonSchema);
 
 /**
- * The keys that lose their meaning when the one at `path` becomes `value`: those beside it that belong to other variants only. None where `path`
- * decides on no variant, or `value` is none of them.
+ * The keys that lose their meaning when the one at `path` becomes `value`: those beside it that
+ * belong to other variants only. None where `path` decides on no variant, or `value` is none of
+ * them.
  */
 export function keysOfOtherVariants(path: readonly string[], value: unknown): Set<string> {
   const beside = [...path.slice(0, -1), ""].join(".");

@@ -11,8 +11,8 @@ import { parseYaml } from "./yaml.ts";
 /**
  * Reads a recipe file.
  *
- * @param overrides `key=value` settings that replace the file's, keys dotted (`objective.beta=0.2`), values in YAML; without a value, the
- *   key is taken out
+ * @param overrides `key=value` settings that replace the file's, keys dotted
+ * (`objective.beta=0.2`), values in YAML; without a value, the key is taken out
  * @throws UserError with line and column for anything that is not a valid recipe.
  */
 export async function readRecipe(file: string, overrides: readonly string[] = []): Promise<Recipe> {
@@ -40,8 +40,8 @@ export function parseRecipe(text: string, file: string, overrides: readonly stri
 const defined = new WeakSet<object>();
 
 /**
- * Checks a recipe that is given as an object, and adds the defaults of missing keys. A recipe that was checked before is
- * returned as it is.
+ * Checks a recipe that is given as an object, and adds the defaults of missing keys. A recipe that
+ * was checked before is returned as it is.
  *
  * @throws UserError naming the key that is missing, unknown or wrong.
  */
@@ -57,7 +57,10 @@ export function defineRecipe(input: RecipeInput | Recipe): Recipe {
   throw new UserError(problem, { field: path.join("."), ...(hint && { hint }) });
 }
 
-/** Adds to an error that names a key of the recipe, and no file, where that key stands; any other error is returned as it is. */
+/**
+ * Adds to an error that names a key of the recipe, and no file, where that key stands; any other
+ * error is returned as it is.
+ */
 export function placeInRecipe(recipe: Recipe, error: unknown): unknown {
   const source = sources.get(recipe);
   if (!source || !(error instanceof UserError) || error.place.file || !error.place.field) return error;
@@ -123,7 +126,9 @@ class RecipeSource {
     return new UserError(problem, { ...this.place(path, atKey), ...(field && { field }), ...(hint && { hint }) });
   }
 
-  /** Where a value (or, with `atKey`, the key itself) was given; for a missing value, its parent. */
+  /**
+   * Where a value (or, with `atKey`, the key itself) was given; for a missing value, its parent.
+   */
   place(path: readonly PropertyKey[], atKey = false): { file: string; line?: number; column?: number } {
     const steps = path.map(String);
     const override = this.#overrides.findLast(({ path: set }) =>
@@ -139,7 +144,10 @@ class RecipeSource {
     return { file: this.#file };
   }
 
-  /** The file's settings of an objective say nothing about another one; what was set as well stays, to be told if it is wrong. */
+  /**
+   * The file's settings of an objective say nothing about another one; what was set as well stays,
+   * to be told if it is wrong.
+   */
   #dropKeysOfOtherVariants(path: readonly string[], value: unknown): void {
     const parent = path.slice(0, -1);
     const group = this.#document.getIn(parent, true);

@@ -7,7 +7,10 @@ import { millions } from "../words.ts";
 import type { Issue } from "./issue.ts";
 import type { Recipe } from "./schema.ts";
 
-/** The first thing in a recipe that is wrong because of another: conflicts, and keys that would have no effect. */
+/**
+ * The first thing in a recipe that is wrong because of another: conflicts, and keys that would have
+ * no effect.
+ */
 export function firstConflict(recipe: Recipe): Issue | undefined {
   for (const conflict of conflicts(recipe)) return conflict;
   return undefined;

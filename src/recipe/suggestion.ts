@@ -1,7 +1,10 @@
 import { distance } from "fastest-levenshtein";
 import { keys } from "./keys.ts";
 
-/** What to do about an unknown key: use it in another place, or a key like it in the same place, or else anywhere. */
+/**
+ * What to do about an unknown key: use it in another place, or a key like it in the same place, or
+ * else anywhere.
+ */
 export function suggestKey(key: string, path: readonly PropertyKey[]): string | undefined {
   const prefix = path.map((step) => `${String(step)}.`).join("");
   const same = keys.filter((known) => known.key === key);

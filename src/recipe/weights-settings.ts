@@ -79,7 +79,9 @@ const folder = path
 const template = (which: string) =>
   z.string().optional().describe(`the ${which} instruction, with \`{prompt}\` once; instead of \`preset\``);
 
-/** Importance weights of tokens (TIS-DPO, Liu et al. 2025): which two models estimate them, and how. */
+/**
+ * Importance weights of tokens (TIS-DPO, Liu et al. 2025): which two models estimate them, and how.
+ */
 export const weightsSettings = z.discriminatedUnion("from", [
   z
     .strictObject({ from: z.literal("dpo"), training, folder, transform })

@@ -22,8 +22,9 @@ export interface YamlProblem {
 const deepestNesting = 40;
 
 /**
- * Words, marks and spaces of a recipe at most. Keys are compared with each other, and the place of each mistake is looked
- * for from the beginning, so that very many take minutes. A list of 5,000 files has 30,000 parts.
+ * Words, marks and spaces of a recipe at most. Keys are compared with each other, and the place of
+ * each mistake is looked for from the beginning, so that very many take minutes. A list of 5,000
+ * files has 30,000 parts.
  */
 const mostParts = 40_000;
 
@@ -49,8 +50,8 @@ export function parseYaml(text: string, lines?: LineCounter): { document: Docume
 }
 
 /**
- * Where a text is too much for the parser, by its tokens alone: of levels in one line and of indentation there must be few,
- * and of tokens not very many.
+ * Where a text is too much for the parser, by its tokens alone: of levels in one line and of
+ * indentation there must be few, and of tokens not very many.
  */
 function findExcess(text: string): YamlProblem | undefined {
   const tooDeep = (offset: number) => ({ problem: "nested too deep", offset });

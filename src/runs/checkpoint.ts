@@ -13,7 +13,10 @@ import { openSafetensors, readTensor, writeSafetensors } from "../storage/safete
 import { saveAdapterFolder } from "../storage/save-adapter-folder.ts";
 import { type FolderFiles, saveModelFolder } from "../storage/save-folder.ts";
 
-/** Where a run stands, besides weights and optimizer state. All chance in a run is a function of the seed and this. */
+/**
+ * Where a run stands, besides weights and optimizer state. All chance in a run is a function of the
+ * seed and this.
+ */
 export interface Progress {
   /** Optimizer steps done. */
   readonly step: number;
@@ -29,7 +32,10 @@ export interface Progress {
   readonly objective?: ObjectiveState | undefined;
 }
 
-/** A checkpoint is a folder: `model/` in Hugging Face's layout, `optimizer.safetensors`, and `progress.json`. */
+/**
+ * A checkpoint is a folder: `model/` in Hugging Face's layout, `optimizer.safetensors`, and
+ * `progress.json`.
+ */
 const names = { model: "model", optimizer: "optimizer.safetensors", progress: "progress.json" };
 
 const progressSchema = z.object({
@@ -42,7 +48,8 @@ const progressSchema = z.object({
 });
 
 /**
- * Writes a checkpoint whole or not at all, then removes all but the newest `keep`. Returns its folder.
+ * Writes a checkpoint whole or not at all, then removes all but the newest `keep`. Returns its
+ * folder.
  */
 export async function saveCheckpoint(
   folder: string,

@@ -29,8 +29,8 @@ export function runSizes(
 }
 
 /**
- * Checks that a run has room for its model and for two checkpoints: the new one is whole before the old one goes. Where
- * the system does not tell how much is free, nothing is checked.
+ * Checks that a run has room for its model and for two checkpoints: the new one is whole before the
+ * old one goes. Where the system does not tell how much is free, nothing is checked.
  *
  * @param options.there what the folder holds and the run replaces, in bytes
  * @throws UserError otherwise.
@@ -45,7 +45,8 @@ export async function checkRoom(folder: string, { checkpoint, model }: RunSizes,
 }
 
 /**
- * Saves a checkpoint if the disk has room for it. A run goes on without one: room may be made until the next.
+ * Saves a checkpoint if the disk has room for it. A run goes on without one: room may be made until
+ * the next.
  *
  * @returns why it was not saved; undefined if it was
  */

@@ -4,15 +4,19 @@ import { modelFingerprint } from "../storage/fingerprint.ts";
 import type { ModelFolder } from "../storage/folder.ts";
 import type { StartingPoint } from "./starting-point.ts";
 
-/** Tells a file that was written to from one that was not; another file in its place has another `id`. */
+/**
+ * Tells a file that was written to from one that was not; another file in its place has another
+ * `id`.
+ */
 interface FileState {
   readonly id: string;
   readonly version: string;
 }
 
 /**
- * The models that a run reads from and does not change: its reference, and the base of its adapter. Their files are mapped, so what is written
- * into them while the run goes on arrives in its numbers. Files that are replaced or deleted stay what they were for it.
+ * The models that a run reads from and does not change: its reference, and the base of its adapter.
+ * Their files are mapped, so what is written into them while the run goes on arrives in its
+ * numbers. Files that are replaced or deleted stay what they were for it.
  */
 export class FrozenModels {
   readonly #fingerprints: ReadonlyMap<ModelFolder, string>;
@@ -65,7 +69,10 @@ export class FrozenModels {
   }
 }
 
-/** The files of whole models; those of an adapter itself are read, not mapped. A file that is gone has no state. */
+/**
+ * The files of whole models; those of an adapter itself are read, not mapped. A file that is gone
+ * has no state.
+ */
 async function statesOf(folders: Iterable<ModelFolder>): Promise<Map<string, FileState>> {
   const states = new Map<string, FileState>();
   for (const { base, weights } of folders) {

@@ -39,7 +39,10 @@ export async function progressOfSame(checkpoint: string, now: Progress): Promise
   return progress;
 }
 
-/** @throws UserError if the numbers that a checkpoint keeps for an objective are not those of this one. */
+/**
+ * @throws UserError if the numbers that a checkpoint keeps for an objective are not those of this
+ * one.
+ */
 export function checkObjectiveState(
   checkpoint: string,
   { objective = {} }: Progress,
@@ -51,7 +54,10 @@ export function checkObjectiveState(
   throw new UserError("holds the state of another objective", { file: checkpoint, hint });
 }
 
-/** Identifies the training examples, the constants given with them and their order, so that a run is not continued on other data. */
+/**
+ * Identifies the training examples, the constants given with them and their order, so that a run is
+ * not continued on other data.
+ */
 export function fingerprintOf(examples: readonly TokenizedExample[]): string {
   const arrays = function* () {
     for (const example of examples) yield* [...tokensOf(example), ...Object.values(example.given ?? {}).flat()];

@@ -6,8 +6,9 @@ import { RoundingLoss } from "../storage/rounding-loss.ts";
 const advice = "save them exactly: the same command with --resume --set dtype=float32; or train an adapter (lora)";
 
 /**
- * A warning where storing a trained model in bfloat16 takes back a notable part of what training did, as small learning
- * rates have it. A new model and a new adapter change so much that rounding does not matter.
+ * A warning where storing a trained model in bfloat16 takes back a notable part of what training
+ * did, as small learning rates have it. A new model and a new adapter change so much that rounding
+ * does not matter.
  *
  * @param start the folder that the training began with; undefined for a new model
  */

@@ -43,8 +43,8 @@ export const lockName = "tokenwise.lock";
 const changeable = new Set(keysWithRole("length", "machine"));
 
 /**
- * A run's folder: `recipe.yaml` (all settings, defaults included), `metrics.jsonl`, `samples.jsonl` if asked for, `checkpoints/`, and in the
- * end `model/`.
+ * A run's folder: `recipe.yaml` (all settings, defaults included), `metrics.jsonl`, `samples.jsonl`
+ * if asked for, `checkpoints/`, and in the end `model/`.
  */
 export class RunFolder {
   readonly path: string;
@@ -78,7 +78,8 @@ export class RunFolder {
   }
 
   /**
-   * Does work while no other process may use the folder. First clears it of what killed processes left.
+   * Does work while no other process may use the folder. First clears it of what killed processes
+   * left.
    *
    * @throws UserError if another process uses it, or it cannot be made.
    */
@@ -126,7 +127,9 @@ export class RunFolder {
     }
   }
 
-  /** Whether a path, followed to where it leads, is in the part of the folder that `remove` removes. */
+  /**
+   * Whether a path, followed to where it leads, is in the part of the folder that `remove` removes.
+   */
   async #losesInOverwriting(path: string): Promise<boolean> {
     const [folder, followed] = await Promise.all(
       [this.path, path].map((link) => realpath(link).catch(() => resolve(link))),
@@ -210,7 +213,8 @@ export class RunFolder {
   /**
    * Drops the records of steps behind a checkpoint, which a resumed run does again.
    *
-   * @returns whether an evaluation at the checkpoint's step is among the records that stay, and what the run began with
+   * @returns whether an evaluation at the checkpoint's step is among the records that stay, and
+   * what the run began with
    */
   async rewindMetrics(step: number): Promise<{ evaluated: boolean; beginning: Beginning }> {
     const kept = await keepRecords<MetricsRecord>(this.#metrics, (record) => record.step <= step);
@@ -227,7 +231,10 @@ export class RunFolder {
   }
 }
 
-/** The folder of the model below an adapter; none for a whole model, or for one that cannot be opened, which shows elsewhere. */
+/**
+ * The folder of the model below an adapter; none for a whole model, or for one that cannot be
+ * opened, which shows elsewhere.
+ */
 async function baseOf(path: string): Promise<string[]> {
   const folder = await openModelFolder(modelPath(path)).catch(() => undefined);
   return folder?.base ? [folder.base.path] : [];
@@ -239,7 +246,10 @@ async function appendRecords(file: string, records: readonly object[]): Promise<
   });
 }
 
-/** Drops the records of a file that are not to be kept. Returns the others; none where there is no file. */
+/**
+ * Drops the records of a file that are not to be kept. Returns the others; none where there is no
+ * file.
+ */
 async function keepRecords<Item extends object>(file: string, isKept: (record: Item) => boolean): Promise<Item[]> {
   if (!existsSync(file)) return [];
   const kept = (await readFile(file, "utf8"))

@@ -23,7 +23,10 @@ import { loadModelTokenizer } from "../storage/model-tokenizer.ts";
 /** What trains, by what its memory depends on. */
 export interface TrainedModel {
   readonly configuration: ModelConfiguration;
-  /** An adapter: how many numbers it has, and what the frozen model takes besides what is mapped from its file. */
+  /**
+   * An adapter: how many numbers it has, and what the frozen model takes besides what is mapped
+   * from its file.
+   */
   readonly adapter?: { readonly parameters: number; readonly frozenBytes: number } | undefined;
 }
 
@@ -46,7 +49,10 @@ export interface StartingPoint {
 
 type Start = Pick<Recipe, "model" | "init" | "seed" | "lora">;
 
-/** Calls `use` with the folder of the tokenizer that a recipe names, if it names one; that of `bytes` is there until the call is done. */
+/**
+ * Calls `use` with the folder of the tokenizer that a recipe names, if it names one; that of
+ * `bytes` is there until the call is done.
+ */
 export async function withTokenizerFolder<Result>(
   { tokenizer }: Pick<Recipe, "tokenizer">,
   use: (folder: string | undefined) => Promise<Result>,
@@ -99,7 +105,10 @@ export function adapterOf(recipe: Pick<Start, "seed" | "lora">, folder: ModelFol
   return { lora, seed: recipe.seed, base, parameters, frozenBytes: ownBytes };
 }
 
-/** An adapter that is there already goes on with its own rank, scale and modules; the recipe may change its dropout. */
+/**
+ * An adapter that is there already goes on with its own rank, scale and modules; the recipe may
+ * change its dropout.
+ */
 function loraOf(
   { lora: asked }: Pick<Start, "lora">,
   { lora: stored, architecture }: ModelFolder,
@@ -167,7 +176,8 @@ async function temporaryByteTokenizer(): Promise<{ folder: string; remove: () =>
     rmSync(folder, { recursive: true, force: true });
   };
   process.once("exit", remove);
-  // Texts and prompts then begin alike, so that a model trained on texts knows where it is in a prompt.
+  // Texts and prompts then begin alike, so that a model trained on texts knows where it is in a
+  // prompt.
   await writeByteTokenizer(folder, [], { addBos: true });
   return { folder, remove };
 }

@@ -15,7 +15,10 @@ export function isWeighted(recipe: Recipe): recipe is WeightedRecipe {
   return recipe.weights !== undefined;
 }
 
-/** The folder of the contrastive models and their estimates: inside the run's folder unless the recipe names another. */
+/**
+ * The folder of the contrastive models and their estimates: inside the run's folder unless the
+ * recipe names another.
+ */
 export function contrastiveFolder({ output, weights }: WeightedRecipe): string {
   return (weights.from === "file" ? undefined : weights.folder) ?? join(output, contrastiveFolderName);
 }
@@ -34,7 +37,8 @@ export function isEstimated(recipe: WeightedRecipe): boolean {
 /**
  * Gives the examples of a run their importance weights.
  *
- * @throws UserError where the estimates are missing, of another tokenizer, or not of these examples.
+ * @throws UserError where the estimates are missing, of another tokenizer, or not of these
+ * examples.
  */
 export async function weighRun(
   recipe: WeightedRecipe,

@@ -1,7 +1,7 @@
 /**
- * How deep a colour a weight gets. Heat runs from -1, the deepest blue, over 0, which is weight 1 and has no colour,
- * to 1, the deepest orange. It is even in the logarithm of the weight, for which twice as much and half as much are
- * equally far from 1.
+ * How deep a colour a weight gets. Heat runs from -1, the deepest blue, over 0, which is weight 1
+ * and has no colour, to 1, the deepest orange. It is even in the logarithm of the weight, for which
+ * twice as much and half as much are equally far from 1.
  */
 export interface HeatScale {
   /** The weight of heat 1. Weights beyond it get the same colour. */
@@ -10,10 +10,16 @@ export interface HeatScale {
   readonly linear: boolean;
 }
 
-/** The weights of heat 1 to choose from; the default transform's largest weight, e^1.5, is just below 4.5. */
+/**
+ * The weights of heat 1 to choose from; the default transform's largest weight, e^1.5, is just
+ * below 4.5.
+ */
 const mosts = [1.25, 1.5, 2, 3, 4.5, 10, 30, 100];
 
-/** Of all weights, this share lies within the scale; a few extreme ones shall not make all others pale. */
+/**
+ * Of all weights, this share lies within the scale; a few extreme ones shall not make all others
+ * pale.
+ */
 const covered = 0.99;
 
 /** The heat of a weight; 0 for NaN. */
@@ -28,7 +34,10 @@ export function weightAt(heat: number, { most, linear }: HeatScale): number {
   return linear ? 1 + heat * (most - 1) : most ** heat;
 }
 
-/** Where a legend or an axis names weights. The labels of both ends say that they stand for all beyond, too. */
+/**
+ * Where a legend or an axis names weights. The labels of both ends say that they stand for all
+ * beyond, too.
+ */
 export function scaleTicks(scale: HeatScale): { heat: number; label: string }[] {
   return [-1, -0.5, 0, 0.5, 1].map((heat) => {
     const weight = String(Number(weightAt(heat, scale).toPrecision(2))).replace("-", "−");

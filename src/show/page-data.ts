@@ -1,6 +1,9 @@
 import { partsOf, type ShownPair, type ShownToken, type TokenFigures } from "./shown-pair.ts";
 
-/** What the page holds of the pairs, small enough for thousands of them: texts once, and figures as whole thousandths. */
+/**
+ * What the page holds of the pairs, small enough for thousands of them: texts once, and figures as
+ * whole thousandths.
+ */
 export interface PageData {
   readonly units: readonly Unit[];
   readonly pairs: readonly PagePair[];
@@ -16,7 +19,10 @@ export interface Unit {
 export interface PagePair {
   readonly number: number;
   readonly prompt: string;
-  /** What pairs are sorted by: the standard deviation of the weights of both answers, and their mean |log-ratio|. */
+  /**
+   * What pairs are sorted by: the standard deviation of the weights of both answers, and their mean
+   * |log-ratio|.
+   */
   readonly spread: Thousandths;
   readonly ratio: Thousandths;
   readonly chosen: PageAnswer;

@@ -2,7 +2,9 @@ import type { Tokenizer } from "../data/tokens/tokenizer.ts";
 import { tokenPieces } from "../generate/text-stream.ts";
 import type { PairEstimate, ResponseEstimate } from "../importance/estimate.ts";
 
-/** A pair made ready for people's eyes: texts instead of ids, and every token's weight beside it. */
+/**
+ * A pair made ready for people's eyes: texts instead of ids, and every token's weight beside it.
+ */
 export interface ShownPair {
   /** Its place in the file, from 1. */
   readonly number: number;
@@ -11,7 +13,10 @@ export interface ShownPair {
   readonly rejected: readonly ShownToken[];
 }
 
-/** A token with its figures. A figure may be NaN where the models give none; whoever shows it leaves it out. */
+/**
+ * A token with its figures. A figure may be NaN where the models give none; whoever shows it leaves
+ * it out.
+ */
 export interface TokenFigures {
   readonly token: number;
   /** log π⁺/π⁻, in nats. */
@@ -22,8 +27,9 @@ export interface TokenFigures {
 }
 
 /**
- * The least that can be shown as text: a token, or the tokens that make one character together. Of several, `token` is the first,
- * the weight is their mean, and the log-probabilities and the log-ratio are those of the whole character, that is, sums.
+ * The least that can be shown as text: a token, or the tokens that make one character together. Of
+ * several, `token` is the first, the weight is their mean, and the log-probabilities and the
+ * log-ratio are those of the whole character, that is, sums.
  */
 export interface ShownToken extends TokenFigures {
   readonly text: string;
@@ -93,7 +99,10 @@ function shownTokens(
   }
 }
 
-/** Joins tokens that have no text of their own with those that complete it; where none does, they are "∅". */
+/**
+ * Joins tokens that have no text of their own with those that complete it; where none does, they
+ * are "∅".
+ */
 function textTokens(figures: readonly TokenFigures[], before: readonly number[], tokenizer: Tokenizer): ShownToken[] {
   const ids = figures.map(({ token }) => token);
   const shown: ShownToken[] = [];

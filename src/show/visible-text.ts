@@ -1,14 +1,15 @@
 /**
- * A token's text with nothing in it that hides or acts: spaces, line breaks and tabs become signs, control characters their pictures.
- * For one token on its own; within an answer, spaces and breaks are to stay what they are, see `withoutControls`.
+ * A token's text with nothing in it that hides or acts: spaces, line breaks and tabs become signs,
+ * control characters their pictures. For one token on its own; within an answer, spaces and breaks
+ * are to stay what they are, see `withoutControls`.
  */
 export function visibleText(text: string): string {
   return withoutControls(text.replaceAll(" ", "␣").replaceAll("\n", "↵").replaceAll("\t", "⇥"));
 }
 
 /**
- * Signs for control characters other than line break and tab, and for those that turn the direction of text: no token
- * may act on the terminal or on what is around it.
+ * Signs for control characters other than line break and tab, and for those that turn the direction
+ * of text: no token may act on the terminal or on what is around it.
  */
 export function withoutControls(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for

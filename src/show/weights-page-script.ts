@@ -1,8 +1,8 @@
 import { tipScript } from "./weights-page-tip-script.ts";
 
 /**
- * The script of the page of weights: draws the pairs, twenty at a time, finds and sorts them, and tells of a token what it knows.
- * Texts get into the page as text nodes only.
+ * The script of the page of weights: draws the pairs, twenty at a time, finds and sorts them, and
+ * tells of a token what it knows. Texts get into the page as text nodes only.
  */
 export const pageScript = String.raw`
 "use strict";
@@ -83,7 +83,8 @@ function drawAnswer(name, answer) {
 
 function drawToken(unit, parts, found, first) {
   const weight = mean(parts.map((part) => part.weight));
-  // A space in front has no colour, which would be a stray bar at the end of a line, and would only indent the first line.
+  // A space in front has no colour, which would be a stray bar at the end of a line, and would only
+  // indent the first line.
   const ink = element("span", "ink");
   const space = unit.text.trim() === "" ? "" : /^ */.exec(unit.text)[0];
   const token = element("span", "token", first ? "" : space, ink);

@@ -1,6 +1,7 @@
 /**
- * The look of the page. `--p` says how deep a colour is, on the way from the paper to blue or orange through OKLab, where equal steps look
- * equal. Both ends have the same lightness and chroma, and are told apart by every kind of colour vision; text stays readable on them.
+ * The look of the page. `--p` says how deep a colour is, on the way from the paper to blue or
+ * orange through OKLab, where equal steps look equal. Both ends have the same lightness and chroma,
+ * and are told apart by every kind of colour vision; text stays readable on them.
  */
 export const pageStyle = `
 :root {

@@ -1,6 +1,7 @@
 /**
- * The part of the page's script that tells of a token what it knows, to the mouse and to the keyboard. Each answer is
- * one stop of the tab key, and arrow keys go on within it: as many stops as tokens would make the page impassable.
+ * The part of the page's script that tells of a token what it knows, to the mouse and to the
+ * keyboard. Each answer is one stop of the tab key, and arrow keys go on within it: as many stops
+ * as tokens would make the page impassable.
  */
 export const tipScript = String.raw`
 /* Figures of a token */

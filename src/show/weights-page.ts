@@ -19,8 +19,9 @@ export interface WeightsPageAbout {
 }
 
 /**
- * A page that shows the weights of the pairs' tokens. It is one file that needs nothing else and asks for nothing: its policy lets
- * nothing be loaded and no script run but its own, whatever the texts hold.
+ * A page that shows the weights of the pairs' tokens. It is one file that needs nothing else and
+ * asks for nothing: its policy lets nothing be loaded and no script run but its own, whatever the
+ * texts hold.
  */
 export function weightsPage(pairs: Iterable<ShownPair>, about: WeightsPageAbout): string {
   const data = pageData(pairs);

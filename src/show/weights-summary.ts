@@ -15,7 +15,10 @@ export interface SideSummary {
   readonly mean: number;
   /** Shares of the tokens by the heat of their weights, from -1 to 1 in even steps. */
   readonly bins: readonly number[];
-  /** Units that occur often enough, by their mean weight: the most above, and the least below. None is in both. */
+  /**
+   * Units that occur often enough, by their mean weight: the most above, and the least below. None
+   * is in both.
+   */
   readonly highest: readonly UnitMean[];
   readonly lowest: readonly UnitMean[];
 }

@@ -7,7 +7,10 @@ export interface EntryRange {
   readonly end: number;
 }
 
-/** Visits, for each entry of a range and each statistic it has, the element of its response's vector and its offset in the range. */
+/**
+ * Visits, for each entry of a range and each statistic it has, the element of its response's vector
+ * and its offset in the range.
+ */
 export function eachEntry(
   batch: PackedBatch,
   { start, end }: EntryRange,
@@ -22,7 +25,10 @@ export function eachEntry(
   }
 }
 
-/** Groups of whole rows with at most `limit` entries; a larger row is a group of its own, in several parts. */
+/**
+ * Groups of whole rows with at most `limit` entries; a larger row is a group of its own, in several
+ * parts.
+ */
 export function* chunks({ rows: packed }: PackedBatch, limit: number) {
   let firstRow = 0;
   let start = 0;

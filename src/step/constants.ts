@@ -5,8 +5,9 @@ import { Random } from "../random.ts";
 import type { ResponseVectors } from "./objective-evaluator.ts";
 
 /**
- * An example's statistics with the constants that an objective must be given, and the numbers that it draws. Those depend
- * on the seed, the step and the tokens alone: neither microbatches nor the order of examples change them.
+ * An example's statistics with the constants that an objective must be given, and the numbers that
+ * it draws. Those depend on the seed, the step and the tokens alone: neither microbatches nor the
+ * order of examples change them.
  *
  * @throws Error if the example lacks a constant.
  */

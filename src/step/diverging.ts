@@ -16,11 +16,12 @@ export interface Beginning {
 }
 
 /**
- * Watches whether training makes the model worse: while it goes on, by a loss that leaves the range of its objective; in
- * the end, by comparing with the start.
+ * Watches whether training makes the model worse: while it goes on, by a loss that leaves the range
+ * of its objective; in the end, by comparing with the start.
  *
- * The range comes from the loss of indifference: that of a policy that equals its reference or, without one, guesses
- * uniformly. It is ln 2 for DPO, 1/(2β)² for IPO, the logarithm of the vocabulary for a mean over tokens.
+ * The range comes from the loss of indifference: that of a policy that equals its reference or,
+ * without one, guesses uniformly. It is ln 2 for DPO, 1/(2β)² for IPO, the logarithm of the
+ * vocabulary for a mean over tokens.
  */
 export class DivergenceWatch {
   readonly #hasReference: boolean;
@@ -44,7 +45,8 @@ export class DivergenceWatch {
   /**
    * Takes the loss of a step; returns a warning once, when losses are out of range.
    *
-   * @param indifference the loss of indifference on the step's examples, asked for in the first step
+   * @param indifference the loss of indifference on the step's examples, asked for in the first
+   * step
    */
   observe(loss: number, indifference: () => number): string | undefined {
     if (this.#steps === 0) {
@@ -102,8 +104,9 @@ export class DivergenceWatch {
   }
 
   /**
-   * Beside a reference, pairs at twice the loss of indifference are ranked wrong. Without one, losses of steps lie close
-   * together and below a uniform guess, so half its height above the best ones is far.
+   * Beside a reference, pairs at twice the loss of indifference are ranked wrong. Without one,
+   * losses of steps lie close together and below a uniform guess, so half its height above the best
+   * ones is far.
    */
   #limit(): number {
     if (this.#hasReference) return Math.max(this.#start!, this.#indifference) + this.#scale;

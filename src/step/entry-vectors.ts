@@ -1,4 +1,7 @@
-/** Between the programs' arrays, one number for each scored entry, and vectors of the responses' tokens. */
+/**
+ * Between the programs' arrays, one number for each scored entry, and vectors of the responses'
+ * tokens.
+ */
 import type { PackedBatch } from "../data/batch.ts";
 import type { Engine, FloatValue } from "../engine/engine.ts";
 import type { StatisticName } from "../objectives/statistics.ts";
@@ -33,7 +36,8 @@ export function readStatistics(
 }
 
 /**
- * The gradient of the scaled losses for each statistic of a range of entries, [rows]. The caller releases them.
+ * The gradient of the scaled losses for each statistic of a range of entries, [rows]. The caller
+ * releases them.
  *
  * @param outcomes those of the rows from `firstRow` on
  */

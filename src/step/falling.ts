@@ -3,15 +3,19 @@ const blockSteps = 10;
 const fallsToWarn = 3;
 
 /**
- * Watches the log-ratio of the chosen answers, Σ log π/π_ref. Preference objectives may lower it together with that of the rejected ones:
- * the margin grows while the policy unlearns the good answers.
+ * Watches the log-ratio of the chosen answers, Σ log π/π_ref. Preference objectives may lower it
+ * together with that of the rejected ones: the margin grows while the policy unlearns the good
+ * answers.
  */
 export class FallingWatch {
   #block: number[] = [];
   #means: number[] = [];
   #warned = false;
 
-  /** Takes a step's mean; returns a warning once, when the log-ratio is negative and has fallen steadily. */
+  /**
+   * Takes a step's mean; returns a warning once, when the log-ratio is negative and has fallen
+   * steadily.
+   */
   observe(chosenLogRatio: number): string | undefined {
     this.#block.push(chosenLogRatio);
     if (this.#block.length < blockSteps) return undefined;

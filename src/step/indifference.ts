@@ -5,8 +5,8 @@ import type { ObjectiveState, ResponseVectors } from "./objective-evaluator.ts";
 import type { ScoredExample } from "./scorer.ts";
 
 /**
- * The loss of a policy that knows nothing of its own: one that equals its reference or, where the loss compares with none,
- * guesses uniformly among all tokens of the vocabulary.
+ * The loss of a policy that knows nothing of its own: one that equals its reference or, where the
+ * loss compares with none, guesses uniformly among all tokens of the vocabulary.
  */
 export function lossOfIndifference(
   learner: Learner,

@@ -27,19 +27,28 @@ export interface JudgedExample extends ScoredExample {
 
 export interface LearnerOptions extends Omit<ScorerOptions, "statistics" | "transformer"> {
   objective: Objective;
-  /** Keep only each layer's input for the backward pass and compute the rest again: less memory, more time. */
+  /**
+   * Keep only each layer's input for the backward pass and compute the rest again: less memory,
+   * more time.
+   */
   activationCheckpointing?: boolean;
   /** Of the adapter's dropout and of what the objective draws; 0 if absent. */
   seed?: number;
 }
 
-/** Which step a batch belongs to, and how many of the step's examples stand before it: what chance depends on. */
+/**
+ * Which step a batch belongs to, and how many of the step's examples stand before it: what chance
+ * depends on.
+ */
 export interface Place {
   readonly step: number;
   readonly firstExample: number;
 }
 
-/** How a batch is judged in training: by its own examples, or as part of a step that has been judged whole. */
+/**
+ * How a batch is judged in training: by its own examples, or as part of a step that has been judged
+ * whole.
+ */
 type Judgement = EvaluatorSettings | { readonly outcomes: readonly ExampleOutcome[] };
 
 /** Examples that are evaluated together where they do not depend on each other. */
@@ -47,9 +56,10 @@ const judgedAtOnce = 32;
 const nowhere: Place = { step: 0, firstExample: 0 };
 
 /**
- * An objective over what a policy and its reference say: outcomes and, for training, gradients. The head runs over chunks
- * of scored entries that hold whole examples, so that what a chunk computed forward serves its backward pass; only an
- * example larger than a chunk, and a step that is judged as a whole, are computed twice.
+ * An objective over what a policy and its reference say: outcomes and, for training, gradients. The
+ * head runs over chunks of scored entries that hold whole examples, so that what a chunk computed
+ * forward serves its backward pass; only an example larger than a chunk, and a step that is judged
+ * as a whole, are computed twice.
  */
 export class Learner {
   /** Scores with what evaluations report. */
@@ -102,7 +112,8 @@ export class Learner {
   }
 
   /**
-   * The objective's outcomes for examples that `scorer` scored. All count as one step where they depend on each other.
+   * The objective's outcomes for examples that `scorer` scored. All count as one step where they
+   * depend on each other.
    *
    * @param state of the objective; the initial one by default
    */
@@ -120,7 +131,10 @@ export class Learner {
     return judged;
   }
 
-  /** Scores a batch of a step that is to be judged as a whole, as it will be computed again by `accumulate`. */
+  /**
+   * Scores a batch of a step that is to be judged as a whole, as it will be computed again by
+   * `accumulate`.
+   */
   scoreForStep(batch: PackedBatch, place: Place): Promise<ScoredExample[]> {
     return this.#trainingScorer!.score(batch, this.#dropoutFor(batch, place));
   }
@@ -135,7 +149,8 @@ export class Learner {
    * Judges a batch and adds the gradient of `scale · Σ losses` to `gradients`.
    *
    * @param gradients totals by parameter name, one for each trainable parameter of the policy
-   * @param judgement how much each of the objective's terms counts, or the outcomes from `judgeStep`
+   * @param judgement how much each of the objective's terms counts, or the outcomes from
+   * `judgeStep`
    */
   async accumulate(
     batch: PackedBatch,
@@ -190,7 +205,10 @@ export class Learner {
     this.#trained.forgetTables();
   }
 
-  /** Fills the vectors of a chunk's examples; returns what its backward pass needs where the chunk is in one part. */
+  /**
+   * Fills the vectors of a chunk's examples; returns what its backward pass needs where the chunk
+   * is in one part.
+   */
   async #forward(
     batch: PackedBatch,
     parts: readonly Part[],

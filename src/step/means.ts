@@ -4,8 +4,9 @@ import type { Objective, Term } from "../objectives/objective.ts";
 type Lengths = readonly { readonly responses: readonly { readonly length: number }[] }[];
 
 /**
- * How the losses of a step's examples become the number that is minimised: `scale · Σ_examples Σ_terms share · loss`.
- * The scale is that of the first term; the shares hold the others' weights and means in relation to it.
+ * How the losses of a step's examples become the number that is minimised:
+ * `scale · Σ_examples Σ_terms share · loss`. The scale is that of the first term; the shares hold
+ * the others' weights and means in relation to it.
  */
 export function meansOf({ terms }: Objective, examples: Lengths): { scale: number; shares: number[] } {
   const divisors = terms.map((term) => divisor(term, examples));

@@ -3,19 +3,22 @@ import type { JudgedExample } from "./learner.ts";
 import { divisor } from "./means.ts";
 import type { ScoredExample } from "./scorer.ts";
 
-/** Figures by name, as TRL names them where it has them; every one is a mean over exactly the examples given. */
+/**
+ * Figures by name, as TRL names them where it has them; every one is a mean over exactly the
+ * examples given.
+ */
 export type Metrics = Record<string, number>;
 
 /** A figure of one answer of an example: 0 is the chosen, 1 the rejected one. */
 export type OfAnswer<Example> = (example: Example, side: number) => number;
 
 /**
- * Summarises examples that an objective has judged: its loss and rewards, then their statistics (see
- * `summarizeStatistics`).
+ * Summarises examples that an objective has judged: its loss and rewards, then their statistics
+ * (see `summarizeStatistics`).
  *
- * `rewards/*` are the objective's own; `plain_rewards/*` are β Σρ without importance weights, so that methods can be
- * compared. An objective without β has no plain rewards: its log-ratios Σρ are `log_ratios/*` instead. Ties count one half
- * in accuracies.
+ * `rewards/*` are the objective's own; `plain_rewards/*` are β Σρ without importance weights, so
+ * that methods can be compared. An objective without β has no plain rewards: its log-ratios Σρ are
+ * `log_ratios/*` instead. Ties count one half in accuracies.
  */
 export function summarize(examples: readonly JudgedExample[], objective: Objective): Metrics {
   const metrics: Metrics = { loss: meanLoss(examples, objective) };
@@ -25,8 +28,8 @@ export function summarize(examples: readonly JudgedExample[], objective: Objecti
 }
 
 /**
- * Summarises statistics. Log-probabilities and KL divergences are sums over a response, in nats. `weights/*` are means over
- * the tokens of a response.
+ * Summarises statistics. Log-probabilities and KL divergences are sums over a response, in nats.
+ * `weights/*` are means over the tokens of a response.
  */
 export function summarizeStatistics(examples: readonly ScoredExample[]): Metrics {
   const metrics: Metrics = {};

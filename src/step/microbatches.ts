@@ -1,13 +1,19 @@
 import { exampleLength } from "../data/batch.ts";
 import type { TokenizedExample } from "../data/example.ts";
 
-/** What is computed together: at most so many tokens and examples; an example with more tokens goes alone. */
+/**
+ * What is computed together: at most so many tokens and examples; an example with more tokens goes
+ * alone.
+ */
 export interface MicrobatchLimits {
   readonly tokens: number;
   readonly examples?: number | undefined;
 }
 
-/** Consecutive examples in groups within the limits; an example that is too long is a group of its own. */
+/**
+ * Consecutive examples in groups within the limits; an example that is too long is a group of its
+ * own.
+ */
 export function microbatches(examples: readonly TokenizedExample[], limits: MicrobatchLimits): TokenizedExample[][] {
   const groups: TokenizedExample[][] = [];
   let tokens = 0;

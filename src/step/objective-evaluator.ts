@@ -7,8 +7,9 @@ import type { Answer, Context, Objective } from "../objectives/objective.ts";
 import type { StatisticName } from "../objectives/statistics.ts";
 
 /**
- * Numbers of one response of one example by name, in order of its tokens: statistics (see `StatisticName`), constants that
- * were given, and `random`. Constants of the whole example stand with its first response and have one element.
+ * Numbers of one response of one example by name, in order of its tokens: statistics (see
+ * `StatisticName`), constants that were given, and `random`. Constants of the whole example stand
+ * with its first response and have one element.
  */
 export type ResponseVectors = Record<string, Float64Array>;
 
@@ -36,7 +37,10 @@ export interface EvaluatorSettings {
   readonly state?: ObjectiveState;
 }
 
-/** Evaluates an objective and its gradient on per-token statistics, in float64: the vectors are short, so exactness is cheap. */
+/**
+ * Evaluates an objective and its gradient on per-token statistics, in float64: the vectors are
+ * short, so exactness is cheap.
+ */
 export class ObjectiveEvaluator {
   readonly #objective: Objective;
   /** As in training: the state is updated first. */
@@ -44,7 +48,10 @@ export class ObjectiveEvaluator {
   /** As in evaluation: the state stays. */
   readonly #still: Program;
 
-  /** @param available the statistics that every response comes with, besides what the objective must be given */
+  /**
+   * @param available the statistics that every response comes with, besides what the objective must
+   * be given
+   */
   constructor(objective: Objective, available: readonly StatisticName[]) {
     this.#objective = objective;
     const inputs: Record<string, Tensor> = {};

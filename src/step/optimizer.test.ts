@@ -21,7 +21,10 @@ function scalarAdamW({ beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8 }: AdamWOption
   };
 }
 
-/** torch.optim.RMSprop, not centered, without momentum; the decay as in AdamW instead of its L2 term. */
+/**
+ * torch.optim.RMSprop, not centered, without momentum; the decay as in AdamW instead of its L2
+ * term.
+ */
 function scalarRmsProp({ decay: alpha = 0.99, epsilon = 1e-8 }: RmsPropOptions): ScalarRule {
   let v = 0;
   return (weight, gradient, rate, decay) => {
@@ -134,7 +137,8 @@ describe.each<[string, Engine, number]>([
   test.each([sliceElements - 1, sliceElements, sliceElements + 1, 2 * sliceElements + 3])(
     "a parameter of %d elements is updated to its end",
     async (length) => {
-      // Weights, gradients and states differ from element to element, so that a slice out of place would show.
+      // Weights, gradients and states differ from element to element, so that a slice out of place
+      // would show.
       const initial = (index: number) => (index % 1001) / 1000;
       const slope = (index: number) => ((index % 997) - 498) / 100;
       const parameters = new Map([["long", filled([length, 1], initial)]]);

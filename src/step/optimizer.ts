@@ -27,13 +27,16 @@ export type OptimizerOptions = AdamWOptions | RmsPropOptions;
 /** Elements that one run updates: what it touches then stays in the processor's cache. */
 const sliceElements = 1 << 18;
 
-/** An update rule: the states it keeps for each weight, and the new weight and states as graph nodes. */
+/**
+ * An update rule: the states it keeps for each weight, and the new weight and states as graph
+ * nodes.
+ */
 interface UpdateRule {
   readonly states: readonly string[];
   readonly weightDecay: number;
   /**
-   * @param values weight, gradient (already scaled) and states [n]; `rate` is the learning rate, `firstCorrection` and `secondCorrection`
-   * are Adam's 1 / (1 - βᵗ).
+   * @param values weight, gradient (already scaled) and states [n]; `rate` is the learning rate,
+   * `firstCorrection` and `secondCorrection` are Adam's 1 / (1 - βᵗ).
    */
   update(values: Record<string, Tensor>, decay: number): Record<string, Tensor>;
   corrections(step: number): [number, number];
@@ -55,7 +58,10 @@ function adamw({ beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0 }: 
   };
 }
 
-/** RMSprop as PyTorch computes it: no momentum, epsilon outside the root; weight decay decoupled, as in AdamW. */
+/**
+ * RMSprop as PyTorch computes it: no momentum, epsilon outside the root; weight decay decoupled, as
+ * in AdamW.
+ */
 function rmsprop({ decay: smoothing = 0.99, epsilon = 1e-8, weightDecay = 0 }: RmsPropOptions): UpdateRule {
   return {
     states: ["meanSquare"],
@@ -102,7 +108,8 @@ export class Optimizer {
       vector: engine.compile(updateProgram(this.#rule, 0)),
       sumOfSquares: engine.compile(sumOfSquaresProgram()),
     };
-    // Fresh memory is zero and costs nothing until it is used; filling it would keep the process from hearing Ctrl-C.
+    // Fresh memory is zero and costs nothing until it is used; filling it would keep the process
+    // from hearing Ctrl-C.
     this.state = new Map(
       [...parameters].flatMap(([name, value]) =>
         this.#rule.states.map((state) => [

@@ -15,14 +15,18 @@ export interface HiddenStatesCache {
 
 /** A frozen model that the policy is compared with. */
 export interface ReferenceModel extends LanguageModel {
-  /** Whether only its head is there: the hidden states of every example must then be in the cache. */
+  /**
+   * Whether only its head is there: the hidden states of every example must then be in the cache.
+   */
   readonly headOnly?: boolean;
 }
 
 /**
- * The reference's hidden states of a batch, [entries, width]: from the cache where it has them, and from a pass over the other examples.
+ * The reference's hidden states of a batch, [entries, width]: from the cache where it has them, and
+ * from a pass over the other examples.
  *
- * @throws UserError if an example is in the cache no more, and of the reference only the head is there.
+ * @throws UserError if an example is in the cache no more, and of the reference only the head is
+ * there.
  */
 export async function referenceStates(
   engine: Engine,

@@ -3,12 +3,16 @@ export interface ScheduleOptions {
   learningRate: number;
   /** Steps of linear warm-up. */
   warmupSteps?: number;
-  /** What follows the warm-up: the peak kept, or a half cosine that reaches zero behind the last step. */
+  /**
+   * What follows the warm-up: the peak kept, or a half cosine that reaches zero behind the last
+   * step.
+   */
   decay?: "constant" | "cosine";
 }
 
 /**
- * The learning rate of a step, counted from 0. The warm-up factor is `min(1, (step + 1) / (warmup + 1))`, as in the published trainers.
+ * The learning rate of a step, counted from 0. The warm-up factor is
+ * `min(1, (step + 1) / (warmup + 1))`, as in the published trainers.
  */
 export function learningRateAt(step: number, totalSteps: number, options: ScheduleOptions): number {
   const { learningRate, warmupSteps = 0, decay = "constant" } = options;

@@ -18,7 +18,10 @@ export interface ScoredExample {
   readonly responses: readonly ResponseVectors[];
 }
 
-/** Rows of the vocabulary's distributions that exist at once: small enough to stay near the processor, large enough for its products. */
+/**
+ * Rows of the vocabulary's distributions that exist at once: small enough to stay near the
+ * processor, large enough for its products.
+ */
 export const defaultChunkRows = 256;
 
 export interface ScorerOptions {
@@ -34,7 +37,10 @@ export interface ScorerOptions {
   transformer?: Transformer;
 }
 
-/** Turns packed batches into statistics of their tokens under a policy and a reference, without gradients. */
+/**
+ * Turns packed batches into statistics of their tokens under a policy and a reference, without
+ * gradients.
+ */
 export class Scorer {
   /** Where the reference's hidden states of examples that come again are kept, if anywhere. */
   referenceCache: HiddenStatesCache | undefined;

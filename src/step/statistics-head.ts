@@ -16,7 +16,9 @@ export interface HiddenStates {
 export type HeadInputs = Readonly<Record<string, Value>>;
 type Values = Readonly<Record<string, FloatValue>>;
 
-/** The compiled head of a policy and its reference: hidden states to per-token statistics, and back. */
+/**
+ * The compiled head of a policy and its reference: hidden states to per-token statistics, and back.
+ */
 export class StatisticsHead {
   /** The statistics that it computes. */
   readonly names: readonly StatisticName[];
@@ -79,7 +81,8 @@ export class StatisticsHead {
   }
 
   /**
-   * Computes the gradient of the hidden states into `hiddenGradient`, and adds that of the head to `totals` if it trains.
+   * Computes the gradient of the hidden states into `hiddenGradient`, and adds that of the head to
+   * `totals` if it trains.
    *
    * @param cotangents the gradient of the loss for each statistic, [rows]
    */

@@ -330,7 +330,8 @@ describe("a step that is interrupted", () => {
       microbatch: { tokens: 10_000 },
     });
     const examples = randomExamples(1, Array(6).fill([60, 90, 80] as const));
-    // What the machine does besides may be in the way of one step; what a step does itself is in the way of each.
+    // What the machine does besides may be in the way of one step; what a step does itself is in
+    // the way of each.
     let hindered = true;
     for (let attempt = 0; hindered && attempt < 10; attempt++) {
       let gap = 0;

@@ -16,7 +16,10 @@ import { learningRateAt, type ScheduleOptions } from "./schedule.ts";
 import type { ScoredExample } from "./scorer.ts";
 
 export interface TrainerOptions {
-  /** Where it is interruptible, a step can be given up between two programs; otherwise only when all of its gradient is there. */
+  /**
+   * Where it is interruptible, a step can be given up between two programs; otherwise only when all
+   * of its gradient is there.
+   */
   engine: Engine | InterruptibleEngine;
   policy: LanguageModel;
   /** The frozen model that the policy is compared with. */
@@ -47,7 +50,10 @@ export interface StepResult {
   learningRate: number;
 }
 
-/** The policy in training: its gradients, its optimizer, and one optimizer step over any number of examples. */
+/**
+ * The policy in training: its gradients, its optimizer, and one optimizer step over any number of
+ * examples.
+ */
 export class Trainer {
   readonly optimizer: Optimizer;
   readonly learner: Learner;
@@ -66,8 +72,8 @@ export class Trainer {
   }
 
   /**
-   * Gradients, clipping, update. The result does not depend on how the examples fall into microbatches, but for rounding. Where the
-   * gradient is not finite, the weights stay as they are.
+   * Gradients, clipping, update. The result does not depend on how the examples fall into
+   * microbatches, but for rounding. Where the gradient is not finite, the weights stay as they are.
    *
    * @returns undefined when `signal` is aborted before the update; nothing has changed then.
    */
@@ -93,7 +99,10 @@ export class Trainer {
     return lossOfIndifference(this.learner, objective, examples, { vocabularySize, state: this.objectiveState });
   }
 
-  /** Loss and gradient of a step's examples, without an update. The gradients stay readable until the next call. */
+  /**
+   * Loss and gradient of a step's examples, without an update. The gradients stay readable until
+   * the next call.
+   */
   async gradients(examples: readonly TokenizedExample[]) {
     for (const gradient of this.#gradients.values()) {
       gradient.data.fill(0);
@@ -120,8 +129,9 @@ export class Trainer {
   }
 
   /**
-   * Outcomes of a step whose losses depend on all of its examples: everything is scored first and judged at once, so that
-   * the gradient, computed batch by batch afterwards, is exact. It costs another forward pass. Undefined for other objectives.
+   * Outcomes of a step whose losses depend on all of its examples: everything is scored first and
+   * judged at once, so that the gradient, computed batch by batch afterwards, is exact. It costs
+   * another forward pass. Undefined for other objectives.
    */
   async #judgedStep(examples: readonly TokenizedExample[], shares: readonly number[]) {
     if (this.#options.objective.scope !== "step") return undefined;
@@ -140,7 +150,10 @@ export class Trainer {
     }
   }
 
-  /** Runs work of the learner that `signal` ends; undefined if it was given up. The trainer can be used on. */
+  /**
+   * Runs work of the learner that `signal` ends; undefined if it was given up. The trainer can be
+   * used on.
+   */
   untilAborted<Result>(signal: AbortSignal | undefined, work: () => Promise<Result>): Promise<Result | undefined> {
     return untilAborted(this.#options.engine, signal, work, () => this.learner.forgetTables());
   }

@@ -7,7 +7,10 @@ import { quoted } from "../one-line.ts";
 
 /** What an adapter_config.json says. */
 export interface AdapterConfiguration extends Omit<LoraSettings, "targetModules"> {
-  /** Names of layers, or their last parts; undefined where a pattern chose the layers, so that only the tensors tell which. */
+  /**
+   * Names of layers, or their last parts; undefined where a pattern chose the layers, so that only
+   * the tensors tell which.
+   */
   targetModules: string[] | undefined;
   /** Whether some of the layers that `targetModules` means were left out. */
   excludesModules: boolean;
@@ -19,7 +22,10 @@ export interface AdapterConfiguration extends Omit<LoraSettings, "targetModules"
 export const mergeHint =
   "merge the adapter into its base with PEFT (merge_and_unload), and use the model that this gives";
 
-/** The keys that are read. A missing one has PEFT's default, but for rank and alpha, which every adapter names. */
+/**
+ * The keys that are read. A missing one has PEFT's default, but for rank and alpha, which every
+ * adapter names.
+ */
 const schema = z.looseObject({
   peft_type: z.literal("LORA", "must be LORA"),
   task_type: z.literal("CAUSAL_LM", "must be CAUSAL_LM").nullish(),
@@ -56,8 +62,8 @@ const harmless = new Set([
 ]);
 
 /**
- * Reads an adapter_config.json. What it asks for beyond LoRA on linear layers is refused, known to us or not: a key that is not known must be
- * switched off (null, false or empty).
+ * Reads an adapter_config.json. What it asks for beyond LoRA on linear layers is refused, known to
+ * us or not: a key that is not known must be switched off (null, false or empty).
  *
  * @throws UserError naming the field that is missing, wrong, or asks for something that we lack.
  */
@@ -91,8 +97,12 @@ export async function readAdapterConfiguration(file: string): Promise<AdapterCon
   };
 }
 
-/** The text of an adapter_config.json, with the keys that PEFT writes. `base` is the path of the model's folder,
- * `transposed` says that layers' matrices are stored as [inputs, outputs]. */
+/**
+ * The text of an adapter_config.json, with the keys that PEFT writes.
+ *
+ * @param options.base the path of the model's folder
+ * @param options.transposed true if layers' matrices are stored as [inputs, outputs]
+ */
 export function formatAdapterConfiguration(
   lora: LoraSettings,
   { base, transposed }: { base: string; transposed: boolean },

@@ -26,7 +26,8 @@ import { openSafetensors, readTensor, type SafetensorsFile } from "./safetensors
  * Opens the folder of an adapter as PEFT writes it, together with its base.
  *
  * @param names of the files in the folder
- * @param givenBase the base's folder, or that of a run, where it is not to be the one that the adapter names
+ * @param givenBase the base's folder, or that of a run, where it is not to be the one that the
+ * adapter names
  * @throws UserError if something is missing, unsupported, or does not fit together.
  */
 export async function openAdapterFolder(
@@ -67,7 +68,10 @@ async function openAdapterWeights(path: string, names: readonly string[]): Promi
   throw explainFolder(path, names, `is an adapter without weights: it holds no ${fileNames.adapterWeights}`);
 }
 
-/** The folder of the base that an adapter names: relative to the working directory, or else to the adapter. */
+/**
+ * The folder of the base that an adapter names: relative to the working directory, or else to the
+ * adapter.
+ */
 function findBase(path: string, file: string, { base }: AdapterConfiguration): string {
   const field = "base_model_name_or_path";
   if (base === undefined) {
@@ -113,7 +117,10 @@ function checkPlaces({ file, tensors }: SafetensorsFile, { path, architecture }:
   throw new UserError(problem, { file, field: surplus, hint: mergeHint });
 }
 
-/** The modules that the tensors are for, and those that the configuration lists besides, whose tensors are missing. */
+/**
+ * The modules that the tensors are for, and those that the configuration lists besides, whose
+ * tensors are missing.
+ */
 function modulesOf(
   { targetModules, excludesModules }: AdapterConfiguration,
   { file, tensors }: SafetensorsFile,
@@ -135,7 +142,9 @@ function modulesOf(
   return targetNames(architecture, (module) => stored.has(module) || !isLeftOut(module));
 }
 
-/** The linear layer of a block that each matrix of an adapter could be for, by the matrix's name. */
+/**
+ * The linear layer of a block that each matrix of an adapter could be for, by the matrix's name.
+ */
 function placesOf(architecture: Architecture): Map<string, string> {
   return new Map(
     adaptedLayers(architecture).flatMap(({ weight, module }) =>

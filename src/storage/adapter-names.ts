@@ -3,12 +3,14 @@ import { quoted } from "../one-line.ts";
 import { withoutWrappers } from "./stored-names.ts";
 
 /**
- * The tensors of an adapter by the names that PEFT's `save_pretrained` gives them. A state dict that was saved without it
- * has the adapter's own name in the middle (`lora_A.default.weight`), parts that wrappers add, or no `base_model.model.`
- * in front. A name that means no layer of the base, or several, stays as it is.
+ * The tensors of an adapter by the names that PEFT's `save_pretrained` gives them. A state dict
+ * that was saved without it has the adapter's own name in the middle (`lora_A.default.weight`),
+ * parts that wrappers add, or no `base_model.model.` in front. A name that means no layer of the
+ * base, or several, stays as it is.
  *
  * @param known every name that a matrix of an adapter on the base can have
- * @throws UserError for several adapters in one file, two tensors that mean the same matrix, and names of other tools.
+ * @throws UserError for several adapters in one file, two tensors that mean the same matrix, and
+ * names of other tools.
  */
 export function byAdapterNames<Entry>(
   file: string,
@@ -41,7 +43,10 @@ function bareName(name: string): string {
 /** The last parts of a matrix's name, with the adapter's own name if it is there. */
 const matrix = /(\.lora_[AB])\.(?:([^.]+)\.)?weight$/;
 
-/** Names by their ends: without PEFT's prefix, and without that of the base model below its head. No end means two. */
+/**
+ * Names by their ends: without PEFT's prefix, and without that of the base model below its head. No
+ * end means two.
+ */
 function namesByEnd(known: ReadonlySet<string>): Map<string, string> {
   const ends = new Map<string, string>();
   const ambiguous = new Set<string>();

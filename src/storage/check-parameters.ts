@@ -5,8 +5,8 @@ import { quoted } from "../one-line.ts";
 import type { TensorEntry } from "./safetensors-header.ts";
 
 /**
- * Checks that stored tensors are exactly the parameters of a model, with the right shapes and as floats. Tensors that older
- * versions of transformers stored needlessly are let through.
+ * Checks that stored tensors are exactly the parameters of a model, with the right shapes and as
+ * floats. Tensors that older versions of transformers stored needlessly are let through.
  *
  * @param options.place the file or folder, for error messages
  * @param options.isBuffer whether a name is that of a tensor that older versions stored needlessly

@@ -7,8 +7,8 @@ import { asUserError } from "../files/file-system.ts";
 import { fileNames, type ModelFolder } from "./folder.ts";
 
 /**
- * Identifies a model by all that its folder says of it: the configuration and the bytes of the weights, and for an adapter what its matrices
- * are for.
+ * Identifies a model by all that its folder says of it: the configuration and the bytes of the
+ * weights, and for an adapter what its matrices are for.
  */
 export async function modelFingerprint({ configuration, weights, lora, base }: ModelFolder): Promise<string> {
   const hash = createHash("sha256").update(JSON.stringify(configuration));

@@ -21,15 +21,19 @@ export interface StoredWeight extends TensorEntry {
 }
 
 /**
- * A model in Hugging Face's layout that was checked: its weights are exactly the parameters it needs. An adapter has the configuration and
- * the weights of its base, and its own matrices besides.
+ * A model in Hugging Face's layout that was checked: its weights are exactly the parameters it
+ * needs. An adapter has the configuration and the weights of its base, and its own matrices
+ * besides.
  */
 export interface ModelFolder {
   path: string;
   configuration: ModelConfiguration;
   /** The model without an adapter. */
   architecture: Architecture;
-  /** What its user should know: where the files and the configuration disagree, and which of them counts. */
+  /**
+   * What its user should know: where the files and the configuration disagree, and which of them
+   * counts.
+   */
   notes: readonly string[];
   /** By name; the matrices of an adapter by those of `adapterShapes`, after the base's. */
   weights: ReadonlyMap<string, StoredWeight>;
@@ -39,15 +43,19 @@ export interface ModelFolder {
   lora?: LoraSettings;
   /** The model that the adapter is for, which is no adapter itself; undefined for a whole model. */
   base?: ModelFolder;
-  /** Reads a weight as float32, row-major, into `into` if given. Throws UserError for NaN and infinity. */
+  /**
+   * Reads a weight as float32, row-major, into `into` if given. Throws UserError for NaN and
+   * infinity.
+   */
   read(name: string, into?: Float32Array): Promise<Float32Array>;
 }
 
 /**
- * Opens the folder of a model, or of an adapter with its base: reads configurations and the headers of weights, not the weights, and
- * runs none of its code.
+ * Opens the folder of a model, or of an adapter with its base: reads configurations and the headers
+ * of weights, not the weights, and runs none of its code.
  *
- * @param options.base a model folder, or the folder of a run, to take as the base of an adapter instead of the one that it names
+ * @param options.base a model folder, or the folder of a run, to take as the base of an adapter
+ * instead of the one that it names
  * @throws UserError if something is missing, unsupported, or does not fit together.
  */
 export async function openModelFolder(

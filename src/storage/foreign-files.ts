@@ -1,4 +1,7 @@
-/** Models in other forms than ours: recognised by the names of their files, never opened, and answered with what to do. */
+/**
+ * Models in other forms than ours: recognised by the names of their files, never opened, and
+ * answered with what to do.
+ */
 import { basename } from "node:path";
 import { UserError } from "../errors.ts";
 
@@ -70,14 +73,18 @@ const beginnings: readonly (readonly [bytes: string, problem: string, hint: stri
   ["GGUF", "is in llama.cpp's format, GGUF, which is not read", original],
 ];
 
-/** The error for a file that is named .safetensors and is none, by its first eight bytes; undefined if they are unknown. */
+/**
+ * The error for a file that is named .safetensors and is none, by its first eight bytes; undefined
+ * if they are unknown.
+ */
 export function explainBeginning(file: string, start: string): UserError | undefined {
   const found = beginnings.find(([bytes]) => start.startsWith(bytes));
   return found && new UserError(found[1], { file, hint: found[2] });
 }
 
 /**
- * The error for a folder without the files that are wanted: what its files are instead, if that is known.
+ * The error for a folder without the files that are wanted: what its files are instead, if that is
+ * known.
  *
  * @param missing what to say otherwise
  */

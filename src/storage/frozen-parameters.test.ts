@@ -62,7 +62,8 @@ test("float16 that no page boundary or alignment helps is read instead of mapped
   await writeSafetensors(file, tensors);
   const written = await readFile(file);
   const headerBytes = Number(written.readBigUInt64LE());
-  // The type that these bit patterns have, and a header one byte longer, so that all the data is at odd places.
+  // The type that these bit patterns have, and a header one byte longer, so that all the data is at
+  // odd places.
   const header = `${written
     .toString("utf8", 8, 8 + headerBytes)
     .trimEnd()

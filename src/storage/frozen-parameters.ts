@@ -11,10 +11,16 @@ import { dtypeBytes, firstNonFinite, firstNonFiniteHalf } from "../number-format
 import type { ModelFolder } from "./folder.ts";
 import { readParameter } from "./read-parameter.ts";
 
-/** How the matrices of a frozen model's blocks are kept: as they are stored, or quantised to 4 bits on loading. */
+/**
+ * How the matrices of a frozen model's blocks are kept: as they are stored, or quantised to 4 bits
+ * on loading.
+ */
 export type FrozenFormat = "stored" | "int4";
 
-/** The parameters of a model that does not train, and the format that the matrices of its blocks have. */
+/**
+ * The parameters of a model that does not train, and the format that the matrices of its blocks
+ * have.
+ */
 export interface FrozenParameters {
   readonly parameters: ParameterValues;
   readonly matrices: StorageFormat | "float";
@@ -50,8 +56,9 @@ export function frozenBytes(folder: ModelFolder, format: FrozenFormat): number {
 }
 
 /**
- * A model's parameters without a copy where that can be: mapped from their files, in the format that they are stored in. What programs take as
- * floats (norms, biases, the head) is read where it is stored otherwise.
+ * A model's parameters without a copy where that can be: mapped from their files, in the format
+ * that they are stored in. What programs take as floats (norms, biases, the head) is read where it
+ * is stored otherwise.
  *
  * @throws UserError for a parameter that is not finite.
  */
@@ -87,7 +94,10 @@ function formatOf(folder: ModelFolder, name: string): StorageFormat | "float" | 
   return dtype in formats ? formats[dtype as keyof typeof formats] : undefined;
 }
 
-/** A parameter in the format that it is stored in: mapped, or read where the system cannot map it or it is not aligned. */
+/**
+ * A parameter in the format that it is stored in: mapped, or read where the system cannot map it or
+ * it is not aligned.
+ */
 async function asStored(folder: ModelFolder, name: string): Promise<Value> {
   const { file, offset, bytes, shape, dtype } = folder.weights.get(name)!;
   const aligned = offset % dtypeBytes(dtype) === 0;

@@ -1,4 +1,7 @@
-/** The folders that Hugging Face's libraries keep downloaded models in: `models--<owner>--<name>/snapshots/<commit>`. */
+/**
+ * The folders that Hugging Face's libraries keep downloaded models in:
+ * `models--<owner>--<name>/snapshots/<commit>`.
+ */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, join } from "node:path";
@@ -14,7 +17,10 @@ export function snapshotsOf(path: string): string[] | undefined {
     .map((name) => join(snapshots, name));
 }
 
-/** The snapshot that a model's folder in the cache means: that of its `main` branch, or the only one. */
+/**
+ * The snapshot that a model's folder in the cache means: that of its `main` branch, or the only
+ * one.
+ */
 export function mainSnapshot(path: string): string | undefined {
   const snapshots = snapshotsOf(path) ?? [];
   const main = join(path, basename(path) === "snapshots" ? ".." : "", "refs", "main");

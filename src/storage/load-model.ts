@@ -11,11 +11,15 @@ import { readParameter } from "./read-parameter.ts";
 
 export interface LoadOptions {
   /**
-   * Another model, which stays as long as this one: its compiled programs serve this one too, if both have the same architecture, sizes and
-   * formats, and so do its frozen parameters, if both are adapters on one base.
+   * Another model, which stays as long as this one: its compiled programs serve this one too, if
+   * both have the same architecture, sizes and formats, and so do its frozen parameters, if both
+   * are adapters on one base.
    */
   like?: LanguageModel | undefined;
-  /** The model will not train: its parameters are mapped from the file where that can be, not copied. */
+  /**
+   * The model will not train: its parameters are mapped from the file where that can be, not
+   * copied.
+   */
   frozen?: boolean;
   /** How the base of an adapter, or a frozen model, is kept: as it is stored, if absent. */
   base?: FrozenFormat | undefined;
@@ -58,7 +62,8 @@ export async function loadLanguageModel(
 }
 
 /**
- * What an adapter's training began with, on the same frozen parameters: the adapter that `start` holds, or none.
+ * What an adapter's training began with, on the same frozen parameters: the adapter that `start`
+ * holds, or none.
  *
  * @throws UserError if the folder cannot be read any more.
  */
@@ -81,8 +86,9 @@ export async function beforeTraining(
 }
 
 /**
- * A model folder with an adapter to train: the folder's own, whose rank, scale and modules `lora` then has, or else a new one that changes
- * nothing yet (A as PEFT begins, uniform within 1 / √in; B zero).
+ * A model folder with an adapter to train: the folder's own, whose rank, scale and modules `lora`
+ * then has, or else a new one that changes nothing yet (A as PEFT begins, uniform within 1 / √in; B
+ * zero).
  *
  * @throws UserError for anything wrong with the folder.
  */
@@ -110,7 +116,10 @@ export async function loadWithAdapter(
   };
 }
 
-/** The frozen parameters of another model, if they are those of this base in this format: two adapters then share one copy. */
+/**
+ * The frozen parameters of another model, if they are those of this base in this format: two
+ * adapters then share one copy.
+ */
 function frozenOf(
   like: LanguageModel | undefined,
   below: ModelFolder,

@@ -5,9 +5,9 @@ import type { ModelFolder } from "./folder.ts";
 import type { LazyParameter } from "./save-folder.ts";
 
 /**
- * The parameters of the whole model that an adapter makes of its base: W + scale B A in place of each W that it changes, by the names and in
- * the order of `parameterShapes`. Each is read and computed when it is asked for. B A is summed in float64, and the result rounded to
- * float32 once.
+ * The parameters of the whole model that an adapter makes of its base: W + scale B A in place of
+ * each W that it changes, by the names and in the order of `parameterShapes`. Each is read and
+ * computed when it is asked for. B A is summed in float64, and the result rounded to float32 once.
  *
  * @param onMerged told of each weight before and after
  * @throws UserError if the folder holds a whole model.

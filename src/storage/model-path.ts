@@ -2,7 +2,10 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { mainSnapshot } from "./hub-cache.ts";
 
-/** The names of the files in a model folder that hold the configuration and the weights, those of an adapter included. */
+/**
+ * The names of the files in a model folder that hold the configuration and the weights, those of an
+ * adapter included.
+ */
 export const fileNames = {
   configuration: "config.json",
   weights: "model.safetensors",
@@ -12,14 +15,17 @@ export const fileNames = {
   adapterWeights: "adapter_model.safetensors",
 };
 
-/** Whether a folder says of itself that it is a model, or an adapter on one; whether it is sound, opening it tells. */
+/**
+ * Whether a folder says of itself that it is a model, or an adapter on one; whether it is sound,
+ * opening it tells.
+ */
 export function isModelFolder(path: string): boolean {
   return [fileNames.configuration, fileNames.adapterConfiguration].some((name) => existsSync(join(path, name)));
 }
 
 /**
- * The model folder that a path means: the path itself, the trained model of the run in it, or the snapshot of a model in
- * the cache of Hugging Face's libraries.
+ * The model folder that a path means: the path itself, the trained model of the run in it, or the
+ * snapshot of a model in the cache of Hugging Face's libraries.
  */
 export function modelPath(path: string): string {
   if (isModelFolder(path)) return path;

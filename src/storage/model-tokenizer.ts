@@ -4,8 +4,8 @@ import type { Tokenizer } from "../data/tokens/tokenizer.ts";
 import type { ModelFolder } from "./folder.ts";
 
 /**
- * The tokenizer of a model, with every token that ends its answers: those that its config.json, its generation_config.json,
- * and the tokenizer name.
+ * The tokenizer of a model, with every token that ends its answers: those that its config.json, its
+ * generation_config.json, and the tokenizer name.
  *
  * @param tokenizerFolder where it is not the model's own
  * @throws UserError for files that are missing or broken.

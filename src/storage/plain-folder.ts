@@ -94,8 +94,9 @@ function checkLayers(
 }
 
 /**
- * Decides which matrix is the head, as transformers 5 does: a stored head that differs from the embedding is used,
- * whatever the configuration says. Of two tied matrices a file may hold either, or both.
+ * Decides which matrix is the head, as transformers 5 does: a stored head that differs from the
+ * embedding is used, whatever the configuration says. Of two tied matrices a file may hold either,
+ * or both.
  */
 async function settleHead(
   configuration: ModelConfiguration,

@@ -3,10 +3,15 @@ import { toBfloat16, toFloat32 } from "../number-formats.ts";
 /** A share of a change that a user would want to know of. */
 const notableShare = 0.05;
 
-/** Numbers that are rounded at once, so that a large matrix takes no more memory than a small one. */
+/**
+ * Numbers that are rounded at once, so that a large matrix takes no more memory than a small one.
+ */
 const pieceLength = 1 << 20;
 
-/** How much of a change to weights is lost where they are stored in bfloat16, which has three digits. */
+/**
+ * How much of a change to weights is lost where they are stored in bfloat16, which has three
+ * digits.
+ */
 export class RoundingLoss {
   #changed = 0;
   #lost = 0;

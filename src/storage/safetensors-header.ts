@@ -3,7 +3,10 @@ import { parseJson } from "../files/json.ts";
 import { type Dtype, dtypeBytes, isDtype } from "../number-formats.ts";
 import { quoted } from "../one-line.ts";
 
-/** Where a tensor lies in its file. `offset` counts from the start of the file and need not be aligned. */
+/**
+ * Where a tensor lies in its file. `offset` counts from the start of the file and need not be
+ * aligned.
+ */
 export interface TensorEntry {
   dtype: Dtype;
   shape: readonly number[];
@@ -20,10 +23,15 @@ export interface SafetensorsHeader {
 /** Bytes before the JSON text: its length, little endian. */
 export const lengthBytes = 8;
 
-/** The limit of the reference implementation; a longer header means that the file is something else. */
+/**
+ * The limit of the reference implementation; a longer header means that the file is something else.
+ */
 export const longestHeader = 100_000_000;
 
-/** More than any model has, so that a header of a million empty tensors takes neither memory nor time. */
+/**
+ * More than any model has, so that a header of a million empty tensors takes neither memory nor
+ * time.
+ */
 const mostTensors = 250_000;
 
 /** How many numbers a tensor of this shape holds. A scalar, shape [], holds one. */
@@ -35,8 +43,8 @@ export function elementCount(shape: readonly number[]): number {
  * Reads the JSON text of a header.
  *
  * @param text the JSON text, as long as the file's first 8 bytes say in bytes: `headerBytes`
- * @throws UserError for anything the format forbids: unknown dtypes, sizes that do not fit the shape, tensors that overlap
- *   or leave holes, data shorter or longer than the file.
+ * @throws UserError for anything the format forbids: unknown dtypes, sizes that do not fit the
+ * shape, tensors that overlap or leave holes, data shorter or longer than the file.
  */
 export function parseHeader(text: string, headerBytes: number, fileBytes: number, file: string): SafetensorsHeader {
   const json = parseJson(text, file, { mostKeys: mostTensors + 1 });
@@ -53,7 +61,10 @@ export function parseHeader(text: string, headerBytes: number, fileBytes: number
   return { tensors: new Map(tensors), metadata: metadata as Record<string, string> };
 }
 
-/** The bytes of a header with its length in front, padded with spaces so that the data is aligned to 8 bytes. */
+/**
+ * The bytes of a header with its length in front, padded with spaces so that the data is aligned to
+ * 8 bytes.
+ */
 export function formatHeader(
   tensors: Iterable<{ name: string; dtype: Dtype; shape: readonly number[]; bytes: number }>,
   metadata: Record<string, string>,
@@ -89,7 +100,10 @@ function parseEntry(entry: unknown, start: number, place: { file: string; field:
   return { dtype, shape, offset: start + offsets[0]!, bytes };
 }
 
-/** The data must follow the header without overlaps, holes or a rest, as the reference implementation demands. */
+/**
+ * The data must follow the header without overlaps, holes or a rest, as the reference
+ * implementation demands.
+ */
 function checkData(tensors: (readonly [string, TensorEntry])[], start: number, fileBytes: number, file: string): void {
   let end = start;
   for (const [field, { offset, bytes }] of tensors) {

@@ -5,7 +5,10 @@ import * as formats from "../number-formats.ts";
 import { explainBeginning } from "./foreign-files.ts";
 import * as header from "./safetensors-header.ts";
 
-/** A safetensors file whose header was read and checked. It holds no open file; the data is read when asked for. */
+/**
+ * A safetensors file whose header was read and checked. It holds no open file; the data is read
+ * when asked for.
+ */
 export interface SafetensorsFile extends header.SafetensorsHeader {
   file: string;
 }
@@ -17,7 +20,10 @@ export interface NamedTensor {
   data: formats.TensorData;
 }
 
-/** A tensor that need not fit into memory: the bytes of its numbers come in pieces of any size while it is written. */
+/**
+ * A tensor that need not fit into memory: the bytes of its numbers come in pieces of any size while
+ * it is written.
+ */
 export interface StreamedTensor {
   name: string;
   shape: readonly number[];
@@ -25,7 +31,10 @@ export interface StreamedTensor {
   pieces: AsyncIterable<Uint8Array>;
 }
 
-/** Large enough for the disk's full speed, small enough to convert and check while still in the processor's cache. */
+/**
+ * Large enough for the disk's full speed, small enough to convert and check while still in the
+ * processor's cache.
+ */
 const pieceBytes = 4 << 20;
 
 /**
@@ -55,7 +64,8 @@ export async function openSafetensors(file: string): Promise<SafetensorsFile> {
  * Reads a tensor of floats as float32, in row-major order.
  *
  * @param into where to put it, as long as the tensor has numbers; a new array if absent
- * @throws UserError if it is not there, holds no floats (F32, F16, BF16, F64), or holds a NaN or an infinity.
+ * @throws UserError if it is not there, holds no floats (F32, F16, BF16, F64), or holds a NaN or an
+ * infinity.
  */
 export async function readTensor(file: SafetensorsFile, name: string, into?: Float32Array): Promise<Float32Array> {
   const { dtype, shape, offset } = find(file, name);
@@ -81,10 +91,11 @@ export async function readTensor(file: SafetensorsFile, name: string, into?: Flo
 }
 
 /**
- * Reads a tensor of any dtype as it is stored, without checking its numbers: 16-bit floats as bit patterns in a
- * Uint16Array, booleans and 8-bit floats as bytes.
+ * Reads a tensor of any dtype as it is stored, without checking its numbers: 16-bit floats as bit
+ * patterns in a Uint16Array, booleans and 8-bit floats as bytes.
  *
- * @param range which of its numbers, counted in row-major order and without that at `end`; all if absent
+ * @param range which of its numbers, counted in row-major order and without that at `end`; all if
+ * absent
  * @throws UserError if it is not there or the file cannot be read.
  */
 export async function readStored(
@@ -103,11 +114,12 @@ export async function readStored(
 }
 
 /**
- * Writes tensors to a safetensors file, whole or not at all. Wider dtypes come first, so that all data is aligned to its
- * dtype; otherwise the order is kept.
+ * Writes tensors to a safetensors file, whole or not at all. Wider dtypes come first, so that all
+ * data is aligned to its dtype; otherwise the order is kept.
  *
  * @param options.metadata free-form text; without it what Hugging Face writes, `{ format: "pt" }`
- * @param options.dtype how arrays of floats are stored, rounded to nearest even; without it each array keeps its format
+ * @param options.dtype how arrays of floats are stored, rounded to nearest even; without it each
+ * array keeps its format
  * @throws UserError where the file system refuses.
  */
 export async function writeSafetensors(
@@ -169,7 +181,9 @@ async function writeFully(handle: FileHandle, bytes: Uint8Array): Promise<void> 
   }
 }
 
-/** How an array's numbers are stored, and their bytes; a piece is good until the next is asked for. */
+/**
+ * How an array's numbers are stored, and their bytes; a piece is good until the next is asked for.
+ */
 function storedForm(
   data: formats.TensorData,
   floats: "float32" | "bfloat16" | undefined,
@@ -179,7 +193,10 @@ function storedForm(
   return { dtype: formats.dtypeOf(data), pieces: [formats.bytesOf(data)] };
 }
 
-/** The bytes of float32 numbers stored as BF16, rounded to nearest even; a piece is good until the next is asked for. */
+/**
+ * The bytes of float32 numbers stored as BF16, rounded to nearest even; a piece is good until the
+ * next is asked for.
+ */
 export function* roundedPieces(values: Float32Array): Generator<Uint8Array> {
   const rounded = new Uint16Array(Math.min(values.length, pieceBytes / 2));
   for (let start = 0; start < values.length; start += rounded.length) {

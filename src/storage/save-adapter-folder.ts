@@ -16,17 +16,21 @@ export interface SavedAdapter {
   transposed?: boolean;
   /** By the names of `adapterShapes`, with its shapes. */
   adapter: ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: Float32Array }>;
-  /** The tokenizer's files, or the folder to copy them from; without it, the adapter is used with that of its base. */
+  /**
+   * The tokenizer's files, or the folder to copy them from; without it, the adapter is used with
+   * that of its base.
+   */
   tokenizerFrom?: string | FolderFiles;
   /** How numbers are stored; float32 if absent, which loads bit for bit as it was. */
   dtype?: "float32" | "bfloat16";
 }
 
 /**
- * Saves an adapter as PEFT does, whole or not at all. A model or adapter that is already there is replaced.
+ * Saves an adapter as PEFT does, whole or not at all. A model or adapter that is already there is
+ * replaced.
  *
- * @throws UserError if a number is NaN or infinite, if the folder holds files that replacing it would lose, or where the
- *   file system refuses.
+ * @throws UserError if a number is NaN or infinite, if the folder holds files that replacing it
+ * would lose, or where the file system refuses.
  */
 export async function saveAdapterFolder(path: string, saved: SavedAdapter): Promise<void> {
   const { lora, base, transposed = false, adapter, tokenizerFrom, dtype = "float32" } = saved;

@@ -18,21 +18,32 @@ export type LazyParameter = () => Promise<Float32Array>;
 /** What to save, and how. */
 export interface SavedModel {
   configuration: ModelConfiguration;
-  /** By name, with the shapes of `parameterShapes`. Lazy ones are asked for once, in the order of `parameterShapes`. */
+  /**
+   * By name, with the shapes of `parameterShapes`. Lazy ones are asked for once, in the order of
+   * `parameterShapes`.
+   */
   parameters: ReadonlyMap<string, Float32Array | LazyParameter>;
-  /** The tokenizer's files, or the folder to copy them from, usually that of the model the training started with. */
+  /**
+   * The tokenizer's files, or the folder to copy them from, usually that of the model the training
+   * started with.
+   */
   tokenizerFrom?: string | FolderFiles;
   /** The folder to copy generation_config.json from, where that of the tokenizer has none. */
   generationFrom?: string;
   /** How numbers are stored; float32 if absent, which loads bit for bit as it was. */
   dtype?: "float32" | "bfloat16";
-  /** The most bytes of data per file, by default 5 GB as in transformers. A larger tensor has a file of its own. */
+  /**
+   * The most bytes of data per file, by default 5 GB as in transformers. A larger tensor has a file
+   * of its own.
+   */
   shardBytes?: number;
 }
 
 type Tensor = NamedTensor | StreamedTensor;
 
-/** Files by name, in memory: a training can be saved although the folder that it began with is gone. */
+/**
+ * Files by name, in memory: a training can be saved although the folder that it began with is gone.
+ */
 export type FolderFiles = ReadonlyMap<string, Uint8Array>;
 
 /** The files of a tokenizer, copied as they are. */
@@ -51,10 +62,11 @@ const tokenizerFiles = [
 const generationFile = "generation_config.json";
 
 /**
- * Saves a model in Hugging Face's layout, whole or not at all. A model folder that is already there is replaced.
+ * Saves a model in Hugging Face's layout, whole or not at all. A model folder that is already there
+ * is replaced.
  *
- * @throws UserError if a number is NaN or infinite, if the folder holds files that replacing it would lose, or where the
- *   file system refuses.
+ * @throws UserError if a number is NaN or infinite, if the folder holds files that replacing it
+ * would lose, or where the file system refuses.
  */
 export async function saveModelFolder(path: string, model: SavedModel): Promise<void> {
   const { configuration, tokenizerFrom, generationFrom, dtype = "float32", shardBytes = 5e9 } = model;
@@ -76,12 +88,16 @@ export function formatConfiguration(raw: ModelConfiguration["raw"], dtype: "floa
   const keys = ["dtype", "torch_dtype"].filter((key) => key in raw);
   const updates = Object.fromEntries((keys.length > 0 ? keys : ["torch_dtype"]).map((key) => [key, dtype]));
   const text = JSON.stringify({ ...raw, ...updates }, undefined, 2);
-  // Python tells 10000.0 from 10000, and transformers warns of whole numbers where it wants a float.
+  // Python tells 10000.0 from 10000, and transformers warns of whole numbers where it wants a
+  // float.
   const whole = /^( *"(?:rope_theta|factor|low_freq_factor|high_freq_factor)": \d+)(?=,?$)/gm;
   return `${text.replace(whole, "$1.0")}\n`;
 }
 
-/** The parameters in order, checked. Missing or surplus ones are our fault, numbers that diverged are not. */
+/**
+ * The parameters in order, checked. Missing or surplus ones are our fault, numbers that diverged
+ * are not.
+ */
 async function tensorsToWrite({ configuration, parameters, dtype }: SavedModel, path: string): Promise<Tensor[]> {
   const shapes = parameterShapes(architectureOf(configuration));
   const surplus = [...parameters.keys()].find((name) => !shapes.has(name));
@@ -123,7 +139,8 @@ export function checkFinite(data: Float32Array, place: Place): void {
 }
 
 /**
- * Checks that saving to `path` would lose nothing but a model or an adapter; worth doing before a long training as well.
+ * Checks that saving to `path` would lose nothing but a model or an adapter; worth doing before a
+ * long training as well.
  *
  * @throws UserError if `path` is a file, or a folder that holds other files than theirs.
  */
@@ -143,7 +160,10 @@ export async function copyTokenizer(from: string | FolderFiles, to: string): Pro
   return writeFiles(from, to, tokenizerFiles);
 }
 
-/** What a model folder holds besides weights and configuration that goes with a model trained from it. */
+/**
+ * What a model folder holds besides weights and configuration that goes with a model trained from
+ * it.
+ */
 export function readCompanions(folder: string): Promise<FolderFiles> {
   return readFiles(folder, [...tokenizerFiles, generationFile]);
 }

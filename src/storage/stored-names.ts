@@ -1,19 +1,25 @@
 import { UserError } from "../errors.ts";
 
-/** Parts that wrappers add to names: torch.compile, DataParallel, FSDP, activation checkpointing. */
+/**
+ * Parts that wrappers add to names: torch.compile, DataParallel, FSDP, activation checkpointing.
+ */
 const wrappers = new Set(["_orig_mod", "module", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"]);
 
 /** How a family's checkpoints name their tensors. */
 export interface Naming {
-  /** What stands before the names of the model below the head, such as `model.`; some tools leave it out. */
+  /**
+   * What stands before the names of the model below the head, such as `model.`; some tools leave it
+   * out.
+   */
   readonly prefix: string;
   /** Whether the model has a place for a tensor of this name. */
   isKnown(name: string): boolean;
 }
 
 /**
- * The tensors of a checkpoint by the names that the family gives them: without the parts that wrappers add, and with the
- * prefix that the base model alone lacks. A name that is not known in any form stays as it is.
+ * The tensors of a checkpoint by the names that the family gives them: without the parts that
+ * wrappers add, and with the prefix that the base model alone lacks. A name that is not known in
+ * any form stays as it is.
  *
  * @throws UserError where two tensors mean the same parameter.
  */

@@ -11,7 +11,10 @@ export interface PlacedTensor {
 /** Numbers compared at once. */
 const pieceLength = 1 << 20;
 
-/** True if two stored tensors hold the same numbers in the same shape, whatever their formats. Reads up to the first difference. */
+/**
+ * True if two stored tensors hold the same numbers in the same shape, whatever their formats. Reads
+ * up to the first difference.
+ */
 export async function holdTheSame(one: PlacedTensor, other: PlacedTensor): Promise<boolean> {
   const [entry, otherEntry] = [one, other].map(({ opened, name }) => opened.tensors.get(name)!) as [
     TensorEntry,

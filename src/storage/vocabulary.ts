@@ -5,10 +5,10 @@ import { quoted } from "../one-line.ts";
 import { fileNames } from "./model-path.ts";
 
 /**
- * Compares what token ids mean to two models by the tokenizers in their folders: they must agree on every id that both
- * have. An id that is an added token in both may have two names, since models of one family rename their reserved ones.
- * Merges and normalizers are not compared: only ids pass from one model to the other. Without a tokenizer in one of the
- * folders nothing can be said.
+ * Compares what token ids mean to two models by the tokenizers in their folders: they must agree on
+ * every id that both have. An id that is an added token in both may have two names, since models of
+ * one family rename their reserved ones. Merges and normalizers are not compared: only ids pass
+ * from one model to the other. Without a tokenizer in one of the folders nothing can be said.
  *
  * @returns how the other folder's ids differ, in words; undefined if they do not
  * @throws UserError for a tokenizer.json that cannot be read.

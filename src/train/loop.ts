@@ -40,7 +40,10 @@ export interface LoopOptions {
   /** What the run began with, as far as it is on record already. */
   beginning?: Beginning | undefined;
   events: LoopEvents;
-  /** When aborted, the loop gives up the step it is in, writes a checkpoint of the last whole step and returns. */
+  /**
+   * When aborted, the loop gives up the step it is in, writes a checkpoint of the last whole step
+   * and returns.
+   */
   signal: AbortSignal;
 }
 
@@ -55,7 +58,10 @@ export function runLength(
   return { totalExamples, totalSteps: Math.ceil(totalExamples / recipe.batchSize) };
 }
 
-/** Trains from `start` to the end, evaluating, logging and writing checkpoints on the way. Returns where it stopped, and why. */
+/**
+ * Trains from `start` to the end, evaluating, logging and writing checkpoints on the way. Returns
+ * where it stopped, and why.
+ */
 export async function trainLoop(options: LoopOptions): Promise<{ progress: Progress; finished: boolean }> {
   const { recipe, objective, trainer, source, heldOut, sampler, totalExamples, totalSteps, events, signal } = options;
   const watched = heldOut.slice(0, recipe.evaluation.examples);
@@ -69,7 +75,10 @@ export async function trainLoop(options: LoopOptions): Promise<{ progress: Progr
   const trained = () => progress.examples >= totalExamples;
   const record = (split: MetricsRecord["split"], metrics: Metrics) =>
     events.record({ split, step: progress.step, epoch: epochOf(progress, source.epochLength), ...metrics });
-  /** Every step is in one record: none is open while a checkpoint is written, so that a resumed run has nothing to add to it. */
+  /**
+   * Every step is in one record: none is open while a checkpoint is written, so that a resumed run
+   * has nothing to add to it.
+   */
   const closeRecord = async () => {
     const metrics = log.take();
     if (metrics) await record("train", { examples: progress.examples, ...metrics });
@@ -109,7 +118,8 @@ export async function trainLoop(options: LoopOptions): Promise<{ progress: Progr
     if (!result) break;
     if (!Number.isFinite(result.loss) || !Number.isFinite(result.gradientNorm)) {
       await closeRecord();
-      // Weights that are not finite themselves cannot be saved; older checkpoints stay, since these weights may be ruined already.
+      // Weights that are not finite themselves cannot be saved; older checkpoints stay, since these
+      // weights may be ruined already.
       await events.checkpoint(progress, { keepOlder: true }).catch(() => undefined);
       const figures = `loss ${result.loss}, gradient norm ${result.gradientNorm}`;
       throw new UserError(`the training has diverged in step ${progress.step + 1} (${figures})`, {

@@ -20,9 +20,11 @@ export interface MemoryPlan {
 }
 
 /**
- * Keeps a run to the memory that its recipe allows: fills the reference's cache ahead, so that only its head stays, then computes activations
- * again instead of keeping them, then cuts the vocabulary's distributions smaller; the cheapest that is enough by estimate. Without `memory` in the recipe everything stays as it is. Warns where
- * the run may take more than is allowed, or more than the machine has; of the examples to blame, where it is they.
+ * Keeps a run to the memory that its recipe allows: fills the reference's cache ahead, so that only
+ * its head stays, then computes activations again instead of keeping them, then cuts the
+ * vocabulary's distributions smaller; the cheapest that is enough by estimate. Without `memory` in
+ * the recipe everything stays as it is. Warns where the run may take more than is allowed, or more
+ * than the machine has; of the examples to blame, where it is they.
  *
  * @param machineBytes the memory of the machine
  */
@@ -126,7 +128,10 @@ function outliers(
   ].join(" ");
 }
 
-/** The largest whole number below `limit` that something holds for, where it holds for all smaller ones. */
+/**
+ * The largest whole number below `limit` that something holds for, where it holds for all smaller
+ * ones.
+ */
 function mostThat(holds: (value: number) => boolean, limit: number): number {
   let [least, most] = [0, limit];
   while (most - least > 1) {
@@ -141,7 +146,9 @@ function bytesOf(size: string): number {
   return Number.parseFloat(size) * (size.endsWith("GB") ? 1e9 : 1e6);
 }
 
-/** A size in the unit and the spelling of the user's, so that the two can be compared at a glance. */
+/**
+ * A size in the unit and the spelling of the user's, so that the two can be compared at a glance.
+ */
 function writtenLike(size: string, bytes: number): string {
   return size.replace(/^[\d.]+/, size.endsWith("GB") ? (bytes / 1e9).toFixed(1) : (bytes / 1e6).toFixed(0));
 }

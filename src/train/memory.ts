@@ -28,7 +28,10 @@ type Arrays = readonly (readonly [width: number, count: number])[];
 const floatBytes = 4;
 /** Node with the data, ONNX Runtime and its compiled programs, as measured on small models. */
 const programBytes = 200 * 2 ** 20;
-/** Rows of the vocabulary's distributions that exist at once, where memory is scarce: the head is read once for each such part. */
+/**
+ * Rows of the vocabulary's distributions that exist at once, where memory is scarce: the head is
+ * read once for each such part.
+ */
 const fewRows = 64;
 /** Arrays of them while they are computed. */
 const headArrays = 3;
@@ -61,8 +64,9 @@ export const savings = [
 ] as const;
 
 /**
- * Follows what `train/` allocates; everything is computed in float32, however the model is stored. A model below an adapter is mapped from its
- * file and serves as its own reference: the system can give its pages up at any time, so they do not count.
+ * Follows what `train/` allocates; everything is computed in float32, however the model is stored.
+ * A model below an adapter is mapped from its file and serves as its own reference: the system can
+ * give its pages up at any time, so they do not count.
  */
 export function estimateMemory(
   { parameters, configuration, adapter }: TrainedModel & { readonly parameters: number },
@@ -95,7 +99,10 @@ export function estimateMemory(
   return { ...parts, total: Object.values(parts).reduce((sum, bytes) => sum + bytes, 0) };
 }
 
-/** Tokens of the microbatches that examples of these sizes fall into, as `microbatches` groups the examples of a step. */
+/**
+ * Tokens of the microbatches that examples of these sizes fall into, as `microbatches` groups the
+ * examples of a step.
+ */
 export function microbatchSizes(sizes: readonly number[], batchSize: number, limit: number): number[] {
   const groups: number[] = [];
   for (let start = 0; start < sizes.length; start += batchSize) {
@@ -121,14 +128,18 @@ function layerBytes(
   const saved = layers.map(savedWidths);
   const widest = saved.reduce((most, widths) => (sum(widths) > sum(most) ? widths : most));
   const once = (widths: readonly number[]): Arrays => widths.map((columns) => [columns, 1]);
-  // With checkpointing each layer keeps its input, and one after the other has all of its arrays and their gradients.
+  // With checkpointing each layer keeps its input, and one after the other has all of its arrays
+  // and their gradients.
   const arrays: Arrays = activationCheckpointing
     ? [[width, layers.length], ...once(widest), ...once(widest)]
     : [...saved.flatMap(once), ...once(widest)];
   return pooledBytes(arrays, tokens);
 }
 
-/** The widths of what a layer keeps of each token for its backward pass: its input, and what its sections hand on or save. */
+/**
+ * The widths of what a layer keeps of each token for its backward pass: its input, and what its
+ * sections hand on or save.
+ */
 function savedWidths({ block: { sections } }: Layer): number[] {
   const { attentionInput, attention, attentionOutput } = sections;
   const kept: Tensor[] = [
@@ -143,7 +154,10 @@ function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0);
 }
 
-/** The probabilities of the longest example while its gradient is computed, and the masks of a microbatch. */
+/**
+ * The probabilities of the longest example while its gradient is computed, and the masks of a
+ * microbatch.
+ */
 function attentionBytes({ layers }: Architecture, sizes: readonly number[], microbatchTokens: number): number {
   const heads = layers.reduce((most, { block }) => Math.max(most, block.heads), 0);
   const kinds = new Set(layers.map(({ window }) => window)).size;
@@ -156,10 +170,16 @@ function headBytes({ vocabularySize }: Architecture, models: number, rows: numbe
   return floatBytes * (1 + headArrays) * models * rows * vocabularySize;
 }
 
-/** Blocks are reused for what fills at least half of them; so much more than the largest microbatch needs was measured over an epoch. */
+/**
+ * Blocks are reused for what fills at least half of them; so much more than the largest microbatch
+ * needs was measured over an epoch.
+ */
 const slack = 1.75;
 
-/** What a `Workspace` grows to for arrays with so many rows: those of smaller counts reuse the blocks of the largest. */
+/**
+ * What a `Workspace` grows to for arrays with so many rows: those of smaller counts reuse the
+ * blocks of the largest.
+ */
 function pooledBytes(arrays: Arrays, rowCounts: readonly number[]): number {
   const rows = rowCounts.reduce((most, count) => Math.max(most, count), 0);
   return slack * arrays.reduce((total, [width, count]) => total + count * blockSize(floatBytes * rows * width), 0);

@@ -43,7 +43,8 @@ export interface OpenOptions {
  * Loads the models of a run, restores its checkpoint, and prepares its folder.
  *
  * @returns undefined, with nothing written, when `signal` is aborted before the folder is touched
- * @throws UserError for models or checkpoints that cannot be read, before anything is written or removed.
+ * @throws UserError for models or checkpoints that cannot be read, before anything is written or
+ * removed.
  */
 export async function openRun(
   plan: RunPlan,
@@ -79,7 +80,10 @@ async function checkRunRoom({ folder, replaces }: RunPlan, sizes: RunSizes): Pro
   await checkRoom(folder.path, sizes, replaces ? there : Math.min(there, sizes.checkpoint));
 }
 
-/** Where the run stands: at its beginning, or at its checkpoint, whose state goes into the optimizer. */
+/**
+ * Where the run stands: at its beginning, or at its checkpoint, whose state goes into the
+ * optimizer.
+ */
 async function restore(
   { train, objective, checkpoint }: RunPlan,
   optimizer: Optimizer,

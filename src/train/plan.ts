@@ -50,7 +50,8 @@ export interface PlanOptions {
 }
 
 /**
- * Checks a recipe against its files, reads the data and plans the memory. Writes nothing and loads no model.
+ * Checks a recipe against its files, reads the data and plans the memory. Writes nothing and loads
+ * no model.
  *
  * @param tokenizer the folder of the tokenizer, where it is not that of the recipe's model
  * @throws UserError for anything wrong with the recipe, the model or the data.
@@ -115,7 +116,8 @@ async function readExamples(
 }
 
 /**
- * Checks that a run can be put into its recipe's `output`: new, in place of an earlier one, or as the continuation of one.
+ * Checks that a run can be put into its recipe's `output`: new, in place of an earlier one, or as
+ * the continuation of one.
  *
  * @throws UserError otherwise.
  */
@@ -131,8 +133,9 @@ export async function checkOutput(
 }
 
 /**
- * Only pairs that can teach something. The gradients of two equal answers cancel but for rounding, which Adam would
- * blow up to a whole step, and terms on one side alone (as in TDPO2) would not cancel at all.
+ * Only pairs that can teach something. The gradients of two equal answers cancel but for rounding,
+ * which Adam would blow up to a whole step, and terms on one side alone (as in TDPO2) would not
+ * cancel at all.
  */
 function withoutIdenticalAnswers(examples: readonly TokenizedExample[]): readonly TokenizedExample[] {
   const kept = examples.filter(({ responses }) => !hasIdenticalAnswers(responses));

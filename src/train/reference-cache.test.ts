@@ -65,7 +65,9 @@ async function found(of = identity): Promise<boolean[]> {
   return states.map((read) => read !== undefined);
 }
 
-/** From now on, the disk takes so many more bytes of caches: a part of the last write, then nothing. */
+/**
+ * From now on, the disk takes so many more bytes of caches: a part of the last write, then nothing.
+ */
 async function leaveRoom(bytes: number): Promise<void> {
   const handle = await open(file, "a");
   await handle.close();

@@ -28,11 +28,13 @@ const headBytes = keyBytes + 8;
 const floatBytes = 4;
 
 /**
- * The reference's hidden states at the scored positions, after the last norm, kept on disk in float32, so that each example costs the reference
- * one pass, whatever the number of epochs and evaluations. Its frozen head is applied again: the whole distribution follows from it, and
+ * The reference's hidden states at the scored positions, after the last norm, kept on disk in
+ * float32, so that each example costs the reference one pass, whatever the number of epochs and
+ * evaluations. Its frozen head is applied again: the whole distribution follows from it, and
  * positions by width are some forty times smaller than positions by vocabulary.
  *
- * The file is a cache: what is torn or of another reference is dropped and computed again, and a disk that takes no more only ends the adding.
+ * The file is a cache: what is torn or of another reference is dropped and computed again, and a
+ * disk that takes no more only ends the adding.
  */
 export class ReferenceCache {
   readonly file: string;
@@ -85,7 +87,10 @@ export class ReferenceCache {
     return this.#places.has(keyOf(example).toString("base64"));
   }
 
-  /** Hidden states of an example, [response tokens, width], in the order of its responses; undefined if they are not here. */
+  /**
+   * Hidden states of an example, [response tokens, width], in the order of its responses; undefined
+   * if they are not here.
+   */
   async read(example: TokenizedExample): Promise<Float32Array | undefined> {
     const key = keyOf(example);
     const place = this.#places.get(key.toString("base64"));
@@ -97,7 +102,9 @@ export class ReferenceCache {
     return new Float32Array(new Uint8Array(record.subarray(headBytes)).buffer);
   }
 
-  /** Keeps the hidden states of an example if it comes again and budget and disk allow; see `has`. */
+  /**
+   * Keeps the hidden states of an example if it comes again and budget and disk allow; see `has`.
+   */
   async add(example: TokenizedExample, states: Float32Array): Promise<void> {
     if (this.#refused || !this.#options.wanted.has(example)) return;
     const key = keyOf(example);
@@ -131,7 +138,10 @@ export class ReferenceCache {
     }
   }
 
-  /** Writes a record behind the others. A disk that fills up takes a part of it first and refuses the rest. */
+  /**
+   * Writes a record behind the others. A disk that fills up takes a part of it first and refuses
+   * the rest.
+   */
   async #write(record: Buffer): Promise<void> {
     let done = 0;
     while (done < record.length) {

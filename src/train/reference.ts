@@ -19,13 +19,16 @@ import { ReferenceCache, referenceCacheBytes } from "./reference-cache.ts";
 /** Bytes of a cache that are worth a line to the user. */
 const smallestNoted = 10e6;
 
-/** What the policy is compared with: the model that the run begins with, another one, or nothing. */
+/**
+ * What the policy is compared with: the model that the run begins with, another one, or nothing.
+ */
 export type ReferenceSource = "start" | ModelFolder | undefined;
 
 /**
  * Opens the reference that a recipe names.
  *
- * @throws UserError if the objective needs one and the recipe has none, or if its token ids mean other pieces of text.
+ * @throws UserError if the objective needs one and the recipe has none, or if its token ids mean
+ * other pieces of text.
  */
 export async function openReference(
   { reference }: Recipe,
@@ -58,7 +61,9 @@ export interface ReferenceOptions {
   readonly policy: LanguageModel;
   /** Whether the policy still has the reference's weights. */
   readonly policyIsReference: boolean;
-  /** Fingerprint of the model, for the cache; undefined where there is no folder to take it from. */
+  /**
+   * Fingerprint of the model, for the cache; undefined where there is no folder to take it from.
+   */
   readonly fingerprint: string | undefined;
   load(): Promise<LanguageModel>;
   readonly train: readonly TokenizedExample[];
@@ -70,10 +75,11 @@ export interface ReferenceOptions {
 }
 
 /**
- * Loads the reference and opens the cache of its hidden states, where the recipe allows one and examples come again. With
- * `referenceCache.ahead` the cache is filled before the first step, and all of the reference but its head leaves the memory; a policy that still
- * has the reference's weights fills it itself, so that these are never there twice. Where not every example got into the cache, the whole
- * reference stays.
+ * Loads the reference and opens the cache of its hidden states, where the recipe allows one and
+ * examples come again. With `referenceCache.ahead` the cache is filled before the first step, and
+ * all of the reference but its head leaves the memory; a policy that still has the reference's
+ * weights fills it itself, so that these are never there twice. Where not every example got into
+ * the cache, the whole reference stays.
  */
 export async function prepareReference(recipe: Recipe, options: ReferenceOptions): Promise<PreparedReference> {
   const { engine, policy, policyIsReference, signal } = options;
@@ -100,7 +106,10 @@ export async function prepareReference(recipe: Recipe, options: ReferenceOptions
   return { model: headAlone(engine, source, { copy: policyIsReference }), cache };
 }
 
-/** Computes the hidden states of examples into a cache, until it takes no more. Yields how many are done. */
+/**
+ * Computes the hidden states of examples into a cache, until it takes no more. Yields how many are
+ * done.
+ */
 export async function* fillCache(
   engine: Engine,
   { transformer, parameters }: LanguageModel,
@@ -168,7 +177,10 @@ async function openCache(
   }
 }
 
-/** What is said of the cache; nothing where it is too small to be worth a line and was not asked for. */
+/**
+ * What is said of the cache; nothing where it is too small to be worth a line and was not asked
+ * for.
+ */
 export function cacheNote(cache: {
   /** What all examples take. */
   bytes: number;

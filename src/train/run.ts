@@ -42,10 +42,11 @@ export interface TrainResult {
 }
 
 /**
- * Trains the run of a recipe: plans it, opens it, loops, and saves the model into the run's folder. Importance weights
- * must be estimated before; `train` in pipeline.ts does both.
+ * Trains the run of a recipe: plans it, opens it, loops, and saves the model into the run's folder.
+ * Importance weights must be estimated before; `train` in pipeline.ts does both.
  *
- * @throws UserError for anything wrong with the recipe, the model or the data, before anything is written.
+ * @throws UserError for anything wrong with the recipe, the model or the data, before anything is
+ * written.
  */
 export async function trainRun(recipe: Recipe, options: TrainOptions = {}): Promise<TrainResult> {
   const { resume = false, overwrite = false, dryRun = false, reporter = silentReporter, objective } = options;

@@ -10,8 +10,9 @@ import type { SamplesRecord } from "../runs/run-folder.ts";
 const promptsShown = 8;
 
 /**
- * Samples answers of policy and reference to the first different held-out prompts, each up to 128 tokens from the model's own distribution.
- * The same seed at every evaluation: what differs between two evaluations, or from the reference, the policy has learned.
+ * Samples answers of policy and reference to the first different held-out prompts, each up to 128
+ * tokens from the model's own distribution. The same seed at every evaluation: what differs between
+ * two evaluations, or from the reference, the policy has learned.
  */
 export class HeldOutSampler {
   readonly #engine: Engine;
@@ -40,7 +41,8 @@ export class HeldOutSampler {
   /**
    * A record for each prompt; undefined when aborted on the way.
    *
-   * @param onProgress told how many answers of how many are there; the count begins again with the reference's
+   * @param onProgress told how many answers of how many are there; the count begins again with the
+   * reference's
    */
   async sample(
     step: number,

@@ -23,8 +23,9 @@ export function isTrainedContrast(recipe: WeightedRecipe): recipe is TrainedCont
 }
 
 /**
- * The recipe of a contrastive model: DPO, or supervised fine-tuning on the chosen answers, on the pairs as they are (π⁺) or with chosen and
- * rejected swapped (π⁻). All else is as in the recipe, but for what `weights.training` says.
+ * The recipe of a contrastive model: DPO, or supervised fine-tuning on the chosen answers, on the
+ * pairs as they are (π⁺) or with chosen and rejected swapped (π⁻). All else is as in the recipe,
+ * but for what `weights.training` says.
  */
 export function contrastiveRecipe(recipe: TrainedContrast, pole: Pole): Recipe {
   const { weights, ...rest } = recipe;
@@ -52,11 +53,13 @@ export function contrastiveRecipe(recipe: TrainedContrast, pole: Pole): Recipe {
 }
 
 /**
- * Trains a contrastive model, or goes on where an earlier training of the same inputs stopped; where it is finished, nothing is done.
+ * Trains a contrastive model, or goes on where an earlier training of the same inputs stopped;
+ * where it is finished, nothing is done.
  *
  * @param inputs.examples the pairs to train on, as they are tokenized
  * @returns undefined where it was finished before
- * @throws UserError if the recipe names a folder that holds contrastive models of other inputs, which another recipe may still need.
+ * @throws UserError if the recipe names a folder that holds contrastive models of other inputs,
+ * which another recipe may still need.
  */
 export async function trainContrastive(
   recipe: TrainedContrast,
@@ -89,7 +92,10 @@ export async function trainContrastive(
   return trainRun(contrastive, { resume, signal, reporter });
 }
 
-/** What the result of a contrastive training depends on: settings, tokens, models; not where they lie. */
+/**
+ * What the result of a contrastive training depends on: settings, tokens, models; not where they
+ * lie.
+ */
 async function stageInputs(
   recipe: Recipe,
   { examples, start }: { examples: readonly TokenizedExample[]; start: StartingPoint },

@@ -6,15 +6,19 @@ import type { LanguageModel } from "../models/language-model.ts";
 import { type MicrobatchLimits, microbatches } from "../step/microbatches.ts";
 import { Scorer } from "../step/scorer.ts";
 
-/** A contrastive model with the pairs as it sees them: their prompts may be its own, their responses are those of training. */
+/**
+ * A contrastive model with the pairs as it sees them: their prompts may be its own, their responses
+ * are those of training.
+ */
 export interface Contrast {
   readonly model: LanguageModel;
   readonly examples: readonly TokenizedExample[];
 }
 
 /**
- * Log-probabilities of every response token of pairs under π⁺ and π⁻. Both models run the same compiled programs over the same packed batches:
- * each prompt once, the vocabulary at scored positions only.
+ * Log-probabilities of every response token of pairs under π⁺ and π⁻. Both models run the same
+ * compiled programs over the same packed batches: each prompt once, the vocabulary at scored
+ * positions only.
  *
  * @param examples the pairs as training sees them
  * @yields the estimates of a microbatch of pairs, in their order

@@ -37,7 +37,10 @@ export async function identityOf(
   return identity;
 }
 
-/** Whether a file holds these estimates. One that cannot be read, because it was cut off or of another version, is made again. */
+/**
+ * Whether a file holds these estimates. One that cannot be read, because it was cut off or of
+ * another version, is made again.
+ */
 export async function isEstimateOf(identity: EstimatesIdentity, file: string): Promise<boolean> {
   const found = existsSync(file) && (await openEstimates(file).catch(onlyUserErrors));
   return found ? Object.entries(identity).every(([key, value]) => found.identity[key] === value) : false;

@@ -50,7 +50,8 @@ export async function openPole(recipe: WeightedRecipe, pole: Pole, start: Starti
 }
 
 /**
- * The examples with their prompts under an instruction; what follows the prompt stays token for token.
+ * The examples with their prompts under an instruction; what follows the prompt stays token for
+ * token.
  *
  * @throws UserError where that is longer than the model's context.
  */
@@ -76,7 +77,8 @@ export async function promptedExamples(
 }
 
 function promptText(prompt: Int32Array, tokenizer: Tokenizer): string {
-  // The start token is added again in front of the instruction; other special tokens are part of the text.
+  // The start token is added again in front of the instruction; other special tokens are part of
+  // the text.
   const own = tokenizer.addsBos && prompt[0] === tokenizer.bosId ? prompt.subarray(1) : prompt;
   return tokenizer.decode(own, { skipSpecialTokens: false });
 }

@@ -31,9 +31,10 @@ export interface WeighResult {
 }
 
 /**
- * Estimates, for each token of the pairs that a recipe trains and evaluates on, its log-probabilities under the contrastive models that the
- * recipe's `weights` name; trains those models first where it has to. What an earlier call with the same inputs finished is not done again, and
- * what it left unfinished goes on.
+ * Estimates, for each token of the pairs that a recipe trains and evaluates on, its
+ * log-probabilities under the contrastive models that the recipe's `weights` name; trains those
+ * models first where it has to. What an earlier call with the same inputs finished is not done
+ * again, and what it left unfinished goes on.
  *
  * @throws UserError for anything wrong with the recipe, the models or the data.
  */

@@ -42,8 +42,9 @@ const memory = 1024;
 const casesTogether = 500;
 
 /**
- * Changes good inputs at random and reads them: each must be read rightly or refused by a `UserError` that names its file.
- * A crash, a hang, a written file, another error, lost records are failures. Equal seeds give equal cases.
+ * Changes good inputs at random and reads them: each must be read rightly or refused by a
+ * `UserError` that names its file. A crash, a hang, a written file, another error, lost records are
+ * failures. Equal seeds give equal cases.
  */
 export async function fuzz(options: Fuzzing): Promise<Outcome> {
   const { cases, seed, only, keep, deadline = 20, from = 0, planted = false, onProgress = () => {} } = options;
@@ -91,7 +92,10 @@ async function isEndedByItsThread(
   return ended && early === undefined;
 }
 
-/** Runs cases in a process of their own. Returns why it did not come to its end; undefined if it did. */
+/**
+ * Runs cases in a process of their own. Returns why it did not come to its end; undefined if it
+ * did.
+ */
 async function inProcess(
   request: Request,
   deadline: number,

@@ -10,7 +10,9 @@ import { mutated } from "./mutate.ts";
 import { plantedFaults } from "./planted.ts";
 import { type Subject, subjects } from "./subjects.ts";
 
-/** What is asked of this process: cases by their numbers, or one again through all that guards it. */
+/**
+ * What is asked of this process: cases by their numbers, or one again through all that guards it.
+ */
 export interface Request {
   readonly seed: number;
   readonly from: number;
@@ -102,7 +104,10 @@ async function readGuarded(file: string): Promise<Outcome> {
   }
 }
 
-/** An error must be of the kind that users understand, name the file, and be one line of a bearable length. */
+/**
+ * An error must be of the kind that users understand, name the file, and be one line of a bearable
+ * length.
+ */
 function judgeError(error: unknown, folder: string): Outcome {
   const { message, stack = message } = error instanceof Error ? error : { message: String(error) };
   const faults = [

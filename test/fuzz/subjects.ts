@@ -1,4 +1,7 @@
-/** The readers that are tried, each with a good input, and what must hold where it reads a changed one. */
+/**
+ * The readers that are tried, each with a good input, and what must hold where it reads a changed
+ * one.
+ */
 import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -114,7 +117,8 @@ export const subjects: readonly Subject[] = [
       return new Uint8Array(parquetWriteBuffer({ columnData, rowGroupSize: 7 }));
     },
     async (path) => {
-      // Without the thread, which takes long to start from sources; where this hangs, the driver tries with it.
+      // Without the thread, which takes long to start from sources; where this hangs, the driver
+      // tries with it.
       let rows = 0;
       try {
         for await (const batch of readRowGroups(path, ["prompt", "chosen", "rejected"], () => {}))

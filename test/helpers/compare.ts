@@ -11,12 +11,18 @@ export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<num
   return difference === 0 ? 0 : Math.sqrt(difference / norm);
 }
 
-/** The largest `|actual - expected| / max(1, |expected|)`; NaN where a number is NaN or lengths differ. */
+/**
+ * The largest `|actual - expected| / max(1, |expected|)`; NaN where a number is NaN or lengths
+ * differ.
+ */
 export function largestError(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
   return largestDifference(actual, expected, (value) => Math.max(1, Math.abs(value)));
 }
 
-/** The largest `|actual - expected|`, over `unit(expected)` if given; NaN where a number is NaN or lengths differ. */
+/**
+ * The largest `|actual - expected|`, over `unit(expected)` if given; NaN where a number is NaN or
+ * lengths differ.
+ */
 export function largestDifference(
   actual: ArrayLike<number>,
   expected: ArrayLike<number>,
@@ -31,7 +37,10 @@ export function largestDifference(
   return largest;
 }
 
-/** The parameter whose gradients are furthest apart, and by how much, relative to the expected gradient's norm. */
+/**
+ * The parameter whose gradients are furthest apart, and by how much, relative to the expected
+ * gradient's norm.
+ */
 export function worstGradient(actual: Parameters, expected: Parameters): { name: string; error: number } {
   const errors = Array.from(expected, ([name, { data }]) => ({
     name,

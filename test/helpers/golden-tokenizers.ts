@@ -1,4 +1,7 @@
-/** Small tokenizers of many kinds, and what Hugging Face's Python library makes of 2,000 lines with them. */
+/**
+ * Small tokenizers of many kinds, and what Hugging Face's Python library makes of 2,000 lines with
+ * them.
+ */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
@@ -38,7 +41,10 @@ export function tokenizerOf(definition: JsonObject, library: TokenizerLibrary): 
   return createTokenizer(files, {}, library);
 }
 
-/** Where a library's ids, or the texts that they decode to, differ from Python's: numbers of texts, at most a few. */
+/**
+ * Where a library's ids, or the texts that they decode to, differ from Python's: numbers of texts,
+ * at most a few.
+ */
 export async function differences(kind: string, library: TokenizerLibrary) {
   const tokenizer = await tokenizerOf(goldenDefinition(kind), library);
   const expected = golden[kind]!;

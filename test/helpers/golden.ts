@@ -1,7 +1,10 @@
 /** The golden models of `test/golden/architectures`. */
 import type { Parameters } from "../../src/models/parameters.ts";
 
-/** A loss and, for each parameter's gradient, its norm and its projection on cos(i) over the flat index i. */
+/**
+ * A loss and, for each parameter's gradient, its norm and its projection on cos(i) over the flat
+ * index i.
+ */
 export interface Gradients {
   loss: number;
   parameters: Record<string, { norm: number; probe: number }>;

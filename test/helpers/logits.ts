@@ -14,7 +14,10 @@ export function scoringAll(batch: PackedBatch): PackedBatch {
   return { ...batch, entries };
 }
 
-/** The logits that follow each source of the batch, in float64 from the model's hidden states: [entries][vocabulary]. */
+/**
+ * The logits that follow each source of the batch, in float64 from the model's hidden states:
+ * [entries][vocabulary].
+ */
 export async function logitsOf(engine: Engine, model: LanguageModel, batch: PackedBatch): Promise<number[][]> {
   const { transformer, parameters } = model;
   const { hidden } = await transformer.forward(parameters, batch, { save: "nothing" });

@@ -1,4 +1,7 @@
-/** Objectives that use what the published ones in the list do not: other examples of the step, state, chance, constants. */
+/**
+ * Objectives that use what the published ones in the list do not: other examples of the step,
+ * state, chance, constants.
+ */
 import { z } from "zod";
 import { maximum } from "../../src/graph/ops/comparison.ts";
 import {
@@ -128,7 +131,10 @@ export const everything = pairObjective({
   },
 });
 
-/** Preference and imitation of the chosen answer, as in RPO, with a mean over pairs and one over tokens. */
+/**
+ * Preference and imitation of the chosen answer, as in RPO, with a mean over pairs and one over
+ * tokens.
+ */
 export const mixed = defineObjective(
   { name: "mixed", summary: "", options: { beta, weight: z.number().default(0.5) } },
   2,

@@ -1,4 +1,7 @@
-/** The computation that the packed layout must equal: every response is a sequence of its own, with its own passes. */
+/**
+ * The computation that the packed layout must equal: every response is a sequence of its own, with
+ * its own passes.
+ */
 import { packBatch } from "../../src/data/batch.ts";
 import type { TokenizedExample } from "../../src/data/example.ts";
 import { type Engine, type FloatValue, integers } from "../../src/engine/engine.ts";
@@ -18,7 +21,10 @@ export interface Models {
   objective: Objective;
 }
 
-/** Outcomes, statistics and the gradient of `scale · Σ losses`, from sequences `prompt | response` computed one by one. */
+/**
+ * Outcomes, statistics and the gradient of `scale · Σ losses`, from sequences `prompt | response`
+ * computed one by one.
+ */
 export async function plainGradients(models: Models, examples: readonly TokenizedExample[], scale: number) {
   const { engine, policy, reference, objective } = models;
   const { architecture } = policy.transformer;

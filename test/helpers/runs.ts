@@ -45,7 +45,10 @@ export async function writeJsonLines(file: string, records: readonly unknown[]):
 /** Settings of a recipe as a file would have them. */
 export type Settings = Readonly<Record<string, unknown>>;
 
-/** A recipe for a tiny run of supervised training on `<folder>/pairs.jsonl`, with changes; a null takes a key out. */
+/**
+ * A recipe for a tiny run of supervised training on `<folder>/pairs.jsonl`, with changes; a null
+ * takes a key out.
+ */
 export function tinyRecipe(folder: string, changes: Settings = {}): string {
   const settings: Settings = {
     init,
@@ -67,7 +70,10 @@ function withoutNulls(settings: Settings): Settings {
   return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== null));
 }
 
-/** A new folder with a dozen pairs, three of them held out, and a run of supervised training on them that other runs start from. */
+/**
+ * A new folder with a dozen pairs, three of them held out, and a run of supervised training on them
+ * that other runs start from.
+ */
 export async function folderWithBase(): Promise<{ folder: string; base: string; data: Settings }> {
   const folder = await temporaryFolder();
   const train = await writeJsonLines(join(folder, "pairs.jsonl"), pairRecords(12));

@@ -26,7 +26,10 @@ const sizes = {
 };
 const eos = 2;
 
-/** Every objective over pairs, with numbers that make each of its terms matter; new ones with their defaults. */
+/**
+ * Every objective over pairs, with numbers that make each of its terms matter; new ones with their
+ * defaults.
+ */
 const spelledOut = [
   { name: "dpo", beta: 0.1 },
   { name: "dpo", beta: 0.3, labelSmoothing: 0.1 },
@@ -56,7 +59,10 @@ export function tinyConfiguration(changes: Readonly<Record<string, unknown>> = {
   return parseConfiguration({ ...sizes, ...changes }, "tiny") as LlamaConfiguration;
 }
 
-/** A model with random weights, the same in both precisions; equal seeds give equal tensors of equal names. */
+/**
+ * A model with random weights, the same in both precisions; equal seeds give equal tensors of equal
+ * names.
+ */
 export function tinyModel(
   engine: Engine,
   configuration: ModelConfiguration,

@@ -1,9 +1,15 @@
-/** A process that runs a recipe and may be told to kill itself at a moment. Arguments: recipe, options and `Death` as JSON. */
+/**
+ * A process that runs a recipe and may be told to kill itself at a moment. Arguments: recipe,
+ * options and `Death` as JSON.
+ */
 import files, { type FileHandle } from "node:fs/promises";
 import { syncBuiltinESMExports } from "node:module";
 import { devNull } from "node:os";
 
-/** When a process kills itself: at one of its calls that change files, or some time after its work began. */
+/**
+ * When a process kills itself: at one of its calls that change files, or some time after its work
+ * began.
+ */
 export type Death = { call: number; when: "before" | "after" } | { milliseconds: number } | "never";
 
 const [recipeFile, options, death] = process.argv.slice(2) as [string, string, string];

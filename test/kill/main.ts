@@ -1,4 +1,7 @@
-/** `npm run test:kill -- 100 [seed]`: kills runs so many times, and fails if one does not end as if it had been left alone. */
+/**
+ * `npm run test:kill -- 100 [seed]`: kills runs so many times, and fails if one does not end as if
+ * it had been left alone.
+ */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

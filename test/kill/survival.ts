@@ -1,4 +1,7 @@
-/** Runs that are killed over and over, continued as their messages say, and compared with one that was left alone. */
+/**
+ * Runs that are killed over and over, continued as their messages say, and compared with one that
+ * was left alone.
+ */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
@@ -18,7 +21,10 @@ import {
 } from "../helpers/runs.ts";
 import type { Death } from "./life.ts";
 
-/** What is killed: all of a model with a reference, and an adapter behind an estimation of its weights. */
+/**
+ * What is killed: all of a model with a reference, and an adapter behind an estimation of its
+ * weights.
+ */
 const kinds: readonly Settings[] = [
   { objective: { name: "tdpo2" } },
   {
@@ -41,12 +47,14 @@ type End = { calls: number; milliseconds: number } | { refused: string } | "kill
 const life = fileURLToPath(new URL("life.ts", import.meta.url));
 
 /**
- * Kills tiny runs `kills` times in turn, half of them at calls that change files and half at any time.
+ * Kills tiny runs `kills` times in turn, half of them at calls that change files and half at any
+ * time.
  *
  * @param options.folder an empty one, to work in
  * @param options.report told of each kill
  * @returns how many processes were killed, and how many runs got to their end
- * @throws Error where a run does not end as the one that was left alone, or cannot be continued as its message says.
+ * @throws Error where a run does not end as the one that was left alone, or cannot be continued as
+ * its message says.
  */
 export async function survive(
   kills: number,

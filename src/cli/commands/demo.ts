@@ -121,7 +121,10 @@ function reviews({ opening, before, after }: DemoExamples, { bold, dim }: Colors
   return [bold("Before"), ...some(before), "", bold("After"), ...some(after)].join("\n");
 }
 
-/** The first review after the alignment, its tokens coloured by how much the model's mind was changed there. */
+/**
+ * The first review after the alignment, its tokens coloured by how much the model's mind was
+ * changed there.
+ */
 function divergences({ opening, tokens }: DemoExamples, { bold, dim, isColorSupported }: Colors): string {
   const pieces = tokens.map(({ text, divergence }) => ({ text: oneLine(text), value: divergence }));
   const most = Math.max(...pieces.map(({ value }) => value));

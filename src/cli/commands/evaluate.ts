@@ -99,7 +99,10 @@ async function run(models: string[], { objective: name, json, ...options }: Opti
   return true;
 }
 
-/** Notes and warnings as in training, and progress of what takes its time, to be cleared where that is not done to the end. */
+/**
+ * Notes and warnings as in training, and progress of what takes its time, to be cleared where that
+ * is not done to the end.
+ */
 export function evaluationReporter(): EvaluationReporter & Pick<CountedProgress, "clear"> {
   const { note, warn } = progressReporter();
   const progress = activityProgress();

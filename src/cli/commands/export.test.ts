@@ -58,7 +58,8 @@ test("keeps bfloat16 unless told otherwise", async () => {
 
 test("says how much of an adapter bfloat16 rounds away", async () => {
   await writeTinyModel(base, "bfloat16");
-  // Numbers of the tiny adapter are coarse; a small scale makes changes that the digits of bfloat16 do not hold.
+  // Numbers of the tiny adapter are coarse; a small scale makes changes that the digits of bfloat16
+  // do not hold.
   await writeTinyAdapter(adapter, base, { ...tinyLora, alpha: 0.003 });
   const warning =
     /^warning: rounding to bfloat16 moves the weights by \d+ % of what the adapter does; --dtype float32/m;

@@ -1,4 +1,7 @@
-/** What `generate` and `pairs` have in common: the options of sampling, and the way to an engine with a model in it. */
+/**
+ * What `generate` and `pairs` have in common: the options of sampling, and the way to an engine
+ * with a model in it.
+ */
 import { availableParallelism } from "node:os";
 import { type Command, Option } from "commander";
 import type { Tokenizer } from "../../data/tokens/tokenizer.ts";
@@ -65,7 +68,10 @@ export interface PreparedModel {
   readonly prompts: Int32Array[];
 }
 
-/** Opens the model of a folder or run and encodes prompts for it; throws a `UserError` for what is wrong with either. */
+/**
+ * Opens the model of a folder or run and encodes prompts for it; throws a `UserError` for what is
+ * wrong with either.
+ */
 export async function prepareModel(path: string, prompts: readonly Prompt[]): Promise<PreparedModel> {
   const folder = await openModelFolder(modelPath(path));
   const tokenizer = await loadModelTokenizer(folder);

@@ -19,7 +19,10 @@ const bytes = (text: string) => Int32Array.from(Buffer.from(text));
 const nasty = "</script><!--<img src=http://example.org>";
 const texts = ["yes", "no", "é", "a\nb", nasty];
 
-/** Pair `index + 1`: the first byte of its chosen answer has the log-ratio 0.5, of its rejected answer 1. */
+/**
+ * Pair `index + 1`: the first byte of its chosen answer has the log-ratio 0.5, of its rejected
+ * answer 1.
+ */
 const pairs = texts.map((text, index): PairEstimate => {
   const answer = (content: string, ratio: number) => responseEstimate([...bytes(content), endToken], [ratio]);
   return { prompt: bytes(`Say ${index + 1}:`), chosen: answer(text, 0.5), rejected: answer("?!", 1) };

@@ -7,8 +7,9 @@ interface Run {
 }
 
 /**
- * Puts a command's arguments before its options, so that an option of several values does not take what follows it for
- * more values. `train --set epochs=2 recipe.yaml` and `generate --prompt Hello model` thereby mean what they say.
+ * Puts a command's arguments before its options, so that an option of several values does not take
+ * what follows it for more values. `train --set epochs=2 recipe.yaml` and
+ * `generate --prompt Hello model` thereby mean what they say.
  *
  * Nothing changes where the arguments were all given elsewhere. Otherwise values become arguments:
  * - of an option of settings (`<key=value...>`), what holds no `=`, and all after it;

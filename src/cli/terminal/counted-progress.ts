@@ -7,7 +7,9 @@ const patience = 2;
 /** Seconds between lines where there is no terminal to redraw one in. */
 const lineInterval = 10;
 
-/** Progress of counted work: a line that is redrawn in a terminal, now and then a new one elsewhere. */
+/**
+ * Progress of counted work: a line that is redrawn in a terminal, now and then a new one elsewhere.
+ */
 export interface CountedProgress {
   update(done: number): void;
   /** Takes the line away, so that something else can be printed. */
@@ -41,7 +43,10 @@ export function countedProgress(
   };
 }
 
-/** Progress of activities one after another, each counted from its first report on and cleared when it is done. */
+/**
+ * Progress of activities one after another, each counted from its first report on and cleared when
+ * it is done.
+ */
 export function activityProgress(out: NodeJS.WriteStream = process.stderr): {
   update(state: ProgressState): void;
   clear(): void;

@@ -1,10 +1,13 @@
-/** Backgrounds of a terminal's 256 colours, from pale yellow to red and from pale to deep blue; below the first, none. */
+/**
+ * Backgrounds of a terminal's 256 colours, from pale yellow to red and from pale to deep blue;
+ * below the first, none.
+ */
 const warm = [230, 229, 222, 215, 208, 202, 196];
 const cold = [195, 159, 153, 117, 111, 75, 69];
 
 /**
- * Text with a background for each piece: the higher its value, the redder; below 0, the lower, the bluer. Around line breaks there is none,
- * since some terminals would fill the line with it.
+ * Text with a background for each piece: the higher its value, the redder; below 0, the lower, the
+ * bluer. Around line breaks there is none, since some terminals would fill the line with it.
  *
  * @param most the value that is wholly red, as its negative is wholly blue
  */

@@ -28,7 +28,10 @@ export function fitHelp(command: Command): void {
     });
 }
 
-/** Breaks lines between words. Lines of a paragraph are joined first; what goes on of an indented line is indented two further. */
+/**
+ * Breaks lines between words. Lines of a paragraph are joined first; what goes on of an indented
+ * line is indented two further.
+ */
 export function folded(text: string, width: number): string {
   return text
     .replaceAll(/(?<=^\S.*[^:\n])\n(?=\S)/gm, " ")

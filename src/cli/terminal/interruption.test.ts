@@ -6,7 +6,9 @@ import { untilInterrupted } from "./interruption.ts";
 
 const interruption = fileURLToPath(new URL("interruption.ts", import.meta.url));
 
-/** A process whose work says when it begins and when it is told to stop, and never ends by itself. */
+/**
+ * A process whose work says when it begins and when it is told to stop, and never ends by itself.
+ */
 function start() {
   const work = `
     import { untilInterrupted } from ${JSON.stringify(interruption)};

@@ -1,23 +1,26 @@
 /** The exit code of work that Ctrl-C ended. */
 export const interrupted = 130;
 
-/** Milliseconds in which a signal that comes again is the same one: npx passes on a Ctrl-C that the terminal sends as well. */
+/**
+ * Milliseconds in which a signal that comes again is the same one: npx passes on a Ctrl-C that the
+ * terminal sends as well.
+ */
 const echo = 500;
 
 let terminalClosed = false;
 
 /**
- * Ends the process by SIGHUP if its terminal was closed, once its work is done: at a plain exit Node restores the
- * settings of the terminal, and aborts where there is none any more.
+ * Ends the process by SIGHUP if its terminal was closed, once its work is done: at a plain exit
+ * Node restores the settings of the terminal, and aborts where there is none any more.
  */
 export function endIfTerminalClosed(): void {
   if (terminalClosed) process.kill(process.pid, "SIGHUP");
 }
 
 /**
- * Runs `work` with a signal that the first Ctrl-C or SIGTERM aborts; the second one ends the process. When the terminal
- * that the process writes to is closed (SIGHUP), that aborts the work as well; a process without a terminal, as under
- * nohup, goes on.
+ * Runs `work` with a signal that the first Ctrl-C or SIGTERM aborts; the second one ends the
+ * process. When the terminal that the process writes to is closed (SIGHUP), that aborts the work as
+ * well; a process without a terminal, as under nohup, goes on.
  *
  * @param notice what the first one says
  */

@@ -5,7 +5,10 @@ import { expect, test } from "vitest";
 
 const lostOutput = fileURLToPath(new URL("lost-output.ts", import.meta.url));
 
-/** A process that writes a line, loses the readers of its streams, writes some more, and says by its exit code how far it got. */
+/**
+ * A process that writes a line, loses the readers of its streams, writes some more, and says by its
+ * exit code how far it got.
+ */
 async function withoutReaders(before: string, streams: readonly ("stdout" | "stderr")[]): Promise<number | null> {
   const work = `
     import { endWithReader, outliveReaders } from ${JSON.stringify(lostOutput)};

@@ -19,7 +19,10 @@ export function number(least: number, most = Number.POSITIVE_INFINITY): (text: s
   };
 }
 
-/** Collects texts of an option given several times or with several values. They are taken as they are. */
+/**
+ * Collects texts of an option given several times or with several values. They are taken as they
+ * are.
+ */
 export function texts(text: string, previous: readonly string[] = []): string[] {
   return [...previous, text];
 }

@@ -8,7 +8,8 @@ import { checkWritable } from "../../files/file-system.ts";
  *
  * @param option the one that names the file
  * @param problem what cannot be done if its folder may not be written to
- * @throws UserError where it may not, and for a file that is there already unless it is to be replaced
+ * @throws UserError where it may not, and for a file that is there already unless it is to be
+ * replaced
  */
 export async function checkOutputFile(
   file: string,

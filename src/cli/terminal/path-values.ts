@@ -7,7 +7,10 @@ export const pathNames: ReadonlySet<string> = new Set([
   ...["model", "adapter", "recipe", "data", "weights"],
 ]);
 
-/** Makes a command read all its paths as `userPath` does: arguments and options whose values are named as paths. */
+/**
+ * Makes a command read all its paths as `userPath` does: arguments and options whose values are
+ * named as paths.
+ */
 export function expandPaths(command: Command): void {
   for (const argument of command.registeredArguments) {
     if (!pathNames.has(argument.name())) continue;

@@ -14,7 +14,10 @@ const rewards: Shown = [
   ["rewards/margins", "margin", 3],
   ["plain_rewards/accuracies", "plain accuracy", 3],
 ];
-/** Weights know which answer is the chosen one, so what they weigh comes last and under its own name. */
+/**
+ * Weights know which answer is the chosen one, so what they weigh comes last and under its own
+ * name.
+ */
 const weightedRewards: Shown = [
   ["plain_rewards/accuracies", "accuracy", 3],
   ["plain_rewards/margins", "margin", 3],

@@ -2,8 +2,8 @@ import { oneLine } from "../../one-line.ts";
 import { withoutControls } from "../../show/visible-text.ts";
 
 /**
- * A message as it is shown: one line that cannot act on a terminal, whatever it quotes. Lines of a list below it begin
- * with two spaces, so that nothing quoted passes for a message of its own.
+ * A message as it is shown: one line that cannot act on a terminal, whatever it quotes. Lines of a
+ * list below it begin with two spaces, so that nothing quoted passes for a message of its own.
  */
 export function shownMessage(text: string): string {
   return text
@@ -12,7 +12,10 @@ export function shownMessage(text: string): string {
     .join("\n");
 }
 
-/** Text that a command was asked for: as it is for files and pipes, without what acts for a terminal. */
+/**
+ * Text that a command was asked for: as it is for files and pipes, without what acts for a
+ * terminal.
+ */
 export function shownText(text: string, { isTTY }: { isTTY?: boolean } = process.stdout): string {
   return isTTY ? withoutControls(text) : text;
 }

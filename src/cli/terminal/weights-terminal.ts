@@ -11,12 +11,14 @@ type Colors = ReturnType<typeof colorsFor>;
 /** Where there are no colours, a weight closer to 1 than this is not told. */
 const neutral = 0.05;
 
-/** With colours, less heat than this is not shown: even the palest background of a terminal is loud. */
+/**
+ * With colours, less heat than this is not shown: even the palest background of a terminal is loud.
+ */
 const faint = 0.2;
 
 /**
- * A pair as lines for the terminal: its prompt, and both answers with the weights of their tokens, as backgrounds where the terminal has
- * colours, else as numbers behind the tokens.
+ * A pair as lines for the terminal: its prompt, and both answers with the weights of their tokens,
+ * as backgrounds where the terminal has colours, else as numbers behind the tokens.
  */
 export function weightsText(pair: ShownPair, scale: HeatScale, colors: Colors): string {
   const { bold, dim } = colors;

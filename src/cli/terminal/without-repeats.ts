@@ -1,6 +1,8 @@
 import type { Reporter } from "../../report.ts";
 
-/** A reporter that says each note and warning once: the stages of one command read the same data. */
+/**
+ * A reporter that says each note and warning once: the stages of one command read the same data.
+ */
 export function withoutRepeats(reporter: Reporter): Reporter {
   const said = new Set<string>();
   const once = (say: (message: string) => void) => (message: string) => {

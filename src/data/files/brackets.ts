@@ -12,11 +12,14 @@ const openBrace = 0x7b;
 const closeBrace = 0x7d;
 
 /**
- * JSON values that do not keep to lines: one piece for each element of an array, or for each of several objects one after
- * the other. They are found by their brackets alone; whether they are valid is for the parser to say.
+ * JSON values that do not keep to lines: one piece for each element of an array, or for each of
+ * several objects one after the other. They are found by their brackets alone; whether they are
+ * valid is for the parser to say.
  *
- * @param layout `array`: the elements of the one array that the text is; `objects`: the objects that it is
- * @throws UserError for an array or object that does not end, for anything beside it, and for elements that are too long.
+ * @param layout `array`: the elements of the one array that the text is; `objects`: the objects
+ * that it is
+ * @throws UserError for an array or object that does not end, for anything beside it, and for
+ * elements that are too long.
  */
 export async function* splitBrackets(
   chunks: AsyncIterable<Buffer>,

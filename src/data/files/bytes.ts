@@ -9,7 +9,8 @@ import { utf8FromUtf16 } from "./utf16.ts";
 /**
  * The first bytes of a file.
  *
- * @throws UserError for a file that is missing, not readable, a directory, empty, or of a kind that is known and not read.
+ * @throws UserError for a file that is missing, not readable, a directory, empty, or of a kind that
+ * is known and not read.
  */
 export async function readHead(file: string): Promise<Buffer> {
   const head = await bytesAt(file, 0, headLength);
@@ -29,7 +30,8 @@ export interface TextBytes {
 /**
  * Opens a file as text: unpacked if it is gzip, whatever its name, and recoded if it is UTF-16.
  *
- * @throws UserError where the file cannot be read to its end, a broken or cut gzip included, and for what is no text.
+ * @throws UserError where the file cannot be read to its end, a broken or cut gzip included, and
+ * for what is no text.
  */
 export async function openText(file: string): Promise<TextBytes> {
   const packed = isGzip(await readHead(file));
@@ -58,7 +60,8 @@ async function* unpacked(file: string): AsyncGenerator<Buffer> {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new UserError(`cannot be unpacked as gzip: ${reason}`, { file, cause });
   }
-  // The library passes over what follows the last member. Zeros are padding, anything else is data that was lost.
+  // The library passes over what follows the last member. Zeros are padding, anything else is data
+  // that was lost.
   for (let at = gunzip.bytesWritten; ; at += headLength) {
     const rest = await bytesAt(file, at, headLength);
     if (rest.length === 0) return;

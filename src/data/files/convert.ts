@@ -1,5 +1,6 @@
 /**
- * What pairs and texts have in common: every record becomes one item or is a bad record, and no bad record goes unnoticed.
+ * What pairs and texts have in common: every record becomes one item or is a bad record, and no bad
+ * record goes unnoticed.
  */
 import { UserError } from "../../errors.ts";
 import { grouped } from "../../words.ts";
@@ -42,7 +43,8 @@ export interface ConvertedRecords<Item> {
  * @param options.columns those that `convert` looks at
  * @param options.limit stop after so many items
  * @param convert Returns the item, or throws `BadRecord`.
- * @throws UserError at the first bad record if `onBad` is "error", and in any case if no item is left.
+ * @throws UserError at the first bad record if `onBad` is "error", and in any case if no item is
+ * left.
  */
 export async function convertRecords<Item>(
   files: string | readonly string[],
@@ -94,8 +96,8 @@ export function columnValue(fields: Fields, column: string): unknown {
 }
 
 /**
- * The text in a column. Throws `BadRecord` if it is missing, null, not text, or holds half a character (a lone surrogate, which no
- * tokenizer can encode).
+ * The text in a column. Throws `BadRecord` if it is missing, null, not text, or holds half a
+ * character (a lone surrogate, which no tokenizer can encode).
  */
 export function textField(fields: Fields, column: string): string {
   const value = columnValue(fields, column);

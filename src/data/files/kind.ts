@@ -12,7 +12,10 @@ export function isParquet(head: Buffer): boolean {
   return startsWith(head, "PAR1");
 }
 
-/** How text is encoded: by its byte order mark, or by zeros beside the bracket that JSON begins with. */
+/**
+ * How text is encoded: by its byte order mark, or by zeros beside the bracket that JSON begins
+ * with.
+ */
 export function encodingOf(head: Buffer): "utf-8" | "utf-16le" | "utf-16be" {
   if (startsWith(head, "\xff\xfe") || isZeroBeside(head, 0, 1)) return "utf-16le";
   if (startsWith(head, "\xfe\xff") || isZeroBeside(head, 1, 0)) return "utf-16be";

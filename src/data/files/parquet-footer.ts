@@ -14,8 +14,8 @@ export interface CheckedFooter {
 }
 
 /**
- * Checks that a footer agrees with itself and with the size of its file, so that reading by it loses no rows, and asks for no
- * memory that no file of this size can need.
+ * Checks that a footer agrees with itself and with the size of its file, so that reading by it
+ * loses no rows, and asks for no memory that no file of this size can need.
  *
  * @throws DamagedParquet where it does not.
  */

@@ -1,4 +1,7 @@
-/** Reads row groups of Parquet files. Runs in a thread of its own: what it reads may keep it busy without end. */
+/**
+ * Reads row groups of Parquet files. Runs in a thread of its own: what it reads may keep it busy
+ * without end.
+ */
 import { asyncBufferFromFile, type FileMetaData, parquetMetadataAsync, parquetReadObjects } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
 import { checkFooter, DamagedParquet } from "./parquet-footer.ts";
@@ -16,7 +19,10 @@ export interface RowBatch {
   readonly unread: readonly string[];
 }
 
-/** Characters that go from one thread to the other at once, about. Each turn costs a busy machine some time. */
+/**
+ * Characters that go from one thread to the other at once, about. Each turn costs a busy machine
+ * some time.
+ */
 const batchCharacters = 2 ** 23;
 
 /** A page that unpacks to more is damaged or a trap: the usual size is 1 MiB. */
@@ -36,10 +42,12 @@ export class UnreadableParquet extends Error {
 /**
  * The rows of a file, one row group in memory at a time.
  *
- * @param columns Read only these, if the file has them all; otherwise, or if left out, every column, so that an error can
- *   name them. Only in these are bytes that are no text a problem of the row; elsewhere they count as nothing.
+ * @param columns Read only these, if the file has them all; otherwise, or if left out, every
+ * column, so that an error can name them. Only in these are bytes that are no text a problem of the
+ * row; elsewhere they count as nothing.
  * @param onProgress told the row group (from 1) and its first row, when it begins and for each page
- * @throws UnreadableParquet for a file that is not Parquet, is damaged, or is packed in an unknown way.
+ * @throws UnreadableParquet for a file that is not Parquet, is damaged, or is packed in an unknown
+ * way.
  */
 export async function* readRowGroups(
   file: string,
@@ -138,7 +146,10 @@ const parsers = {
     understood("is not valid JSON", () => bytes && JSON.parse(decoder.decode(bytes))),
 };
 
-/** Whether anything was unreadable since this was last set to false, so that values are looked through only then. */
+/**
+ * Whether anything was unreadable since this was last set to false, so that values are looked
+ * through only then.
+ */
 let sawUnreadable = false;
 
 function understood(reason: string, read: () => unknown): unknown {

@@ -151,7 +151,10 @@ async function readHere(content: Uint8Array, columns: string[]): Promise<number>
   return count;
 }
 
-/** A file whose first page lacks the length of its levels: the library reads the page again and again. */
+/**
+ * A file whose first page lacks the length of its levels: the library reads the page again and
+ * again.
+ */
 function endless(): Uint8Array {
   const bytes = small();
   const levelsLength = 21;

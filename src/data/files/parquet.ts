@@ -14,7 +14,10 @@ export type ParquetRow = Row & {
   readonly unread: readonly string[];
 };
 
-/** What reading a file may take. A file with one wrong byte can send the library into a loop without end. */
+/**
+ * What reading a file may take. A file with one wrong byte can send the library into a loop without
+ * end.
+ */
 export interface ParquetLimits {
   /** Milliseconds without a sign of progress. */
   readonly patience: number;
@@ -23,8 +26,8 @@ export interface ParquetLimits {
 }
 
 /**
- * The rows of a Parquet file, one row group in memory at a time. They are read in a thread of their own, which is ended when
- * it makes no progress, so that this one always listens to signals.
+ * The rows of a Parquet file, one row group in memory at a time. They are read in a thread of their
+ * own, which is ended when it makes no progress, so that this one always listens to signals.
  *
  * @param columns see `readRowGroups`
  * @param limits by default as the size of the file asks for

@@ -1,10 +1,11 @@
 /**
  * Records of a data file, one at a time.
  *
- * What a file is, its bytes say and not its name: Parquet, or JSON as one object per line, as an array of objects, or as
- * objects over several lines, each also packed with gzip and in UTF-16. A record that cannot be understood does not end the
- * stream: it comes as a `problem`, so that the reader of the stream can stop there or count it. What makes the rest of the
- * file unreadable is thrown.
+ * What a file is, its bytes say and not its name: Parquet, or JSON as one object per line, as an
+ * array of objects, or as objects over several lines, each also packed with gzip and in UTF-16. A
+ * record that cannot be understood does not end the stream: it comes as a `problem`, so that the
+ * reader of the stream can stop there or count it. What makes the rest of the file unreadable is
+ * thrown.
  */
 import { getHeapStatistics } from "node:v8";
 import { UserError } from "../../errors.ts";
@@ -35,8 +36,8 @@ export type SourceRecord =
  * Streams the records of a file.
  *
  * @param options.columns The only columns needed: a Parquet file then leaves the others unread.
- * @throws UserError for a missing, empty, damaged or unknown kind of file, for one that holds no records, and for data that
- *   do not fit into memory.
+ * @throws UserError for a missing, empty, damaged or unknown kind of file, for one that holds no
+ * records, and for data that do not fit into memory.
  */
 export async function* readRecords(
   file: string,
@@ -69,7 +70,8 @@ async function* jsonRecords(file: string): AsyncGenerator<SourceRecord> {
 async function jsonPieces(file: string): Promise<AsyncIterable<Piece>> {
   const { head, chunks } = await openText(file);
   const layout = layoutOf(head);
-  // In a file that is named as JSON, each bad line is a bad record; any other file without JSON is the wrong file.
+  // In a file that is named as JSON, each bad line is a bad record; any other file without JSON is
+  // the wrong file.
   if (layout === undefined && !/\.(jsonl|ndjson|json)(\.gz)?$/i.test(file)) {
     const kind = foreignText(head) ?? "neither JSON nor Parquet";
     throw new UserError(`is not a kind of file that is read here: it is ${kind}`, {
@@ -82,7 +84,10 @@ async function jsonPieces(file: string): Promise<AsyncIterable<Piece>> {
 
 const recordsBetweenLooks = 1000;
 
-/** Share of the largest heap that data may fill. Beyond it the process would end without a clear word. */
+/**
+ * Share of the largest heap that data may fill. Beyond it the process would end without a clear
+ * word.
+ */
 const fullHeap = 0.75;
 /** Bytes of the heap's limit that are for new objects alone. */
 const newObjects = 48 * 2 ** 20;

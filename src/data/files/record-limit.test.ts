@@ -6,7 +6,9 @@ import { largestRecord } from "./record-limit.ts";
 
 const file = "data.jsonl";
 
-/** Endless chunks of one byte; `taken` counts them, so that a reader that goes on and on is seen. */
+/**
+ * Endless chunks of one byte; `taken` counts them, so that a reader that goes on and on is seen.
+ */
 function endless(byte: string, beginning = "") {
   const chunk = Buffer.alloc(2 ** 20, byte);
   const stream = { taken: 0, chunks: chunks() };

@@ -2,8 +2,8 @@ import { UserError } from "../../errors.ts";
 import { mebibytes } from "../../words.ts";
 
 /**
- * Bytes that a record may have, and that may lie between two records. What is larger is no example to learn from but a
- * damaged file, or a small file that unpacks to an enormous one.
+ * Bytes that a record may have, and that may lie between two records. What is larger is no example
+ * to learn from but a damaged file, or a small file that unpacks to an enormous one.
  */
 export const largestRecord = 64 * 2 ** 20;
 

@@ -4,7 +4,10 @@ import type { Fields, RecordPlace } from "./read.ts";
 /** Different names that are kept; records with a name of their own each would fill the memory. */
 const keptNames = 100;
 
-/** The columns that records hold and nothing reads. An empty text or null says nothing, and does not count. */
+/**
+ * The columns that records hold and nothing reads. An empty text or null says nothing, and does not
+ * count.
+ */
 export class UnusedColumns {
   readonly tallies = new Map<string, Tally>();
   readonly #used: ReadonlySet<string>;

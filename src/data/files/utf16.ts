@@ -3,7 +3,8 @@ import { UserError } from "../../errors.ts";
 /**
  * UTF-16 recoded as UTF-8, without the byte order mark.
  *
- * @throws UserError at the line where something is no UTF-16: half a pair of surrogates, an odd number of bytes.
+ * @throws UserError at the line where something is no UTF-16: half a pair of surrogates, an odd
+ * number of bytes.
  */
 export async function* utf8FromUtf16(
   chunks: AsyncIterable<Buffer>,

@@ -3,7 +3,10 @@
 export const assistantTurn = "\n\nAssistant:";
 const anyTurn = /\n\n(Human|Assistant):/;
 
-/** The length of the prompt that two dialogues share: their longest common beginning that ends with `assistantTurn`; 0 if they share none. */
+/**
+ * The length of the prompt that two dialogues share: their longest common beginning that ends with
+ * `assistantTurn`; 0 if they share none.
+ */
 export function sharedPromptLength(chosen: string, rejected: string): number {
   let common = 0;
   while (common < chosen.length && chosen[common] === rejected[common]) common++;

@@ -3,8 +3,8 @@ import { columnValue } from "../files/convert.ts";
 import type { Fields, RecordPlace } from "../files/read.ts";
 
 /**
- * Refuses records of well-known forms that are no pairs of texts, with advice that fits them: a file of them is the wrong
- * file, so leaving out its records one by one would help nobody.
+ * Refuses records of well-known forms that are no pairs of texts, with advice that fits them: a
+ * file of them is the wrong file, so leaving out its records one by one would help nobody.
  *
  * @param columns the names of the columns of prompt, chosen and rejected answer
  * @throws UserError for chat messages, and for single answers with votes.

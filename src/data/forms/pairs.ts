@@ -15,7 +15,10 @@ import { refuseOtherForms } from "./other-forms.ts";
 import { RepeatedPairs } from "./repeated-pairs.ts";
 import { withoutRepeatedPrompt } from "./repeated-prompt.ts";
 
-/** A prompt and two answers to it. The answers are continuations: a space between prompt and answer belongs to the answer. */
+/**
+ * A prompt and two answers to it. The answers are continuations: a space between prompt and answer
+ * belongs to the answer.
+ */
 export interface PreferencePair {
   readonly prompt: string;
   readonly chosen: string;
@@ -32,7 +35,10 @@ export interface PairOptions {
   };
   /** What to do with a record that makes no usable pair. Default: "error". */
   readonly onBadPair?: OnBadRecord | undefined;
-  /** What to do where both answers begin with the prompt: leave it there, or take it off both. Default: "keep". */
+  /**
+   * What to do where both answers begin with the prompt: leave it there, or take it off both.
+   * Default: "keep".
+   */
   readonly repeatedPrompt?: "keep" | "strip" | undefined;
   /** Stop after so many pairs. */
   readonly limit?: number | undefined;
@@ -41,9 +47,14 @@ export interface PairOptions {
 /** Pairs, and what is worth knowing about them. */
 export interface PreferenceData extends Omit<ConvertedRecords<PreferencePair>, "items"> {
   readonly pairs: PreferencePair[];
-  /** Pairs of dialogues that part ways before the last turn, so that an answer holds further turns. They are kept. */
+  /**
+   * Pairs of dialogues that part ways before the last turn, so that an answer holds further turns.
+   * They are kept.
+   */
   readonly multiTurnAnswers: number;
-  /** Pairs whose answers both began with the prompt; with `repeatedPrompt: strip` it was taken off. */
+  /**
+   * Pairs whose answers both began with the prompt; with `repeatedPrompt: strip` it was taken off.
+   */
   readonly repeatedPrompts: Tally;
   /** Pairs that equal an earlier one. */
   readonly repeats: Tally;
@@ -54,12 +65,13 @@ export interface PreferenceData extends Omit<ConvertedRecords<PreferencePair>, "
 /**
  * Reads preference pairs from one or more files (see `readRecords` for the kinds of file).
  *
- * A record with a prompt is taken as it is; the prompt may be empty. A record without one must hold two whole dialogues in the form
- * of Anthropic's HH data: their longest common beginning that ends with "\n\nAssistant:" is the prompt, what follows are the answers.
+ * A record with a prompt is taken as it is; the prompt may be empty. A record without one must hold
+ * two whole dialogues in the form of Anthropic's HH data: their longest common beginning that ends
+ * with "\n\nAssistant:" is the prompt, what follows are the answers.
  *
- * @throws UserError for an unreadable file, for chat messages and single answers with votes (not supported), for a bad pair if
- *   `onBadPair` is "error": an answer that is missing, blank or no text, two equal answers, or dialogues without a common prompt;
- *   and if no pair is left.
+ * @throws UserError for an unreadable file, for chat messages and single answers with votes (not
+ * supported), for a bad pair if `onBadPair` is "error": an answer that is missing, blank or no
+ * text, two equal answers, or dialogues without a common prompt; and if no pair is left.
  */
 export async function readPairs(files: string | readonly string[], options: PairOptions = {}): Promise<PreferenceData> {
   const { prompt = "prompt", chosen = "chosen", rejected = "rejected" } = options.columns ?? {};

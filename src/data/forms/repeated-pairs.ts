@@ -6,11 +6,13 @@ const asGiven = 1;
 const swapped = 2;
 
 /**
- * Counts pairs that equal an earlier one, and pairs that contradict one: the same prompt with the answers swapped.
+ * Counts pairs that equal an earlier one, and pairs that contradict one: the same prompt with the
+ * answers swapped.
  *
- * Most pairs differ from all others in their lengths and a few characters, which is looked at first and keeps no texts but
- * those that the caller has anyway. Where that is not enough, 52 bits of a hash of the whole texts decide: among a million
- * such pairs, one is counted in error with a chance of 1 in 9,000.
+ * Most pairs differ from all others in their lengths and a few characters, which is looked at first
+ * and keeps no texts but those that the caller has anyway. Where that is not enough, 52 bits of a
+ * hash of the whole texts decide: among a million such pairs, one is counted in error with a chance
+ * of 1 in 9,000.
  */
 export class RepeatedPairs {
   readonly repeats = new Tally();

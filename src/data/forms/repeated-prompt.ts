@@ -4,9 +4,10 @@ import type { PreferencePair } from "./pairs.ts";
 type Texts = Pick<PreferencePair, "prompt" | "chosen" | "rejected">;
 
 /**
- * The pair without the prompt at the start of its answers; undefined if not both answers repeat it. Two forms are known:
- * both answers begin with the prompt itself, or both are whole dialogues in which the prompt is the last question before
- * they part; then the beginning of the dialogue becomes the prompt.
+ * The pair without the prompt at the start of its answers; undefined if not both answers repeat it.
+ * Two forms are known: both answers begin with the prompt itself, or both are whole dialogues in
+ * which the prompt is the last question before they part; then the beginning of the dialogue
+ * becomes the prompt.
  */
 export function withoutRepeatedPrompt({ prompt, chosen, rejected }: Texts): Texts | undefined {
   const question = prompt.trim();

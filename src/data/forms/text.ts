@@ -24,7 +24,8 @@ export interface TextData extends Omit<ConvertedRecords<PlainText>, "items"> {
 /**
  * Reads texts from one or more files (see `readRecords` for the kinds of file).
  *
- * @throws UserError for an unreadable file, for a bad text if `onBadPair` is "error", and if no text is left.
+ * @throws UserError for an unreadable file, for a bad text if `onBadPair` is "error", and if no
+ * text is left.
  */
 export async function readTexts(
   files: string | readonly string[],

@@ -1,12 +1,15 @@
 /**
- * Where texts begin and end: the one policy on BOS and EOS, used for training, evaluation and generation alike.
+ * Where texts begin and end: the one policy on BOS and EOS, used for training, evaluation and
+ * generation alike.
  *
  * - A prompt begins with BOS if the tokenizer itself would add it, and never with two.
- * - An empty prompt is one token all the same, for the first token of the answer needs something to be predicted from: BOS, or EOS
- *   where the model has no BOS (as GPT-2 does).
- * - A response ends with exactly one EOS. If its text already ends with a token that ends texts, none is added; of several, one stays.
- * - A prompt and its response are tokenized apart, so no token spans the boundary, and the prompt's tokens are the same in training and
- *   in generation. The response gets no artificial space in front (see `prefix-space.ts`).
+ * - An empty prompt is one token all the same, for the first token of the answer needs something to
+ *   be predicted from: BOS, or EOS where the model has no BOS (as GPT-2 does).
+ * - A response ends with exactly one EOS. If its text already ends with a token that ends texts,
+ *   none is added; of several, one stays.
+ * - A prompt and its response are tokenized apart, so no token spans the boundary, and the prompt's
+ *   tokens are the same in training and in generation. The response gets no artificial space in
+ *   front (see `prefix-space.ts`).
  * - A text on its own begins with the token of an empty prompt and ends with EOS.
  */
 import { UserError } from "../../errors.ts";
@@ -23,7 +26,9 @@ export async function encodePrompts(tokenizer: Tokenizer, prompts: readonly stri
   });
 }
 
-/** Token ids of responses to prompts, with EOS at the end. Throws a `UserError` if there is no EOS. */
+/**
+ * Token ids of responses to prompts, with EOS at the end. Throws a `UserError` if there is no EOS.
+ */
 export async function encodeResponses(
   tokenizer: Tokenizer,
   responses: readonly { readonly prompt: string; readonly response: string }[],
@@ -55,7 +60,10 @@ export function isEmptyPrompt({ bosId, eosId }: Tokenizer, ids: ArrayLike<number
   return ids.length === 0 || (ids.length === 1 && ids[0] === (bosId ?? eosId));
 }
 
-/** The token that stands for an empty prompt. Throws a `UserError` if the model has neither BOS nor EOS. */
+/**
+ * The token that stands for an empty prompt. Throws a `UserError` if the model has neither BOS nor
+ * EOS.
+ */
 export function startToken({ bosId, eosId, file }: Tokenizer): number {
   const start = bosId ?? eosId;
   if (start !== undefined) return start;

@@ -1,4 +1,7 @@
-/** GPT-2's printable stand-in for each byte: itself where printable, else the next free character from U+0100 on. */
+/**
+ * GPT-2's printable stand-in for each byte: itself where printable, else the next free character
+ * from U+0100 on.
+ */
 export const byteSymbols: readonly string[] = makeSymbols();
 
 /** The byte that a stand-in means. */

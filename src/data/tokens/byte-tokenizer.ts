@@ -5,10 +5,12 @@ import { byteSymbols } from "./byte-symbols.ts";
 export const endOfText = "<|endoftext|>";
 
 /**
- * Writes the `tokenizer.json` and `tokenizer_config.json` of a small byte-level BPE: ids 0–255 are the bytes, then one token for each
- * merge, and last `<|endoftext|>`, which is BOS and EOS as in GPT-2. Enough for a test or a demonstration without a download.
+ * Writes the `tokenizer.json` and `tokenizer_config.json` of a small byte-level BPE: ids 0–255 are
+ * the bytes, then one token for each merge, and last `<|endoftext|>`, which is BOS and EOS as in
+ * GPT-2. Enough for a test or a demonstration without a download.
  *
- * @param merges Pairs of tokens of ASCII letters and digits that merge, in order of rank, e.g. `[["t", "h"], ["th", "e"]]`.
+ * @param merges Pairs of tokens of ASCII letters and digits that merge, in order of rank, e.g.
+ * `[["t", "h"], ["th", "e"]]`.
  * @returns The size of the vocabulary.
  */
 export async function writeByteTokenizer(

@@ -9,7 +9,8 @@ export interface CacheFolder {
 }
 
 /**
- * The user's cache folder: `TOKENWISE_CACHE`, else `tokenwise` where the operating system keeps caches. It need not be there yet.
+ * The user's cache folder: `TOKENWISE_CACHE`, else `tokenwise` where the operating system keeps
+ * caches. It need not be there yet.
  *
  * @returns undefined if `TOKENWISE_CACHE` is `off`, or where there is no home folder
  */
@@ -38,7 +39,9 @@ function systemCaches(
   return platform === "darwin" ? join(home, "Library", "Caches") : join(home, ".cache");
 }
 
-/** A user without an entry in the system's list and without `HOME`, as in some containers, has none. */
+/**
+ * A user without an entry in the system's list and without `HOME`, as in some containers, has none.
+ */
 function homeFolder(): string | undefined {
   try {
     return homedir() || undefined;

@@ -1,6 +1,7 @@
 /**
- * Tokens to text, as the `decoder` of a tokenizer.json says. It runs at every token of an answer, so it is here and
- * does not go through the tokenizer library; it does what Hugging Face's tokenizers does.
+ * Tokens to text, as the `decoder` of a tokenizer.json says. It runs at every token of an answer,
+ * so it is here and does not go through the tokenizer library; it does what Hugging Face's
+ * tokenizers does.
  */
 import { quoted } from "../../one-line.ts";
 import { byteOfSymbol } from "./byte-symbols.ts";
@@ -89,14 +90,20 @@ const byteFallback: Step = (pieces) => {
   return text;
 };
 
-/** The mark of a word's beginning is a space; in front of the text it stands for nothing where it was put there. */
+/**
+ * The mark of a word's beginning is a space; in front of the text it stands for nothing where it
+ * was put there.
+ */
 function metaspace({ replacement = "▁", prepend_scheme: scheme, add_prefix_space: added = true }: JsonObject): Step {
   const adds = scheme === undefined ? added === true : scheme !== "never";
   return (pieces) =>
     pieces.map((piece, index) => piece.replaceAll(String(replacement), index === 0 && adds ? "" : " "));
 }
 
-/** Only fixed texts: a pattern could run away in the middle of an answer, and no tokenizer is known to have one. */
+/**
+ * Only fixed texts: a pattern could run away in the middle of an answer, and no tokenizer is known
+ * to have one.
+ */
 function replace({ pattern, content }: JsonObject, field: string): Step {
   const { String: from } = objectOf(pattern, `${field}.pattern`);
   if (typeof from !== "string" || typeof content !== "string" || from === "")

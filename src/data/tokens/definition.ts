@@ -3,7 +3,10 @@ import { quoted } from "../../one-line.ts";
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-/** A part of tokenizer.json that is broken or cannot be used; whoever knows the file makes a `UserError` of it. */
+/**
+ * A part of tokenizer.json that is broken or cannot be used; whoever knows the file makes a
+ * `UserError` of it.
+ */
 export class InvalidTokenizer extends Error {
   readonly field: string | undefined;
   readonly hint: string | undefined;
@@ -16,7 +19,9 @@ export class InvalidTokenizer extends Error {
   }
 }
 
-/** Ids above it would mean a table of gigabytes; the largest vocabularies have some 260,000 tokens. */
+/**
+ * Ids above it would mean a table of gigabytes; the largest vocabularies have some 260,000 tokens.
+ */
 const largestId = 2 ** 24 - 1;
 
 /** A token that is found in a text before anything else is done with the text. */

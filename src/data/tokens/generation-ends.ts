@@ -3,7 +3,10 @@ import { UserError } from "../../errors.ts";
 import { quoted } from "../../one-line.ts";
 import { readObject } from "./json-file.ts";
 
-/** The tokens that end an answer by a folder's `generation_config.json`; none where there is no such file. */
+/**
+ * The tokens that end an answer by a folder's `generation_config.json`; none where there is no such
+ * file.
+ */
 export async function generationEnds(folder: string): Promise<number[]> {
   const file = join(folder, "generation_config.json");
   const listed = (await readObject(file))?.eos_token_id ?? [];

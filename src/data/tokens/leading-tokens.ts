@@ -27,7 +27,10 @@ export function leadingTokens(processor: unknown, field = "post_processor"): num
   }
 }
 
-/** What stands before the text in `single`, such as `[{ SpecialToken: { id: "<s>" } }, { Sequence: { id: "A" } }]`. */
+/**
+ * What stands before the text in `single`, such as
+ * `[{ SpecialToken: { id: "<s>" } }, { Sequence: { id: "A" } }]`.
+ */
 function inTemplate(settings: JsonObject, field: string): number[] {
   const ids: number[] = [];
   for (const [index, piece] of listOf(settings.single, `${field}.single`).entries()) {

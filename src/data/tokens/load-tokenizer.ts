@@ -9,12 +9,14 @@ import type { JsonFile, ModelTokens } from "./special-tokens.ts";
 import { createTokenizer, type Tokenizer } from "./tokenizer.ts";
 
 /**
- * Loads the tokenizer of a Hugging Face model folder: `tokenizer.json`, and the files beside it that say more of its tokens.
+ * Loads the tokenizer of a Hugging Face model folder: `tokenizer.json`, and the files beside it
+ * that say more of its tokens.
  *
- * @param model The `bos_token_id` and `eos_token_id` of the model's `config.json`. The ends that `generation_config.json` of
- *   the folder lists are added.
+ * @param model The `bos_token_id` and `eos_token_id` of the model's `config.json`. The ends that
+ * `generation_config.json` of the folder lists are added.
  * @param library What does the work; Hugging Face's own library if absent.
- * @throws UserError if `tokenizer.json` is missing or broken, or a special token is not in the vocabulary.
+ * @throws UserError if `tokenizer.json` is missing or broken, or a special token is not in the
+ * vocabulary.
  */
 export async function loadTokenizer(
   folder: string,

@@ -1,8 +1,8 @@
 import { addedTokensOf, type JsonObject, objectOf } from "./definition.ts";
 
 /**
- * A tokenizer that reads special tokens written out in a text, such as `<|endoftext|>`, as the characters they are written
- * with. They keep their ids, under names that no text holds.
+ * A tokenizer that reads special tokens written out in a text, such as `<|endoftext|>`, as the
+ * characters they are written with. They keep their ids, under names that no text holds.
  *
  * @param definition The content of a `tokenizer.json`.
  * @returns The changed copy, or undefined if there are no special tokens.

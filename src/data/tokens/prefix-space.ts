@@ -1,9 +1,9 @@
 import type { JsonObject } from "./definition.ts";
 
 /**
- * Some tokenizers (Llama 2, T5) put a space in front of every text they are given. An answer that is tokenized apart from
- * its prompt would get such a space in mid-sentence, one that its text does not have. This returns the definition without
- * that step.
+ * Some tokenizers (Llama 2, T5) put a space in front of every text they are given. An answer that
+ * is tokenized apart from its prompt would get such a space in mid-sentence, one that its text does
+ * not have. This returns the definition without that step.
  *
  * @param definition The content of a `tokenizer.json`.
  * @returns The changed copy, or undefined if the tokenizer adds no space.
@@ -24,8 +24,8 @@ function withoutPrepend(step: unknown): unknown {
 }
 
 /**
- * Of a sequence only the first step sees the text. A later one sees words, and its spaces are their beginnings: without
- * them, T5's words would all be ends of words.
+ * Of a sequence only the first step sees the text. A later one sees words, and its spaces are their
+ * beginnings: without them, T5's words would all be ends of words.
  */
 function atTextStart(step: unknown): unknown {
   if (!isStep(step)) return step;

@@ -8,12 +8,17 @@ const defaultLeastCharacters = 750_000;
 /**
  * A tokenizer that takes from a cache what it tokenized before, by earlier runs too.
  *
- * What is remembered are the ids that the tokenizer itself gives for a text, before anything is added or cut. All that depends on settings is
- * done anew, so that examples, counts and errors are the same with and without a cache, and runs with other limits share it. Texts are
- * remembered by columns: of pairs that are swapped for a contrastive model, or trained on one answer only, each column is found again.
+ * What is remembered are the ids that the tokenizer itself gives for a text, before anything is
+ * added or cut. All that depends on settings is done anew, so that examples, counts and errors are
+ * the same with and without a cache, and runs with other limits share it. Texts are remembered by
+ * columns: of pairs that are swapped for a contrastive model, or trained on one answer only, each
+ * column is found again.
  */
 export class RememberedTokens {
-  /** Gives the same tokens as the tokenizer that was given, those of expected texts without doing the work twice. */
+  /**
+   * Gives the same tokens as the tokenizer that was given, those of expected texts without doing
+   * the work twice.
+   */
   readonly tokenizer: Tokenizer;
   readonly #cache: TokenCache | undefined;
   readonly #leastCharacters: number;
@@ -34,7 +39,10 @@ export class RememberedTokens {
     this.tokenizer = { ...tokenizer, encode: (texts) => this.#encode(texts, tokenizer) };
   }
 
-  /** Says which texts will be tokenized, by columns, and looks for them in the cache. Small data is tokenized as it comes. */
+  /**
+   * Says which texts will be tokenized, by columns, and looks for them in the cache. Small data is
+   * tokenized as it comes.
+   */
   async expect(columns: readonly (readonly TextRequest[])[]): Promise<void> {
     if (!this.#cache) return;
     const characters = columns.flat().reduce((sum, { text }) => sum + text.length, 0);
@@ -51,7 +59,9 @@ export class RememberedTokens {
     }
   }
 
-  /** Puts into the cache the columns that it did not have and that have been tokenized whole since. */
+  /**
+   * Puts into the cache the columns that it did not have and that have been tokenized whole since.
+   */
   async keep(): Promise<void> {
     for (const [key, requests] of this.#missing) {
       const lists = requests

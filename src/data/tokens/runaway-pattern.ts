@@ -1,6 +1,7 @@
 /**
- * Whether a regular expression may backtrack without end: whether it repeats, without a bound, a group that itself repeats,
- * leaves something out or has alternatives. Some that are refused would do no harm.
+ * Whether a regular expression may backtrack without end: whether it repeats, without a bound, a
+ * group that itself repeats, leaves something out or has alternatives. Some that are refused would
+ * do no harm.
  */
 export function mayRunAway(expression: string): boolean {
   const open: { variable: boolean }[] = [];

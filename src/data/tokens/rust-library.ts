@@ -3,18 +3,27 @@ import { InvalidTokenizer } from "./definition.ts";
 import type { TokenizerLibrary } from "./library.ts";
 import { TokenizerFailure, TokenizerProcess } from "./tokenizer-process.ts";
 
-/** A batch has at most so many characters, unless a single text is longer: the library needs some 100 bytes for each. */
+/**
+ * A batch has at most so many characters, unless a single text is longer: the library needs some
+ * 100 bytes for each.
+ */
 const batchCharacters = 500_000;
 /** Some 10 s for what takes one: longer than that, only a pattern that runs away takes. */
 const millisecondsPerCharacter = 0.02;
 const leastMilliseconds = 30_000;
-/** More backtracks than the regular expressions' engine allows would end it; the longest novels have 6 million. */
+/**
+ * More backtracks than the regular expressions' engine allows would end it; the longest novels have
+ * 6 million.
+ */
 const largestText = 8_000_000;
 
 /** One process serves all tokenizers of this one. */
 let shared: TokenizerProcess | undefined;
 
-/** Hugging Face's own library, in a process of its own: where it fails, it ends the process that it runs in. */
+/**
+ * Hugging Face's own library, in a process of its own: where it fails, it ends the process that it
+ * runs in.
+ */
 export function rustLibrary(): TokenizerLibrary {
   const { version } = createRequire(import.meta.url)("tokenizers/package.json") as { version: string };
   return {

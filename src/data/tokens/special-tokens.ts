@@ -6,9 +6,14 @@ import type { JsonObject } from "./definition.ts";
 export interface SpecialTokens {
   /** Begin of text; undefined if the model has none. */
   readonly bosId: number | undefined;
-  /** End of text, the one that is appended to an answer; undefined if neither the tokenizer nor the model names one. */
+  /**
+   * End of text, the one that is appended to an answer; undefined if neither the tokenizer nor the
+   * model names one.
+   */
   readonly eosId: number | undefined;
-  /** Every token that ends a text: `eosId` first, then the others that a file of the model lists. */
+  /**
+   * Every token that ends a text: `eosId` first, then the others that a file of the model lists.
+   */
   readonly eosIds: readonly number[];
   /** Whether the tokenizer itself begins a text with BOS. */
   readonly addsBos: boolean;
@@ -36,9 +41,9 @@ interface Sources {
 }
 
 /**
- * Finds BOS and EOS. BOS is what the tokenizer puts in front of a text, if it does; else, as EOS, what
- * `tokenizer_config.json` names, else `special_tokens_map.json`, else the model's `config.json`. Whether a text begins with
- * BOS says tokenizer.json alone, as in transformers 5.
+ * Finds BOS and EOS. BOS is what the tokenizer puts in front of a text, if it does; else, as EOS,
+ * what `tokenizer_config.json` names, else `special_tokens_map.json`, else the model's
+ * `config.json`. Whether a text begins with BOS says tokenizer.json alone, as in transformers 5.
  *
  * @throws UserError if a named token is not in the vocabulary.
  */

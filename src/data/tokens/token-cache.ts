@@ -14,22 +14,29 @@ const temporaryName = /^[0-9a-f]{64}\.tokens\.tmp-/;
 const staleMilliseconds = 3_600_000;
 
 /**
- * Lists of token ids on disk, each file under the key of what it was made from. Where there is no room, what was not used for longest is removed.
+ * Lists of token ids on disk, each file under the key of what it was made from. Where there is no
+ * room, what was not used for longest is removed.
  *
- * It is a cache: nothing that the file system refuses is an error, and a damaged file is as good as none. It holds the user's texts, as tokens, so
- * only the user may read it.
+ * It is a cache: nothing that the file system refuses is an error, and a damaged file is as good as
+ * none. It holds the user's texts, as tokens, so only the user may read it.
  */
 export class TokenCache {
   readonly #folder: string;
   readonly #named: boolean;
   readonly #budget: number;
   readonly #note: (message: string) => void;
-  /** Names of files that were read or written here: what one run needs together does not crowd itself out. */
+  /**
+   * Names of files that were read or written here: what one run needs together does not crowd
+   * itself out.
+   */
   readonly #used = new Set<string>();
   #refused = false;
   #damageNoted = false;
 
-  /** @param note told, once, of a damaged file, and of a folder that the user named and that cannot be used */
+  /**
+   * @param note told, once, of a damaged file, and of a folder that the user named and that cannot
+   * be used
+   */
   constructor({ path, named }: CacheFolder, note: (message: string) => void, { budget = defaultBudget } = {}) {
     this.#folder = join(path, "tokens");
     this.#named = named;
@@ -41,7 +48,8 @@ export class TokenCache {
   async read(key: string, count: number): Promise<Int32Array[] | undefined> {
     const name = `${key}.tokens`;
     const file = join(this.#folder, name);
-    // A file that cannot be read is missing; whether that is worth a note shows when it is to be written.
+    // A file that cannot be read is missing; whether that is worth a note shows when it is to be
+    // written.
     const bytes = await readFile(file).catch(onlyRefusals);
     if (!bytes) return undefined;
     const lists = decodeTokenFile(bytes, count);

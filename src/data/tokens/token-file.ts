@@ -1,10 +1,14 @@
 /**
- * The bytes of a file of tokens: a name for the format, a SHA-256 of all that follows, then 32-bit numbers in the machine's order: how many
- * lists of tokens there are, the length of each, and their ids one list after the other.
+ * The bytes of a file of tokens: a name for the format, a SHA-256 of all that follows, then 32-bit
+ * numbers in the machine's order: how many lists of tokens there are, the length of each, and their
+ * ids one list after the other.
  */
 import { createHash } from "node:crypto";
 
-/** The version is part of the name; see also `columnKey`, which a change of what is remembered must change. */
+/**
+ * The version is part of the name; see also `columnKey`, which a change of what is remembered must
+ * change.
+ */
 const format = Buffer.from("tokenwise tokens 1\n");
 const checksumBytes = 32;
 const headBytes = format.length + checksumBytes;
@@ -32,7 +36,10 @@ export function tokenFileBytes(lists: readonly Int32Array[]): number {
   return lists.reduce((sum, { length }) => sum + (1 + length) * wordBytes, headBytes + wordBytes);
 }
 
-/** The lists in a file's bytes; undefined if it is damaged, of another format, or does not hold `count` lists. */
+/**
+ * The lists in a file's bytes; undefined if it is damaged, of another format, or does not hold
+ * `count` lists.
+ */
 export function decodeTokenFile(bytes: Uint8Array, count: number): Int32Array[] | undefined {
   if (bytes.length < headBytes + wordBytes || (bytes.length - headBytes) % wordBytes !== 0) return undefined;
   const body = bytes.subarray(headBytes);

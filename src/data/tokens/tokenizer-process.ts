@@ -1,6 +1,7 @@
 /**
- * The tokenizer library in a process of its own. It is native code, and a definition or a text that it cannot cope with
- * (a pattern that backtracks without end, a broken table) ends its process instead of raising an error.
+ * The tokenizer library in a process of its own. It is native code, and a definition or a text that
+ * it cannot cope with (a pattern that backtracks without end, a broken table) ends its process
+ * instead of raising an error.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { createRequire } from "node:module";
@@ -8,7 +9,10 @@ import { createRequire } from "node:module";
 /** The library refused, failed or took too long. */
 export class TokenizerFailure extends Error {}
 
-/** What runs in the process. Signals that end the main process reach this one too; it ends with the channel. */
+/**
+ * What runs in the process. Signals that end the main process reach this one too; it ends with the
+ * channel.
+ */
 const program = `
   const { Tokenizer } = require(process.argv[1]);
   const tokenizers = new Map();
@@ -51,7 +55,10 @@ const keptCharacters = 2000;
 /** A training asks nothing for hours; the memory is its own then. */
 const idleMilliseconds = 10_000;
 
-/** Starts at the first question, ends when nothing is asked for a while, and never keeps the main process from ending. */
+/**
+ * Starts at the first question, ends when nothing is asked for a while, and never keeps the main
+ * process from ending.
+ */
 export class TokenizerProcess {
   /** Tokenizers by their definitions, in the order of their numbers. */
   readonly #numbers = new Map<string, number>();
@@ -77,7 +84,8 @@ export class TokenizerProcess {
   /**
    * Asks a tokenizer.
    *
-   * @throws TokenizerFailure if the library refuses, ends, or takes longer than so many milliseconds.
+   * @throws TokenizerFailure if the library refuses, ends, or takes longer than so many
+   * milliseconds.
    */
   async ask<Result>(
     { number: tokenizer, definition: known }: NumberedTokenizer,

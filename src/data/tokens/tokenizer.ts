@@ -18,19 +18,31 @@ import { withTokensBeside } from "./tokens-beside.ts";
 /** A text to tokenize. */
 export interface TextRequest {
   readonly text: string;
-  /** Whether it continues another text: then it gets no space in front, as some tokenizers give every text. */
+  /**
+   * Whether it continues another text: then it gets no space in front, as some tokenizers give
+   * every text.
+   */
   readonly continues: boolean;
 }
 
-/** Texts to token ids and back. Nothing here adds BOS or EOS: that is the business of `boundaries.ts` alone. */
+/**
+ * Texts to token ids and back. Nothing here adds BOS or EOS: that is the business of
+ * `boundaries.ts` alone.
+ */
 export interface Tokenizer extends SpecialTokens {
   /** The file it came from, for error messages. */
   readonly file: string;
   /** The same for tokenizers that give the same ids for every text, whatever their folder. */
   readonly fingerprint: string;
-  /** One more than the largest token id. The model's own vocabulary may be larger (padded), never smaller. */
+  /**
+   * One more than the largest token id. The model's own vocabulary may be larger (padded), never
+   * smaller.
+   */
   readonly vocabularySize: number;
-  /** Special tokens by id, the unknown-token not among them: written out in a text, they become one token. */
+  /**
+   * Special tokens by id, the unknown-token not among them: written out in a text, they become one
+   * token.
+   */
   readonly specialTokens: ReadonlyMap<number, string>;
   /** What its files say without effect. */
   readonly warnings: readonly string[];
@@ -38,7 +50,10 @@ export interface Tokenizer extends SpecialTokens {
   encode(texts: readonly TextRequest[]): Promise<Int32Array[]>;
   /** The text of token ids; "" for none. Bytes that make no character become U+FFFD. */
   decode(ids: ArrayLike<number>, options?: { skipSpecialTokens?: boolean }): string;
-  /** The same tokenizer for texts in which special tokens are no tokens, but the characters they are written with. */
+  /**
+   * The same tokenizer for texts in which special tokens are no tokens, but the characters they are
+   * written with.
+   */
   readingSpecialTokensAsText(): Promise<Tokenizer>;
 }
 
@@ -109,7 +124,9 @@ async function withEncoders(definition: JsonObject, common: Common, library: Tok
   return tokenizer;
 }
 
-/** What decides on ids: nothing is cut, filled up or put around, whatever the definition says of it. */
+/**
+ * What decides on ids: nothing is cut, filled up or put around, whatever the definition says of it.
+ */
 function essentials({ added_tokens, normalizer, pre_tokenizer, model }: JsonObject): JsonObject {
   const absent = { truncation: null, padding: null, post_processor: null, decoder: null };
   const own = { normalizer: normalizer ?? null, pre_tokenizer: pre_tokenizer ?? null, model };
@@ -157,7 +174,10 @@ function decoderOf(definition: JsonObject, vocabulary: ReadonlyMap<string, numbe
   };
 }
 
-/** BPE's dropout splits texts at random, to make a training's data more various; undefined without it. */
+/**
+ * BPE's dropout splits texts at random, to make a training's data more various; undefined without
+ * it.
+ */
 function withoutDropout(definition: JsonObject): JsonObject | undefined {
   const model = definition.model as JsonObject;
   return typeof model.dropout === "number" && model.dropout > 0
@@ -177,7 +197,10 @@ async function fingerprintOf(parts: readonly unknown[]): Promise<string> {
   ).join("");
 }
 
-/** Does work with a definition; what is wrong with it becomes the user's error, with the name of the file. */
+/**
+ * Does work with a definition; what is wrong with it becomes the user's error, with the name of the
+ * file.
+ */
 async function naming<Result>(file: string, work: () => Promise<Result>): Promise<Result> {
   try {
     return await work();

@@ -21,8 +21,9 @@ interface FilesBeside {
 }
 
 /**
- * The definition with the tokens that only files beside tokenizer.json list; transformers adds them when it loads a folder.
- * Where a file gives a token another id than tokenizer.json, tokenizer.json holds, and a warning says so.
+ * The definition with the tokens that only files beside tokenizer.json list; transformers adds them
+ * when it loads a folder. Where a file gives a token another id than tokenizer.json, tokenizer.json
+ * holds, and a warning says so.
  */
 export function withTokensBeside(
   definition: JsonObject,

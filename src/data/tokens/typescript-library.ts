@@ -13,8 +13,8 @@ interface LibraryTokenizer {
 }
 
 /**
- * The library without native code, for browsers. Of a tokenizer.json it passes over what it does not know, so that
- * `typescript-support.ts` lists what it does right, and anything else is refused.
+ * The library without native code, for browsers. Of a tokenizer.json it passes over what it does
+ * not know, so that `typescript-support.ts` lists what it does right, and anything else is refused.
  */
 export function typescriptLibrary(): TokenizerLibrary {
   return {
@@ -54,7 +54,10 @@ function encode(tokenizer: LibraryTokenizer, text: string): Int32Array {
 
 const gpt2Words = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
-/** The library's own form of GPT-2's pattern takes JavaScript's notion of a space; given as a Split, it takes Unicode's. */
+/**
+ * The library's own form of GPT-2's pattern takes JavaScript's notion of a space; given as a Split,
+ * it takes Unicode's.
+ */
 function withUnicodeSpaces(definition: JsonObject): JsonObject {
   const words = { type: "Split", pattern: { Regex: gpt2Words }, behavior: "Isolated", invert: false };
   const step = (settings: JsonObject): JsonObject[] =>

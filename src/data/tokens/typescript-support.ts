@@ -1,6 +1,7 @@
 /**
- * What the tokenizer library for browsers does as Hugging Face's tokenizers: the parts of a tokenizer.json and their
- * options. The golden tokenizers of the tests hold it to that; anything else is refused by name.
+ * What the tokenizer library for browsers does as Hugging Face's tokenizers: the parts of a
+ * tokenizer.json and their options. The golden tokenizers of the tests hold it to that; anything
+ * else is refused by name.
  */
 import { quoted } from "../../one-line.ts";
 import { addedTokensOf, InvalidTokenizer, type JsonObject, listOf, objectOf } from "./definition.ts";
@@ -18,7 +19,10 @@ const absent = oneOf(null, undefined, "");
 /** Replaced text in which `$` means what was found. */
 const literal: Check = (value) => typeof value === "string" && !value.includes("$");
 
-/** A text or a regular expression; what a group of it has found is not to come out beside what is split. */
+/**
+ * A text or a regular expression; what a group of it has found is not to come out beside what is
+ * split.
+ */
 const pattern: Check = (value) => {
   const { String: fixed, Regex: expression, ...rest } = value as JsonObject;
   if (Object.keys(rest).length > 0) return false;
@@ -122,7 +126,10 @@ function missing(field: string, name: string): void {
   if (!optional.includes(name)) throw new InvalidTokenizer(`${field}.${name}`, "is missing");
 }
 
-/** The library does not cut at the marks of words. That makes no difference where no token goes on behind one. */
+/**
+ * The library does not cut at the marks of words. That makes no difference where no token goes on
+ * behind one.
+ */
 function checkMetaspace({ replacement, split }: JsonObject, { vocab }: JsonObject): void {
   if (split === false) return;
   const mark = String(replacement);

@@ -16,8 +16,9 @@ const unused = new FinalizationRegistry<{ address: Pointer; bytes: number }>(({ 
 });
 
 /**
- * A part of a file as memory, read-only and not copied: its pages are read when they are touched, are shared with every process that maps the
- * file, and can be given up by the system at any time. The file must be replaced, not overwritten, while it is mapped.
+ * A part of a file as memory, read-only and not copied: its pages are read when they are touched,
+ * are shared with every process that maps the file, and can be given up by the system at any time.
+ * The file must be replaced, not overwritten, while it is mapped.
  *
  * @returns undefined where the system cannot map files; the part must then be read
  * @throws Error of the file system if the file cannot be opened.

@@ -8,10 +8,11 @@ export type Pointer = bigint;
 let loaded: typeof koffi | undefined;
 
 /**
- * koffi, which calls functions of shared libraries. It is loaded at first use, so that commands which compute nothing
- * run on every platform.
+ * koffi, which calls functions of shared libraries. It is loaded at first use, so that commands
+ * which compute nothing run on every platform.
  *
- * @throws UserError where koffi has no binary for the platform, or it was left out of the installation.
+ * @throws UserError where koffi has no binary for the platform, or it was left out of the
+ * installation.
  */
 export function native(): typeof koffi {
   loaded ??= load();
@@ -20,8 +21,8 @@ export function native(): typeof koffi {
 
 function load(): typeof koffi {
   const library = required();
-  // The default stack of asynchronous calls is too small for ONNX Runtime's graph optimizer. It can be set only before
-  // the first library is loaded.
+  // The default stack of asynchronous calls is too small for ONNX Runtime's graph optimizer. It can
+  // be set only before the first library is loaded.
   library.config({ async_stack_size: 8 << 20 });
   return library;
 }

@@ -17,7 +17,8 @@ testContract(engine);
 testExtremes(engine);
 testAgreement(engine);
 
-// With one thread nothing else keeps the library loaded: a collected handle to it would crash the process here.
+// With one thread nothing else keeps the library loaded: a collected handle to it would crash the
+// process here.
 test("the garbage collector takes nothing that native code needs", async () => {
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as () => void;

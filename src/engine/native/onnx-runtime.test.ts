@@ -25,7 +25,8 @@ test("another number of threads is refused in the same process", () => {
   expect(() => onnxRuntimeEngine({ threads: 1 })).toThrow("already runs with 2 threads in this process, not 1");
 });
 
-// ONNX Runtime's ScatterND loses updates when indices repeat and threads share the work; nothing here may.
+// ONNX Runtime's ScatterND loses updates when indices repeat and threads share the work; nothing
+// here may.
 describe("no update is lost with repeated indices and two threads", () => {
   const random = randomNumbers(7);
   const [count, width, vocabulary] = [3000, 48, 200];

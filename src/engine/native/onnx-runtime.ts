@@ -11,7 +11,10 @@ const elementTypes: Record<ElementType, number> = { float: 1, int: 6, float16: 1
 /** Errors come back as statuses, so ONNX Runtime need not print them as well. */
 const fatalLevel = 4;
 
-/** What running programs read and write: native code holds addresses, which keep nothing from the garbage collector. */
+/**
+ * What running programs read and write: native code holds addresses, which keep nothing from the
+ * garbage collector.
+ */
 const inFlight = new Set<unknown>();
 
 /** One environment serves the process, because it owns the thread pool that all sessions share. */
@@ -20,7 +23,8 @@ let environment: { pointer: Pointer; threads: number; memory: Pointer } | undefi
 /**
  * An engine on ONNX Runtime's CPU provider.
  *
- * @param options.threads for all programs together; it is fixed by the first engine that the process makes.
+ * @param options.threads for all programs together; it is fixed by the first engine that the
+ * process makes.
  */
 export function onnxRuntimeEngine({ threads }: { threads: number }): Engine {
   const ort = loadOrt();
@@ -68,8 +72,9 @@ function createEnvironment(ort: OrtFunctions, threads: number) {
   const pointer = create(ort, (out) => ort.createEnvWithGlobalThreadPools(fatalLevel, "tokenwise", threading, out));
   const arena = 1;
   const memory = create(ort, (out) => ort.createCpuMemoryInfo(arena, 0, out));
-  // Programs run one after another and share one large region, of which the system gives only the pages that are touched. Regions as large as
-  // what is asked would stay behind, one for each new length of a batch, since what lies in two of them cannot be joined.
+  // Programs run one after another and share one large region, of which the system gives only the
+  // pages that are touched. Regions as large as what is asked would stay behind, one for each new
+  // length of a batch, since what lies in two of them cannot be joined.
   const keys = cStrings(["arena_extend_strategy", "initial_chunk_size_bytes"]);
   const config = create(ort, (out) => ort.createArenaConfig(keys.pointers, BigUint64Array.of(0n, 1n << 30n), 2, out));
   check(ort, ort.createAndRegisterAllocator(pointer, memory, config));

@@ -2,7 +2,10 @@ import type koffi from "koffi";
 import { native, type Pointer } from "./native.ts";
 import { ortLibraryFile, refuseLibrary } from "./ort-library-file.ts";
 
-/** The C function type of each entry of the function table that we use, and its position there (the table only ever grows). */
+/**
+ * The C function type of each entry of the function table that we use, and its position there (the
+ * table only ever grows).
+ */
 const functionTable = {
   getErrorMessage: [2, "const char *(void *status)"],
   createSessionFromArray: [8, "void *(void *env, void *data, size_t bytes, void *options, _Out_ void **session)"],
@@ -36,12 +39,16 @@ type NativeFunction = ReturnType<ReturnType<typeof koffi.load>["func"]>;
 export type OrtFunctions = { readonly [Name in keyof typeof functionTable]: NativeFunction };
 
 const apiVersion = 20;
-/** The library is kept because koffi unloads one that nothing refers to, whatever addresses were read from it. */
+/**
+ * The library is kept because koffi unloads one that nothing refers to, whatever addresses were
+ * read from it.
+ */
 let loaded: { library: ReturnType<typeof koffi.load>; functions: OrtFunctions } | undefined;
 
 /**
- * Loads this platform's library of ONNX Runtime, without the binding of onnxruntime-node: the C interface runs
- * asynchronously, writes results into memory we give it, and lets a result overwrite an operand.
+ * Loads this platform's library of ONNX Runtime, without the binding of onnxruntime-node: the C
+ * interface runs asynchronously, writes results into memory we give it, and lets a result overwrite
+ * an operand.
  *
  * @throws UserError when the platform has no library, or it cannot be loaded.
  */

@@ -1,6 +1,7 @@
 /**
- * Memory for values, reused by explicit release instead of garbage collection, so that a training step allocates nothing once it has run
- * before. Blocks are rounded up to eighths of a power of two, so that batches of slightly different lengths share them.
+ * Memory for values, reused by explicit release instead of garbage collection, so that a training
+ * step allocates nothing once it has run before. Blocks are rounded up to eighths of a power of
+ * two, so that batches of slightly different lengths share them.
  */
 export class Workspace {
   readonly #free = new Map<number, ArrayBuffer[]>();
@@ -22,7 +23,10 @@ export class Workspace {
     return block;
   }
 
-  /** The smallest free block from `size` to twice as much: otherwise batches of ever different lengths would pile up blocks of every size. */
+  /**
+   * The smallest free block from `size` to twice as much: otherwise batches of ever different
+   * lengths would pile up blocks of every size.
+   */
   #smallestFree(size: number): ArrayBuffer | undefined {
     for (let candidate = size; candidate <= 2 * size; candidate = blockSize(candidate + 1)) {
       const block = this.#free.get(candidate)?.pop();
@@ -32,8 +36,8 @@ export class Workspace {
   }
 
   /**
-   * A new block, in place of one that just cannot hold so much: the new one will serve for it. Otherwise ever larger batches would leave a row of
-   * blocks behind that nothing fits any more.
+   * A new block, in place of one that just cannot hold so much: the new one will serve for it.
+   * Otherwise ever larger batches would leave a row of blocks behind that nothing fits any more.
    */
   #grown(size: number): ArrayBuffer {
     let outgrown: ArrayBuffer[] | undefined;

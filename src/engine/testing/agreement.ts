@@ -56,7 +56,10 @@ export function testAgreement(engine: Engine): void {
   });
 }
 
-/** Attention and a gated layer with all their gradients: every kind of kernel, at sizes that threads share. */
+/**
+ * Attention and a gated layer with all their gradients: every kind of kernel, at sizes that threads
+ * share.
+ */
 function layerProgram(): Program {
   const [width, heads] = [64, 4];
   const x = input(["n", width]);

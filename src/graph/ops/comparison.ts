@@ -38,7 +38,10 @@ function shareOfLarger(a: Tensor, b: Tensor): Tensor {
   return multiply(subtract(less(b, a), subtract(less(a, b), constant(1))), half);
 }
 
-/** `x` held between two numbers. The gradient is 0 outside of them and passes at the bounds themselves. */
+/**
+ * `x` held between two numbers. The gradient is 0 outside of them and passes at the bounds
+ * themselves.
+ */
 export function clamp(x: Tensor, lower: number, upper: number): Tensor {
   const low = where(less(x, constant(lower)), expandLike(constant(lower), x), x);
   return where(less(constant(upper), low), expandLike(constant(upper), low), low);
@@ -62,8 +65,8 @@ const whereOp: Op<NoAttributes> = {
 };
 
 /**
- * `a` where `condition` is not 0, and `b` elsewhere; all three of one shape. What is not taken gets a gradient of 0, even
- * where its own derivative is infinite.
+ * `a` where `condition` is not 0, and `b` elsewhere; all three of one shape. What is not taken gets
+ * a gradient of 0, even where its own derivative is infinite.
  */
 export function where(condition: Tensor, a: Tensor, b: Tensor): Tensor {
   if (!sameShape(condition.shape, a.shape) || !sameShape(a.shape, b.shape))

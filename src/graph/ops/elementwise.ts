@@ -59,7 +59,9 @@ export function evaluateBinary(a: Value, b: Value, evaluate: (a: number, b: numb
   return { shape, data };
 }
 
-/** Sums a gradient over the axes along which its tensor was broadcast, back to that tensor's shape. */
+/**
+ * Sums a gradient over the axes along which its tensor was broadcast, back to that tensor's shape.
+ */
 export function unbroadcast(gradient: Tensor, shape: Shape): Tensor {
   if (sameShape(gradient.shape, shape)) return gradient;
   const added = gradient.shape.length - shape.length;
@@ -174,8 +176,8 @@ export function silu(x: Tensor): Tensor {
 }
 
 /**
- * `x / 2 · (1 + tanh(√(2/π) (x + 0.044715 x³)))`, the approximation of GELU that transformers calls `gelu_new` (Hendrycks &
- * Gimpel 2016). Written with `(1 + tanh(u)) / 2 = sigmoid(2u)`.
+ * `x / 2 · (1 + tanh(√(2/π) (x + 0.044715 x³)))`, the approximation of GELU that transformers calls
+ * `gelu_new` (Hendrycks & Gimpel 2016). Written with `(1 + tanh(u)) / 2 = sigmoid(2u)`.
  */
 export function geluTanh(x: Tensor): Tensor {
   const inner = multiply(x, add(constant(1), scale(square(x), 0.044715)));

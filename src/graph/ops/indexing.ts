@@ -66,7 +66,10 @@ function place(values: Tensor, labels: Tensor, like: Tensor): Tensor {
   return apply(placeOp, [values, labels, like], like.shape, {});
 }
 
-/** Whether the tensor is zero but for one element a row, so that `addPlaced` can add it without spreading it out. */
+/**
+ * Whether the tensor is zero but for one element a row, so that `addPlaced` can add it without
+ * spreading it out.
+ */
 export function isPlaced(tensor: Tensor): boolean {
   return (tensor.op as unknown) === placeOp;
 }

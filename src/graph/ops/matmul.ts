@@ -80,10 +80,11 @@ function evaluateMatmul(
 }
 
 /**
- * The matrix product over the last two axes; earlier axes broadcast. `transposeA` and `transposeB` read a matrix transposed.
+ * The matrix product over the last two axes; earlier axes broadcast. `transposeA` and `transposeB`
+ * read a matrix transposed.
  *
- * @param options.plus a matrix to add to a product of two plain matrices. When the engine is given the same memory for it and for the
- * result, the product is accumulated in place.
+ * @param options.plus a matrix to add to a product of two plain matrices. When the engine is given
+ * the same memory for it and for the result, the product is accumulated in place.
  */
 export function matmul(
   a: Tensor,

@@ -101,7 +101,10 @@ describe("gradients equal central differences in float64", () => {
   });
 });
 
-/** The largest relative difference between the gradients and differences of `Σ outputs · cotangents` in every element. */
+/**
+ * The largest relative difference between the gradients and differences of `Σ outputs · cotangents`
+ * in every element.
+ */
 function gradientError({ inputs, outputs, cotangents, gradients }: Differentiated, opCase: OpCase): number {
   const values = randomValues(inputs, { ...opCase, lengths: opCase.lengths?.[0] });
   const actual = interpret(defineProgram("gradients", inputs, gradients), values);
@@ -162,7 +165,8 @@ describe("where an operand is at a kink", () => {
   });
 });
 
-// The interpreter and ONNX Runtime agree on the ops; what the constructors make of them is checked by hand.
+// The interpreter and ONNX Runtime agree on the ops; what the constructors make of them is checked
+// by hand.
 describe("values", () => {
   const row = input([1, 4]);
   const matrix = input([2, 3]);

@@ -25,7 +25,10 @@ function symbols(shape: Shape): string[] {
   return shape.filter((dimension) => typeof dimension === "string");
 }
 
-/** The same elements in row-major order under another shape, of which at most one length may be symbolic. */
+/**
+ * The same elements in row-major order under another shape, of which at most one length may be
+ * symbolic.
+ */
 export function reshape(x: Tensor, shape: Shape): Tensor {
   const change = `reshape ${formatShape(x.shape)} to ${formatShape(shape)}`;
   if (symbols(shape).length > 1) throw new Error(`${change}: more than one symbolic length`);
@@ -97,7 +100,10 @@ const rotateHalfBackOp: Op<Record<string, never>> = {
   gradient: ({ dy }) => [rotateHalf(dy, 1)],
 };
 
-/** `(left, right)` of the last axis becomes `(-right, left)`, or with direction -1 `(right, -left)`, its inverse and transpose. */
+/**
+ * `(left, right)` of the last axis becomes `(-right, left)`, or with direction -1 `(right, -left)`,
+ * its inverse and transpose.
+ */
 export function rotateHalf(x: Tensor, direction: 1 | -1 = 1): Tensor {
   const width = x.shape.at(-1);
   if (typeof width !== "number" || width % 2 !== 0)

@@ -41,7 +41,10 @@ export function softmax(x: Tensor): Tensor {
   return apply(softmaxOp, [x], x.shape, {});
 }
 
-/** Log-probabilities over the last axis; finite for any finite logits, where `log(softmax(x))` is not. */
+/**
+ * Log-probabilities over the last axis; finite for any finite logits, where `log(softmax(x))` is
+ * not.
+ */
 export function logSoftmax(x: Tensor): Tensor {
   return apply(logSoftmaxOp, [x], x.shape, {});
 }

@@ -40,7 +40,10 @@ function eachRow({ shape, data }: Value, visit: (start: number, width: number) =
   for (let start = 0; start < data.length; start += width) visit(start, width);
 }
 
-/** The indices that put each row (the last axis) into ascending order; equal elements stay in their order. No gradient. */
+/**
+ * The indices that put each row (the last axis) into ascending order; equal elements stay in their
+ * order. No gradient.
+ */
 export function order(x: Tensor): Tensor {
   return apply(orderOp, [x], x.shape, {});
 }
@@ -50,7 +53,10 @@ export function rank(x: Tensor): Tensor {
   return order(order(x));
 }
 
-/** The element with index `indices[i]` of its row at place i. Each row of `indices` holds every index once. */
+/**
+ * The element with index `indices[i]` of its row at place i. Each row of `indices` holds every
+ * index once.
+ */
 export function permute(x: Tensor, indices: Tensor): Tensor {
   if (!sameShape(x.shape, indices.shape))
     throw new Error(`permute: ${formatShape(indices.shape)} indices for ${formatShape(x.shape)}`);

@@ -38,7 +38,8 @@ describe("quantize", () => {
     return interpret(program, { q: packed, s: scales }).y!.data;
   };
 
-  // In a block of largest magnitude m the levels lie m / 8 apart; the end that has no level of its own is one level away.
+  // In a block of largest magnitude m the levels lie m / 8 apart; the end that has no level of its
+  // own is one level away.
   test.each([
     [3, 64],
     [2, 200],

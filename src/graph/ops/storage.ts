@@ -13,7 +13,10 @@ const widenOp: Op<NoAttributes> = {
   gradient: () => [undefined],
 };
 
-/** Weights of 16 bits as floats to compute with. They have no gradient: only frozen weights are stored so. */
+/**
+ * Weights of 16 bits as floats to compute with. They have no gradient: only frozen weights are
+ * stored so.
+ */
 export function widen(x: Tensor): Tensor {
   return apply(widenOp, [x], x.shape, {});
 }
@@ -42,7 +45,10 @@ const dequantizeOp: Op<NoAttributes> = {
   gradient: () => [undefined, undefined],
 };
 
-/** Weights of 4 bits, [rows, columns], as floats: each times the scale of its block, [rows, ⌈columns / blockSize⌉]. */
+/**
+ * Weights of 4 bits, [rows, columns], as floats: each times the scale of its block,
+ * [rows, ⌈columns / blockSize⌉].
+ */
 export function dequantize(packed: Tensor, scales: Tensor): Tensor {
   const [rows, columns] = packed.shape;
   if (packed.shape.length !== 2 || String(scales.shape) !== String([rows, blocksOf(columns as number)]))
@@ -56,8 +62,8 @@ export function blocksOf(columns: number): number {
 }
 
 /**
- * A matrix [rows, columns] in 4 bits a number: in each block the number of the largest magnitude becomes -8, so that all sixteen values
- * serve, and the others are rounded to the nearest of them.
+ * A matrix [rows, columns] in 4 bits a number: in each block the number of the largest magnitude
+ * becomes -8, so that all sixteen values serve, and the others are rounded to the nearest of them.
  */
 export function quantize(matrix: Value): { packed: Value; scales: Value } {
   const [rows, columns] = matrix.shape as [number, number];
@@ -92,7 +98,10 @@ function fourBits(data: ArrayLike<number>, index: number): number {
   return bits < 8 ? bits : bits - 16;
 }
 
-/** The floats that a stored weight stands for, as graph nodes; `scales` are those of a quantised one. */
+/**
+ * The floats that a stored weight stands for, as graph nodes; `scales` are those of a quantised
+ * one.
+ */
 export function computable(weight: Tensor, format: StorageFormat | "float", scales?: Tensor): Tensor {
   if (format === "float") return weight;
   return format === "int4" ? dequantize(weight, scales!) : widen(weight);

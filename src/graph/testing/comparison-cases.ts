@@ -3,7 +3,10 @@ import { constant, exp, multiply, square, subtract } from "../ops/elementwise.ts
 import type { Tensor } from "../tensor.ts";
 import { lengths, type OpCase } from "./op-case.ts";
 
-/** Comparisons against numbers that the cases' values do not come near, so that differences cross no kink. */
+/**
+ * Comparisons against numbers that the cases' values do not come near, so that differences cross no
+ * kink.
+ */
 const cases: Record<string, (x: Tensor, y: Tensor) => Tensor> = {
   less: (x, y) => multiply(less(x, y), square(x)),
   "less than a number": (x) => multiply(less(x, constant(0.2)), x),

@@ -25,7 +25,10 @@ export interface OpCase {
 /** Lengths for cases with the symbolic length `n`. */
 export const lengths = [{ n: 3 }, { n: 1 }, { n: 20 }];
 
-/** Some outputs, their gradients for all float inputs, and the cotangents by which the outputs are multiplied. */
+/**
+ * Some outputs, their gradients for all float inputs, and the cotangents by which the outputs are
+ * multiplied.
+ */
 export interface Differentiated {
   readonly inputs: Tensors;
   readonly outputs: Tensors;

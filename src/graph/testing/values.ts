@@ -11,7 +11,9 @@ export function randomNumbers(seed: number): () => number {
   };
 }
 
-/** A value for each tensor: floats (which float32 holds exactly) in a range, integers below a limit. */
+/**
+ * A value for each tensor: floats (which float32 holds exactly) in a range, integers below a limit.
+ */
 export function randomValues(
   tensors: Readonly<Record<string, Tensor>>,
   options: {
@@ -36,7 +38,10 @@ export function randomValues(
   );
 }
 
-/** The largest difference of two arrays of equal length, relative to `max(1, |expected|)`; NaN counts as infinite. */
+/**
+ * The largest difference of two arrays of equal length, relative to `max(1, |expected|)`; NaN
+ * counts as infinite.
+ */
 export function largestError(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
   if (actual.length !== expected.length) return Number.POSITIVE_INFINITY;
   let largest = 0;

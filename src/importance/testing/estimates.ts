@@ -3,7 +3,10 @@ import type { PairEstimate, ResponseEstimate } from "../estimate.ts";
 import { type EstimatesFile, openEstimates } from "../estimates-file.ts";
 import { EstimatesWriter } from "../estimates-writer.ts";
 
-/** What two models say of tokens whose log-ratios are these, 0 where there is none; exact for fractions of two. */
+/**
+ * What two models say of tokens whose log-ratios are these, 0 where there is none; exact for
+ * fractions of two.
+ */
 export function responseEstimate(tokens: Iterable<number>, ratios: readonly number[] = []): ResponseEstimate {
   const ids = Int32Array.from(tokens);
   return {

@@ -104,9 +104,9 @@ describe.each(engines)("in $precision", ({ engine, tolerance }) => {
     const result = await engine
       .compile(backwardProgram(section))
       .run({ ...inputs, ...values, ...Object.fromEntries(cotangents), [gradientName("head")]: total });
-    // For the logits: d log π(y) = 1[v = y] - π, d KL(ref || π) = π - ref, d KL(π || ref) = π (log π - log ref - KL(π || ref)),
-    // d entropy = -π (log π + entropy), d log Σπ² = 2 (π² / Σπ² - π), and with constant c_v = π(v) for v ≠ y, and 0 for y,
-    // d Σ c log π = c - π Σc.
+    // For the logits: d log π(y) = 1[v = y] - π, d KL(ref || π) = π - ref, d KL(π || ref) = π (log
+    // π - log ref - KL(π || ref)), d entropy = -π (log π + entropy), d log Σπ² = 2 (π² / Σπ² - π),
+    // and with constant c_v = π(v) for v ≠ y, and 0 for y, d Σ c log π = c - π Σc.
     const policy = logProbabilities(inputs.hidden, inputs.head);
     const reference = logProbabilities(inputs.referenceHidden, inputs.referenceHead);
     const ofLogits = policy.map((row, index) => {

@@ -39,9 +39,10 @@ export interface StatisticsSizes {
 }
 
 /**
- * From hidden states to per-token statistics, each [rows]: `policyLogp` and `referenceLogp`, the log-probability of the
- * label, and the statistics over the vocabulary that are declared. The vocabulary's distributions exist only inside; the
- * log-probabilities [rows, vocabulary] that gradients need are saved for the backward pass.
+ * From hidden states to per-token statistics, each [rows]: `policyLogp` and `referenceLogp`, the
+ * log-probability of the label, and the statistics over the vocabulary that are declared. The
+ * vocabulary's distributions exist only inside; the log-probabilities [rows, vocabulary] that
+ * gradients need are saved for the backward pass.
  */
 export function tokenStatistics(
   sizes: StatisticsSizes,
@@ -106,7 +107,8 @@ const statisticOf: Record<VocabularyStatistic, (of: Distributions) => Tensor> = 
   klReferencePolicy: ({ policy, reference }) => relativeEntropy(reference, policy),
   klPolicyReference: ({ policy, reference }) => relativeEntropy(policy, reference),
   entropy: ({ policy }) => negate(sum(multiply(exp(policy), policy), [-1])),
-  // The largest π(v) is at least one in the vocabulary's size, so its square stays far from the smallest float.
+  // The largest π(v) is at least one in the vocabulary's size, so its square stays far from the
+  // smallest float.
   logSumSquares: ({ policy }) => log(sum(exp(scale(policy, 2)), [-1])),
   othersLogp: ({ policy, policyLogp }) =>
     subtract(
@@ -116,8 +118,9 @@ const statisticOf: Record<VocabularyStatistic, (of: Distributions) => Tensor> = 
 };
 
 /**
- * KL(p || q) = Σ_v p(v) (log p(v) - log q(v)), from log-probabilities. Adding q(v) - p(v) to each term changes nothing, since both sum to
- * one, but cancels the rounding of the two normalisations, which would drown the divergence of close models in float32.
+ * KL(p || q) = Σ_v p(v) (log p(v) - log q(v)), from log-probabilities. Adding q(v) - p(v) to each
+ * term changes nothing, since both sum to one, but cancels the rounding of the two normalisations,
+ * which would drown the divergence of close models in float32.
  */
 function relativeEntropy(p: Tensor, q: Tensor): Tensor {
   return sum(add(multiply(exp(p), subtract(subtract(p, q), constant(1))), exp(q)), [-1]);

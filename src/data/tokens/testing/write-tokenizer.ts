@@ -35,7 +35,10 @@ export function template(id: number, content: string): object {
   };
 }
 
-/** Writes the files of a tokenizer into a new folder; tokenizer_config.json names `<s>` and `</s>` unless it is given. */
+/**
+ * Writes the files of a tokenizer into a new folder; tokenizer_config.json names `<s>` and `</s>`
+ * unless it is given.
+ */
 export async function writeTokenizer(
   definition: object,
   files: Readonly<Record<string, object>> = {},

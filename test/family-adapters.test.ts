@@ -9,6 +9,7 @@ import { describe, expect, test } from "vitest";
 import { packBatch } from "../src/data/batch.ts";
 import type { Engine } from "../src/engine/engine.ts";
 import { float64Engine } from "../src/engine/float64.ts";
+import { hostMemory } from "../src/engine/host-memory.ts";
 import { interpret } from "../src/graph/interpreter.ts";
 import { dequantize } from "../src/graph/ops/storage.ts";
 import { defineProgram } from "../src/graph/program.ts";
@@ -97,7 +98,7 @@ describe.each(["llama", "mistral", "qwen2", "gpt2"])("a new adapter on %s", (nam
     const { engine } = engines[1];
     const model = await adapted(engine);
     const path = join(await temporaryFolder(), "adapter");
-    await saveModel(path, model, new Map(), "float32");
+    await saveModel(hostMemory, path, model, new Map(), "float32");
     const folder = await openModelFolder(path);
     expect(folder.lora).toEqual(model.adapter!.lora);
     const settings = JSON.parse(await readFile(join(path, "adapter_config.json"), "utf8"));

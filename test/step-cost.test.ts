@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Engine, FloatValue } from "../src/engine/engine.ts";
+import { hostMemory } from "../src/engine/host-memory.ts";
 import { onnxRuntimeEngine } from "../src/engine/native/onnx-runtime.ts";
 import type { Value } from "../src/graph/tensor.ts";
 import { createObjective } from "../src/objectives/index.ts";
@@ -28,12 +29,18 @@ function counting(engine: Engine) {
     counts.peak = Math.max(counts.peak, engine.allocatedBytes);
   };
   const counted: Engine = {
+    ...hostMemory,
     precision: engine.precision,
     get allocatedBytes() {
       return engine.allocatedBytes;
     },
     allocate(shape) {
       const value = engine.allocate(shape);
+      observe();
+      return value;
+    },
+    zeros(shape) {
+      const value = engine.zeros(shape);
       observe();
       return value;
     },

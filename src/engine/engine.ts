@@ -14,7 +14,8 @@ export interface Executable {
   /**
    * Runs the program.
    *
-   * @param inputs at least the program's inputs; others are ignored.
+   * @param inputs at least the program's inputs, in the engine's memory or the process's own; others
+   * are ignored.
    * @param outputs memory for results, which may be an input's own memory where no later node reads
    * that input (accumulation). Results not named here are put into memory from the engine, to be
    * given back with `release`.
@@ -26,13 +27,44 @@ export interface Executable {
   dispose(): void;
 }
 
+/**
+ * The numbers of values, besides what programs do with them. The memory may be a device's: code
+ * above the engine reads and writes values by these methods, never by their `data`.
+ */
+export interface Memory {
+  /** The numbers of a value. They are good until the value is written or released. */
+  read(value: FloatValue): Promise<FloatArray>;
+  /**
+   * Replaces all numbers of a value.
+   *
+   * @throws RangeError unless there are as many as the value has elements.
+   */
+  write(target: FloatValue, numbers: ArrayLike<number>): void;
+  /**
+   * Has a reader fill a value with float32 numbers, as those of files are: into the value's own
+   * memory where that can be, without a copy.
+   */
+  load(target: FloatValue, read: (into: Float32Array) => Promise<unknown>): Promise<void>;
+  /** Sets all elements of a value to one number. */
+  fill(target: FloatValue, number: number): void;
+  /**
+   * Copies row `indices[i]` of `source` to row `i` of `target`. The source may be in any storage
+   * format; the copies are floats.
+   */
+  copyRows(target: FloatValue, source: Value, indices: ArrayLike<number>): void;
+  /** Adds row `i` of `source` to row `indices[i]` of `target`. Repeated indices add up in order. */
+  addRows(target: FloatValue, source: FloatValue, indices: ArrayLike<number>): void;
+}
+
 /** Runs programs and owns memory and threads. Nothing above it knows what is underneath. */
-export interface Engine {
+export interface Engine extends Memory {
   /** What floats are here: ONNX Runtime computes in float32, the interpreter in float64. */
   readonly precision: "float32" | "float64";
   compile(program: Program): Executable;
   /** Float memory with undefined content. */
   allocate(shape: readonly number[]): FloatValue;
+  /** Float memory with zeros. What stays untouched costs nothing, if the system can do that. */
+  zeros(shape: readonly number[]): FloatValue;
   /**
    * Gives memory from `allocate` or `run` back for reuse. The value must not be used afterwards.
    */
@@ -56,6 +88,13 @@ export function checkOutput({ name }: Program, output: string, shape: readonly n
 export function rows(value: FloatValue, start: number, end: number): FloatValue {
   const width = elementCount(value.shape.slice(1));
   return { shape: [end - start, ...value.shape.slice(1)], data: value.data.subarray(start * width, end * width) };
+}
+
+/** New memory of an engine with these numbers. */
+export function upload(engine: Engine, shape: readonly number[], numbers: ArrayLike<number>): FloatValue {
+  const value = engine.allocate(shape);
+  engine.write(value, numbers);
+  return value;
 }
 
 /** Integers for a program. */

@@ -1,13 +1,16 @@
 import { interpret } from "../graph/interpreter.ts";
 import { elementCount } from "../graph/tensor.ts";
 import { checkOutput, type Engine, type FloatValue } from "./engine.ts";
+import { hostMemory } from "./host-memory.ts";
 
 /**
  * An engine on the float64 interpreter: slow and exact, the oracle of the other one and the home of
  * short vectors.
  */
 export function float64Engine(): Engine {
+  const zeros = (shape: readonly number[]) => ({ shape: [...shape], data: new Float64Array(elementCount(shape)) });
   return {
+    ...hostMemory,
     precision: "float64",
     compile: (program) => ({
       program,
@@ -25,7 +28,8 @@ export function float64Engine(): Engine {
       },
       dispose() {},
     }),
-    allocate: (shape) => ({ shape: [...shape], data: new Float64Array(elementCount(shape)) }),
+    allocate: zeros,
+    zeros,
     release() {},
     allocatedBytes: 0,
     dispose() {},

@@ -45,6 +45,13 @@ export function interruptible(engine: Engine): InterruptibleEngine {
       return engine.allocatedBytes;
     },
     allocate: (shape) => hold(engine.allocate(shape)),
+    zeros: (shape) => hold(engine.zeros(shape)),
+    read: (value) => engine.read(value),
+    write: (target, numbers) => engine.write(target, numbers),
+    load: (target, read) => engine.load(target, read),
+    fill: (target, number) => engine.fill(target, number),
+    copyRows: (target, source, indices) => engine.copyRows(target, source, indices),
+    addRows: (target, source, indices) => engine.addRows(target, source, indices),
     release(value) {
       current?.held.delete(value.data.buffer);
       engine.release(value);

@@ -1,5 +1,5 @@
 import type { Tokenizer } from "../data/tokens/tokenizer.ts";
-import type { Engine, FloatValue } from "../engine/engine.ts";
+import type { Engine, FloatArray, FloatValue } from "../engine/engine.ts";
 import { Decoder } from "../models/decoder.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import { Answer, type AnswerOptions, type Generation } from "./answer.ts";
@@ -92,7 +92,7 @@ async function run(
   for (;;) {
     let tokens: Int32Array;
     try {
-      tokens = takeTokens(rows, logits);
+      tokens = takeTokens(rows, await engine.read(logits));
     } finally {
       engine.release(logits);
     }
@@ -110,7 +110,8 @@ async function run(
   }
 }
 
-function takeTokens(rows: readonly Answer[], { data, shape }: FloatValue): Int32Array {
-  const width = shape[1]!;
-  return Int32Array.from(rows, (answer, row) => answer.take(data.subarray(row * width, (row + 1) * width)));
+/** @param logits [rows, vocabulary] */
+function takeTokens(rows: readonly Answer[], logits: FloatArray): Int32Array {
+  const width = logits.length / rows.length;
+  return Int32Array.from(rows, (answer, row) => answer.take(logits.subarray(row * width, (row + 1) * width)));
 }

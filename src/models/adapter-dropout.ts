@@ -1,5 +1,5 @@
 import type { PackedBatch } from "../data/batch.ts";
-import type { Engine, FloatValue } from "../engine/engine.ts";
+import { type Engine, type FloatValue, upload } from "../engine/engine.ts";
 import { hash32 } from "../hash.ts";
 
 /**
@@ -38,8 +38,7 @@ export class AdapterDropout {
    */
   mask(layer: number, module: string, width: number, sources?: Int32Array): FloatValue {
     const tokens = sources?.length ?? this.#tokenKeys.length;
-    const mask = this.#engine.allocate([tokens, width]);
-    const { data } = mask;
+    const mask = new Float64Array(tokens * width);
     const moduleKey = hash32(`${this.#stream} ${layer} ${module}`, 0);
     const hidden = Math.round(this.#share * 2 ** 32);
     const kept = 1 / (1 - this.#share);
@@ -47,10 +46,10 @@ export class AdapterDropout {
       const key = mix(this.#tokenKeys[sources ? sources[row]! : row]! ^ moduleKey);
       const start = row * width;
       for (let column = 0; column < width; column++) {
-        data[start + column] = mix(key + Math.imul(column, 0x9e3779b9)) >>> 0 < hidden ? 0 : kept;
+        mask[start + column] = mix(key + Math.imul(column, 0x9e3779b9)) >>> 0 < hidden ? 0 : kept;
       }
     }
-    return mask;
+    return upload(this.#engine, [tokens, width], mask);
   }
 }
 

@@ -1,5 +1,5 @@
 import { attentionMask, type PackedBatch } from "../data/batch.ts";
-import type { Engine, FloatValue } from "../engine/engine.ts";
+import { type Engine, type FloatValue, upload } from "../engine/engine.ts";
 import type { Architecture, Layer } from "./architecture.ts";
 import { type Rotary, rotaryTables } from "./rotary.ts";
 
@@ -82,8 +82,7 @@ function masksOf(engine: Engine, batch: PackedBatch, window: number | undefined)
   const shared = new Map<string, FloatValue>();
   return batch.rows.map((row) => {
     const key = [row.promptLength, ...row.responseLengths].join(" ");
-    const mask = shared.get(key) ?? engine.allocate([row.length, row.length]);
-    if (!shared.has(key)) mask.data.set(attentionMask(row, window));
+    const mask = shared.get(key) ?? upload(engine, [row.length, row.length], attentionMask(row, window));
     shared.set(key, mask);
     return mask;
   });

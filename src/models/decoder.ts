@@ -1,5 +1,5 @@
 import type { PackedBatch } from "../data/batch.ts";
-import { type Engine, type Executable, type FloatValue, rows } from "../engine/engine.ts";
+import { type Engine, type Executable, type FloatValue, rows, upload } from "../engine/engine.ts";
 import { gatherRows } from "../engine/rows.ts";
 import { defineProgram, type Program } from "../graph/program.ts";
 import { input, type Value } from "../graph/tensor.ts";
@@ -127,16 +127,10 @@ export class Decoder {
   /** Goes on with the sequences at `indices` alone, in that order. */
   keep(indices: readonly number[]): void {
     const old = this.#padding.length;
+    const sources = Array.from({ length: this.#length }, (_, position) => indices.map((from) => position * old + from));
     const thinned = (cache: FloatValue): FloatValue => {
-      const [, , heads, headWidth] = cache.shape as [number, number, number, number];
-      const width = heads * headWidth;
-      const kept = this.#engine.allocate([this.#capacity, indices.length, heads, headWidth]);
-      for (let position = 0; position < this.#length; position++) {
-        for (const [to, from] of indices.entries()) {
-          const start = (position * old + from) * width;
-          kept.data.set(cache.data.subarray(start, start + width), (position * indices.length + to) * width);
-        }
-      }
+      const kept = this.#engine.allocate([this.#capacity, indices.length, ...cache.shape.slice(2)]);
+      this.#engine.copyRows(perSequence(kept), perSequence(cache), sources.flat());
       this.#engine.release(cache);
       return kept;
     };
@@ -162,23 +156,13 @@ export class Decoder {
    * Copies the prompts' keys or values, [tokens, width], into a cache, each sequence ending at the
    * longest prompt's end.
    */
-  #spread(
-    flat: FloatValue,
-    { keyValueHeads, headWidth }: Block,
-    sequences: readonly { start: number; length: number }[],
-  ): FloatValue {
-    const width = keyValueHeads * headWidth;
+  #spread(flat: FloatValue, { keyValueHeads, headWidth }: Block, sequences: readonly { start: number }[]): FloatValue {
     const cache = this.#engine.allocate([this.#capacity, sequences.length, keyValueHeads, headWidth]);
-    for (const [sequence, { start, length }] of sequences.entries()) {
-      const padding = this.#padding[sequence]!;
-      for (let position = 0; position < padding + length; position++) {
-        const to = (position * sequences.length + sequence) * width;
-        const from = (start + position - padding) * width;
-        if (position >= padding) cache.data.set(flat.data.subarray(from, from + width), to);
-        // What is masked must still be finite.
-        else cache.data.fill(0, to, to + width);
-      }
-    }
+    // What is masked must still be finite: it is the sequence's first position again.
+    const sources = Array.from({ length: this.#length }, (_, position) =>
+      sequences.map(({ start }, sequence) => start + Math.max(0, position - this.#padding[sequence]!)),
+    );
+    this.#engine.copyRows(perSequence(cache), flat, sources.flat());
     return cache;
   }
 
@@ -205,15 +189,14 @@ export class Decoder {
   /** Hides what stands before a sequence, and what its next token is too far from to see. */
   #mask(window: number = Number.POSITIVE_INFINITY): FloatValue {
     const length = this.#length;
-    const mask = this.#engine.allocate([this.#padding.length, 1, 1, length]);
-    mask.data.fill(0);
+    const mask = new Float64Array(this.#padding.length * length);
     // The token itself is not in the cache, and is one of those that the window holds.
     const tooFar = Math.max(0, length - window + 1);
     for (const [sequence, padding] of this.#padding.entries()) {
       const start = sequence * length;
-      mask.data.fill(-1e30, start, start + Math.max(padding, tooFar));
+      mask.fill(-1e30, start, start + Math.max(padding, tooFar));
     }
-    return mask;
+    return upload(this.#engine, [this.#padding.length, 1, 1, length], mask);
   }
 }
 
@@ -228,6 +211,11 @@ function headProgram(architecture: Architecture, { norm }: { norm: boolean }): P
   const hidden = norm ? finalNorm.outputs.hidden! : input(["rows", width]);
   const inputs = norm ? { ...finalNorm.inputs, ...finalNorm.constants, ...finalNorm.parameters } : { hidden };
   return defineProgram("logits", { ...inputs, head }, { logits: logitsOf(architecture, hidden, head) });
+}
+
+/** A cache with a row for each position of each sequence. */
+function perSequence({ shape: [positions, sequences, ...head], data }: FloatValue): FloatValue {
+  return { shape: [positions! * sequences!, ...head], data };
 }
 
 /** The memory of one position in a cache, as a step's key or value [sequences, width]. */

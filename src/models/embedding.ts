@@ -1,5 +1,5 @@
 import type { Engine, Executable, FloatValue } from "../engine/engine.ts";
-import { addRows, gatherRows } from "../engine/rows.ts";
+import { gatherRows } from "../engine/rows.ts";
 import { scale } from "../graph/ops/elementwise.ts";
 import { defineProgram } from "../graph/program.ts";
 import { input } from "../graph/tensor.ts";
@@ -39,7 +39,7 @@ export class Embedding {
       const beyond = positions.find((position) => position >= count);
       if (beyond !== undefined) throw new RangeError(`${name} has ${count} positions, and none for position ${beyond}`);
       const rows = gatherRows(this.#engine, parameters.get(name)!, positions);
-      addRows(x, rows, Array.from(tokens.keys()));
+      this.#engine.addRows(x, rows, Array.from(tokens.keys()));
       this.#engine.release(rows);
     }
     return x;
@@ -50,8 +50,8 @@ export class Embedding {
    */
   async backward(gradients: Parameters, dx: FloatValue, { tokens, positions }: PlacedTokens): Promise<void> {
     const { embedding, positionEmbedding } = this.#architecture;
-    if (positionEmbedding) addRows(gradients.get(positionEmbedding.name)!, dx, positions);
+    if (positionEmbedding) this.#engine.addRows(gradients.get(positionEmbedding.name)!, dx, positions);
     await this.#scale?.run({ x: dx }, { scaled: dx });
-    addRows(gradients.get(embedding)!, dx, tokens);
+    this.#engine.addRows(gradients.get(embedding)!, dx, tokens);
   }
 }

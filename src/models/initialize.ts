@@ -1,5 +1,6 @@
-import type { Engine, FloatValue } from "../engine/engine.ts";
+import { type Engine, type FloatValue, rows } from "../engine/engine.ts";
 import { nextTurn } from "../event-loop.ts";
+import { elementCount } from "../graph/tensor.ts";
 import { Random } from "../random.ts";
 import { type Architecture, parameterShapes } from "./architecture.ts";
 import { type LanguageModel, transformerFor } from "./language-model.ts";
@@ -19,8 +20,8 @@ export async function initializeLanguageModel(
   const parameters = new Map<string, FloatValue>();
   for (const [name, shape] of parameterShapes(architecture)) {
     const value = engine.allocate(shape);
-    if (shape.length === 1) value.data.fill(name.endsWith(".bias") ? 0 : 1);
-    else await fillNormal(value.data, Random.from(options.seed, "initialize", name), options.standardDeviation);
+    if (shape.length === 1) engine.fill(value, name.endsWith(".bias") ? 0 : 1);
+    else await fillNormal(engine, value, Random.from(options.seed, "initialize", name), options.standardDeviation);
     parameters.set(name, value);
   }
   const transformer = transformerFor(engine, architecture, options.like);
@@ -28,10 +29,15 @@ export async function initializeLanguageModel(
   return { configuration, transformer, parameters, trainable: parameters, memory: [...parameters.values()] };
 }
 
-async function fillNormal(data: FloatValue["data"], random: Random, standardDeviation: number): Promise<void> {
-  for (let start = 0; start < data.length; start += pieceSize) {
-    const end = Math.min(start + pieceSize, data.length);
-    for (let index = start; index < end; index++) data[index] = standardDeviation * random.normal();
+async function fillNormal(engine: Engine, value: FloatValue, random: Random, standardDeviation: number): Promise<void> {
+  const length = elementCount(value.shape);
+  const flat = { ...value, shape: [length] };
+  for (let start = 0; start < length; start += pieceSize) {
+    const piece = rows(flat, start, Math.min(start + pieceSize, length));
+    engine.write(
+      piece,
+      Float64Array.from({ length: piece.shape[0]! }, () => standardDeviation * random.normal()),
+    );
     await nextTurn();
   }
 }

@@ -1,4 +1,4 @@
-import type { Engine, FloatValue } from "../engine/engine.ts";
+import { type Engine, type FloatValue, upload } from "../engine/engine.ts";
 import { add, multiply } from "../graph/ops/elementwise.ts";
 import { reshape, rotateHalf } from "../graph/ops/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
@@ -80,13 +80,13 @@ export function rotaryTables(
 ): { cos: FloatValue; sin: FloatValue } {
   const frequencies = rotary.frequencies();
   const table = (wave: (angle: number) => number) => {
-    const value = engine.allocate([positions.length, 1, rotary.width]);
+    const values = new Float64Array(positions.length * rotary.width);
     for (const [token, position] of positions.entries()) {
       for (let column = 0; column < rotary.width; column++) {
-        value.data[token * rotary.width + column] = wave(position * frequencies[column]!);
+        values[token * rotary.width + column] = wave(position * frequencies[column]!);
       }
     }
-    return value;
+    return upload(engine, [positions.length, 1, rotary.width], values);
   };
   return { cos: table(Math.cos), sin: table(Math.sin) };
 }

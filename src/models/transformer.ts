@@ -1,6 +1,6 @@
 import type { PackedBatch } from "../data/batch.ts";
 import type { Engine, Executable, FloatValue } from "../engine/engine.ts";
-import { addRows, gatherRows, zeros } from "../engine/rows.ts";
+import { gatherRows } from "../engine/rows.ts";
 import { backwardProgram, gradientName } from "../graph/section.ts";
 import type { AdapterDropout } from "./adapter-dropout.ts";
 import { type Architecture, type Block, type Layer, parametersOf } from "./architecture.ts";
@@ -209,8 +209,8 @@ export class Transformer {
       if (this.#isLast(layer)) {
         const sources = this.#tables.sources(batch);
         [residual, context] = [residual, context].map((scored) => {
-          const all = zeros(engine, [batch.tokens.length, ...scored.shape.slice(1)]);
-          addRows(all, scored, sources);
+          const all = engine.zeros([batch.tokens.length, ...scored.shape.slice(1)]);
+          engine.addRows(all, scored, sources);
           engine.release(scored);
           return all;
         }) as [FloatValue, FloatValue];

@@ -2,6 +2,7 @@ import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import type { DataPosition } from "../data/order.ts";
+import type { Memory } from "../engine/engine.ts";
 import { UserError } from "../errors.ts";
 import { isFolder, removeAtomic, replaceFolderAtomic } from "../files/file-system.ts";
 import { readJson } from "../files/json.ts";
@@ -9,7 +10,7 @@ import type { LanguageModel } from "../models/language-model.ts";
 import { adaptedLayers } from "../models/lora.ts";
 import type { ObjectiveState } from "../step/objective-evaluator.ts";
 import type { Optimizer } from "../step/optimizer.ts";
-import { openSafetensors, readTensor, writeSafetensors } from "../storage/safetensors.ts";
+import { type NamedTensor, openSafetensors, readTensor, writeSafetensors } from "../storage/safetensors.ts";
 import { saveAdapterFolder } from "../storage/save-adapter-folder.ts";
 import { type FolderFiles, saveModelFolder } from "../storage/save-folder.ts";
 
@@ -52,17 +53,16 @@ const progressSchema = z.object({
  * folder.
  */
 export async function saveCheckpoint(
+  memory: Memory,
   folder: string,
   run: { policy: LanguageModel; optimizer: Optimizer; progress: Progress; tokenizerFrom: FolderFiles; keep: number },
 ): Promise<string> {
   const path = join(folder, `step-${String(run.progress.step).padStart(8, "0")}`);
   await replaceFolderAtomic(path, async (temporary) => {
-    await saveModel(join(temporary, names.model), run.policy, run.tokenizerFrom, "float32");
-    const tensors = Array.from(run.optimizer.state, ([name, { shape, data }]) => ({
-      name,
-      shape,
-      data: data as Float32Array,
-    }));
+    await saveModel(memory, join(temporary, names.model), run.policy, run.tokenizerFrom, "float32");
+    const tensors: NamedTensor[] = [];
+    for (const [name, value] of run.optimizer.state)
+      tensors.push({ name, shape: value.shape, data: (await memory.read(value)) as Float32Array });
     await writeSafetensors(join(temporary, names.optimizer), tensors);
     await writeFile(join(temporary, names.progress), `${JSON.stringify(run.progress, undefined, 2)}\n`);
   });
@@ -76,21 +76,21 @@ export async function saveCheckpoint(
 
 /** Saves a policy as a model folder, or its adapter as the folder of one. */
 export async function saveModel(
+  memory: Memory,
   path: string,
   { configuration, transformer, trainable, adapter }: LanguageModel,
   tokenizerFrom: FolderFiles,
   dtype: "float32" | "bfloat16",
 ): Promise<void> {
+  const arrays = new Map<string, Float32Array>();
+  for (const [name, value] of trainable) arrays.set(name, (await memory.read(value)) as Float32Array);
   if (adapter) {
-    const matrices = new Map(
-      Array.from(trainable, ([name, { shape, data }]) => [name, { shape, data: data as Float32Array }]),
-    );
+    const matrices = new Map(Array.from(trainable, ([name, { shape }]) => [name, { shape, data: arrays.get(name)! }]));
     const layers = adaptedLayers(transformer.architecture, adapter.lora.targetModules);
     const transposed = layers.some((layer) => layer.transposed);
     await saveAdapterFolder(path, { ...adapter, transposed, adapter: matrices, tokenizerFrom, dtype });
     return;
   }
-  const arrays = new Map(Array.from(trainable, ([name, { data }]) => [name, data as Float32Array]));
   await saveModelFolder(path, { configuration, parameters: arrays, tokenizerFrom, dtype });
 }
 
@@ -119,9 +119,15 @@ export async function readProgress(checkpoint: string): Promise<Progress> {
  *
  * @throws UserError when the state belongs to another optimizer or another model.
  */
-export async function restoreOptimizer(checkpoint: string, optimizer: Optimizer, step: number): Promise<void> {
+export async function restoreOptimizer(
+  memory: Memory,
+  checkpoint: string,
+  optimizer: Optimizer,
+  step: number,
+): Promise<void> {
   const file = await openSafetensors(join(checkpoint, names.optimizer));
-  for (const [name, { shape, data }] of optimizer.state) {
+  for (const [name, value] of optimizer.state) {
+    const { shape } = value;
     const stored = file.tensors.get(name);
     if (!stored || String(stored.shape) !== String(shape)) {
       throw new UserError(stored ? `has shape [${stored.shape}], expected [${shape}]` : "is missing", {
@@ -130,7 +136,7 @@ export async function restoreOptimizer(checkpoint: string, optimizer: Optimizer,
         hint: "resume with the optimizer and the model that the run began with",
       });
     }
-    await readTensor(file, name, data as Float32Array);
+    await memory.load(value, (into) => readTensor(file, name, into));
   }
   optimizer.step = step;
 }

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { folderWithBase, trainTiny, weightsHash } from "../../test/helpers/runs.ts";
+import { hostMemory } from "../engine/host-memory.ts";
 import { UserError } from "../errors.ts";
 import type { ModelFolder } from "../storage/folder.ts";
 import { roundingWarning } from "./rounding-warning.ts";
@@ -58,6 +59,6 @@ describe("training that saves in bfloat16", () => {
 test("a starting model that is gone at the end is told, and no reason to fail", async () => {
   const read = () => Promise.reject(new UserError("cannot read: no such file or folder", { file: "model" }));
   const trainable = new Map([["a", { shape: [1], data: new Float32Array(1) }]]);
-  const warning = await roundingWarning({ read } as unknown as ModelFolder, { trainable });
+  const warning = await roundingWarning(hostMemory, { read } as unknown as ModelFolder, { trainable });
   expect(warning).toMatch(/^how much .* is not known, for the starting model is gone: model: cannot read: no such/);
 });

@@ -1,3 +1,4 @@
+import type { Memory } from "../engine/engine.ts";
 import { UserError } from "../errors.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import type { ModelFolder } from "../storage/folder.ts";
@@ -13,13 +14,14 @@ const advice = "save them exactly: the same command with --resume --set dtype=fl
  * @param start the folder that the training began with; undefined for a new model
  */
 export async function roundingWarning(
+  memory: Memory,
   start: ModelFolder | undefined,
   { trainable, adapter }: Pick<LanguageModel, "trainable" | "adapter">,
 ): Promise<string | undefined> {
   if (!start || (adapter && !start.lora)) return undefined;
   const loss = new RoundingLoss();
   try {
-    for (const [name, { data }] of trainable) loss.add(await start.read(name), data as Float32Array);
+    for (const [name, value] of trainable) loss.add(await start.read(name), (await memory.read(value)) as Float32Array);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     return `how much rounding to bfloat16 takes back is not known, for the starting model is gone: ${error.message}`;

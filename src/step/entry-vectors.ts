@@ -3,7 +3,7 @@
  * tokens.
  */
 import type { PackedBatch } from "../data/batch.ts";
-import type { Engine, FloatValue } from "../engine/engine.ts";
+import { type Engine, type FloatArray, type FloatValue, upload } from "../engine/engine.ts";
 import type { StatisticName } from "../objectives/statistics.ts";
 import { type EntryRange, eachEntry } from "./chunks.ts";
 import type { ExampleOutcome, ResponseVectors } from "./objective-evaluator.ts";
@@ -23,15 +23,18 @@ export function emptyVectors(
 }
 
 /** Puts what a program computed for a range of entries into the vectors of its rows' responses. */
-export function readStatistics(
+export async function readStatistics(
+  engine: Engine,
   batch: PackedBatch,
   range: EntryRange,
   firstRow: number,
   vectors: readonly (readonly ResponseVectors[])[],
   values: Readonly<Record<string, FloatValue>>,
-): void {
+): Promise<void> {
+  const numbers: Record<string, FloatArray> = {};
+  for (const [name, value] of Object.entries(values)) numbers[name] = await engine.read(value);
   eachEntry(batch, range, firstRow, vectors, (vector, index, name, offset) => {
-    vector[index] = values[name]!.data[offset]!;
+    vector[index] = numbers[name]![offset]!;
   });
 }
 
@@ -50,16 +53,11 @@ export function cotangentsOf(
   outcomes: readonly ExampleOutcome[],
   scale: number,
 ): Record<string, FloatValue> {
-  const cotangents = Object.fromEntries(
-    names.map((name) => {
-      const value = engine.allocate([range.end - range.start]);
-      value.data.fill(0);
-      return [name, value];
-    }),
-  );
+  const count = range.end - range.start;
+  const numbers = Object.fromEntries(names.map((name) => [name, new Float64Array(count)]));
   const gradients = outcomes.map((outcome) => outcome.gradients);
   eachEntry(batch, range, firstRow, gradients, (vector, index, name, offset) => {
-    cotangents[name]!.data[offset] = scale * vector[index]!;
+    numbers[name]![offset] = scale * vector[index]!;
   });
-  return cotangents;
+  return Object.fromEntries(names.map((name) => [name, upload(engine, [count], numbers[name]!)]));
 }

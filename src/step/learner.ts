@@ -217,13 +217,13 @@ export class Learner {
   ): Promise<Readonly<Record<string, FloatValue>> | undefined> {
     if (parts.length === 1) {
       const { statistics, saved } = await this.#head.forwardSaving(parts[0]!.inputs);
-      readStatistics(batch, parts[0]!, firstRow, vectors, statistics);
+      await readStatistics(this.#engine, batch, parts[0]!, firstRow, vectors, statistics);
       this.#head.releaseStatistics(statistics);
       return saved;
     }
     for (const part of parts) {
       const statistics = await this.#head.forward(part.inputs);
-      readStatistics(batch, part, firstRow, vectors, statistics);
+      await readStatistics(this.#engine, batch, part, firstRow, vectors, statistics);
       this.#head.releaseStatistics(statistics);
     }
     return undefined;

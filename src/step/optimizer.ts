@@ -1,8 +1,8 @@
-import type { Engine, Executable, FloatValue } from "../engine/engine.ts";
+import { type Engine, type Executable, type FloatValue, rows, upload } from "../engine/engine.ts";
 import { add, constant, divide, multiply, scale, sqrt, square, subtract } from "../graph/ops/elementwise.ts";
 import { sum } from "../graph/ops/reduce.ts";
 import { defineProgram, type Program } from "../graph/program.ts";
-import { input, type Tensor } from "../graph/tensor.ts";
+import { elementCount, input, type Tensor } from "../graph/tensor.ts";
 import type { Parameters } from "../models/parameters.ts";
 
 export interface AdamWOptions {
@@ -96,11 +96,13 @@ export class Optimizer {
   readonly state: Map<string, FloatValue>;
   /** Updates done so far. */
   step = 0;
+  readonly #engine: Engine;
   readonly #rule: UpdateRule;
   readonly #parameters: Parameters;
   readonly #programs: { matrix: Executable; vector: Executable; sumOfSquares: Executable };
 
   constructor(engine: Engine, options: OptimizerOptions, parameters: Parameters) {
+    this.#engine = engine;
     this.#rule = ruleOf(options);
     this.#parameters = parameters;
     this.#programs = {
@@ -108,28 +110,24 @@ export class Optimizer {
       vector: engine.compile(updateProgram(this.#rule, 0)),
       sumOfSquares: engine.compile(sumOfSquaresProgram()),
     };
-    // Fresh memory is zero and costs nothing until it is used; filling it would keep the process
-    // from hearing Ctrl-C.
     this.state = new Map(
-      [...parameters].flatMap(([name, value]) =>
-        this.#rule.states.map((state) => [
-          `${state}.${name}`,
-          { shape: value.shape, data: newLike(value, value.data.length) },
-        ]),
+      [...parameters].flatMap(([name, { shape }]) =>
+        this.#rule.states.map((state) => [`${state}.${name}`, engine.zeros(shape)]),
       ),
     );
   }
 
   /** The Euclidean norm of all gradients together. */
   async gradientNorm(gradients: Parameters): Promise<number> {
-    const result: FloatValue = { shape: [1], data: newLike([...gradients.values()][0]!, 1) };
+    const result = this.#engine.allocate([1]);
     let total = 0;
     for (const gradient of gradients.values()) {
       for (const slice of slices([gradient])) {
         await this.#programs.sumOfSquares.run({ x: slice[0]! }, { total: result });
-        total += result.data[0]!;
+        total += (await this.#engine.read(result))[0]!;
       }
     }
+    this.#engine.release(result);
     return Math.sqrt(total);
   }
 
@@ -141,14 +139,13 @@ export class Optimizer {
   async update(gradients: Parameters, options: { learningRate: number; gradientScale: number }): Promise<void> {
     this.step++;
     const [firstCorrection, secondCorrection] = this.#rule.corrections(this.step);
-    const sample = [...this.#parameters.values()][0]!;
     const scalars = Object.fromEntries(
       Object.entries({
         rate: options.learningRate,
         gradientScale: options.gradientScale,
         firstCorrection,
         secondCorrection,
-      }).map(([name, value]) => [name, { shape: [], data: newLike(sample, 1).fill(value) }]),
+      }).map(([name, value]) => [name, upload(this.#engine, [], [value])]),
     );
     for (const [name, weight] of this.#parameters) {
       const program = weight.shape.length > 1 ? this.#programs.matrix : this.#programs.vector;
@@ -161,21 +158,18 @@ export class Optimizer {
         await program.run({ ...inPlace, gradient: gradient!, ...scalars }, inPlace);
       }
     }
+    for (const value of Object.values(scalars)) this.#engine.release(value);
   }
 }
 
 /** Arrays of equal length cut into corresponding flat slices. */
 function* slices(values: readonly FloatValue[]): Generator<FloatValue[]> {
-  const length = values[0]!.data.length;
+  const length = elementCount(values[0]!.shape);
+  const flat = values.map(({ data }) => ({ shape: [length], data }));
   for (let start = 0; start < length; start += sliceElements) {
     const end = Math.min(start + sliceElements, length);
-    yield values.map(({ data }) => ({ shape: [end - start], data: data.subarray(start, end) }));
+    yield flat.map((value) => rows(value, start, end));
   }
-}
-
-/** Zeros outside of the engine's memory, for what stays. */
-function newLike({ data }: FloatValue, length: number): Float32Array | Float64Array {
-  return data instanceof Float32Array ? new Float32Array(new ArrayBuffer(length * 4)) : new Float64Array(length);
 }
 
 function updateProgram(rule: UpdateRule, decay: number): Program {

@@ -49,12 +49,13 @@ export async function referenceStates(
   let [entry, computedEntry] = [0, 0];
   for (const [row, { responseLengths }] of batch.rows.entries()) {
     const count = responseLengths.reduce((sum, length) => sum + length, 0);
-    const found = states[row] ?? (rows(computed!, computedEntry, computedEntry + count).data as Float32Array);
+    const found =
+      states[row] ?? ((await engine.read(rows(computed!, computedEntry, computedEntry + count))) as Float32Array);
     if (!states[row]) {
       computedEntry += count;
       await cache.add(examples[row]!, found);
     }
-    rows(hidden, entry, entry + count).data.set(found);
+    engine.write(rows(hidden, entry, entry + count), found);
     entry += count;
   }
   if (computed) engine.release(computed);

@@ -68,7 +68,7 @@ export class Scorer {
       for (const [start, end] of parts) {
         const part = { start, end };
         const values = await this.#head.forward(this.#head.inputs(batch, part, { hidden, reference }));
-        readStatistics(batch, part, firstRow, vectors, values);
+        await readStatistics(engine, batch, part, firstRow, vectors, values);
         this.#head.releaseStatistics(values);
       }
       scored.push(...vectors.map((responses, row) => ({ example: exampleAt(batch, firstRow + row), responses })));

@@ -16,6 +16,7 @@ import { example, pairObjectives, randomExamples, tinyConfiguration, tinyModel }
 import { exampleLength, packBatch } from "../data/batch.ts";
 import type { TokenizedExample } from "../data/example.ts";
 import type { Engine } from "../engine/engine.ts";
+import { hostMemory } from "../engine/host-memory.ts";
 import { interruptible } from "../engine/interruptible.ts";
 import { createObjective, type ObjectiveOptions } from "../objectives/index.ts";
 import type { Objective } from "../objectives/objective.ts";
@@ -265,11 +266,13 @@ describe("a step that is interrupted", () => {
   function numbering(before: (run: number) => void): Engine {
     let runs = 0;
     return {
+      ...hostMemory,
       precision: native.precision,
       get allocatedBytes() {
         return native.allocatedBytes;
       },
       allocate: (shape) => native.allocate(shape),
+      zeros: (shape) => native.zeros(shape),
       release: (value) => native.release(value),
       dispose() {},
       compile(program) {

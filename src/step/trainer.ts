@@ -105,7 +105,7 @@ export class Trainer {
    */
   async gradients(examples: readonly TokenizedExample[]) {
     for (const gradient of this.#gradients.values()) {
-      gradient.data.fill(0);
+      this.#options.engine.fill(gradient, 0);
       // All of them at once would keep the process from hearing Ctrl-C.
       await nextTurn();
     }

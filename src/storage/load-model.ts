@@ -1,4 +1,5 @@
-import type { Engine, FloatValue } from "../engine/engine.ts";
+import { type Engine, type FloatValue, upload } from "../engine/engine.ts";
+import { elementCount } from "../graph/tensor.ts";
 import { parameterShapes } from "../models/architecture.ts";
 import { type LanguageModel, transformerFor } from "../models/language-model.ts";
 import { adapterShapes, type LoraSettings } from "../models/lora.ts";
@@ -133,11 +134,9 @@ function frozenOf(
 }
 
 function initial(engine: Engine, name: string, shape: readonly number[], seed: number): FloatValue {
-  const value = engine.allocate(shape);
-  value.data.fill(0);
-  if (!name.endsWith(".lora_A.weight")) return value;
+  if (!name.endsWith(".lora_A.weight")) return engine.zeros(shape);
   const random = Random.from(seed, "adapter", name);
   const bound = 1 / Math.sqrt(shape[1]!);
-  for (let index = 0; index < value.data.length; index++) value.data[index] = bound * (2 * random.next() - 1);
-  return value;
+  const numbers = Float64Array.from({ length: elementCount(shape) }, () => bound * (2 * random.next() - 1));
+  return upload(engine, shape, numbers);
 }

@@ -1,3 +1,4 @@
+import type { Engine } from "../engine/engine.ts";
 import type { InterruptibleEngine } from "../engine/interruptible.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import type { Reporter } from "../report.ts";
@@ -16,6 +17,7 @@ import { HeldOutSampler } from "./samples.ts";
 
 /** A run whose models are loaded and whose folder is ready: all that the loop needs. */
 export interface OpenRun {
+  readonly engine: Engine;
   readonly policy: LanguageModel;
   readonly trainer: Trainer;
   readonly sampler: HeldOutSampler | undefined;
@@ -56,7 +58,7 @@ export async function openRun(
   const frozen = await FrozenModels.of(frozenFolders(start, plan.reference));
   const policy = checkpoint ? await start.resume(engine, checkpointModel(checkpoint)) : await start.load(engine);
   const optimizer = new Optimizer(engine, recipe.optimizer, policy.trainable);
-  const progress = await restore(plan, optimizer, frozen);
+  const progress = await restore(plan, engine, optimizer, frozen);
   if (checkpoint) reporter.note(`resumed at step ${progress.step}`);
   const sizes = runSizes(policy, optimizer, companions, recipe.dtype);
   await checkRunRoom(plan, sizes);
@@ -70,7 +72,7 @@ export async function openRun(
   const trainer = makeTrainer(plan, engine, { policy, optimizer, reference });
   if (progress.objective) trainer.objectiveState = progress.objective;
   const sampler = makeSampler(plan, engine, { policy, reference: reference?.model });
-  return { policy, trainer, sampler, reference, frozen, companions, sizes, progress, evaluated, beginning };
+  return { engine, policy, trainer, sampler, reference, frozen, companions, sizes, progress, evaluated, beginning };
 }
 
 /** @throws UserError if the disk has no room for the run, beside what it replaces. */
@@ -86,6 +88,7 @@ async function checkRunRoom({ folder, replaces }: RunPlan, sizes: RunSizes): Pro
  */
 async function restore(
   { train, objective, checkpoint }: RunPlan,
+  engine: Engine,
   optimizer: Optimizer,
   frozen: FrozenModels,
 ): Promise<Progress> {
@@ -100,7 +103,7 @@ async function restore(
   if (!checkpoint) return beginning;
   const progress = await progressOfSame(checkpoint, beginning);
   checkObjectiveState(checkpoint, progress, objective);
-  await restoreOptimizer(checkpoint, optimizer, progress.step);
+  await restoreOptimizer(engine, checkpoint, optimizer, progress.step);
   return progress;
 }
 

@@ -3,6 +3,7 @@ import type { TokenizedExample } from "../data/example.ts";
 import { epochOrder } from "../data/order.ts";
 import type { Engine } from "../engine/engine.ts";
 import { untilAborted } from "../engine/interruptible.ts";
+import { gatherRows } from "../engine/rows.ts";
 import { UserError } from "../errors.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import type { Objective } from "../objectives/objective.ts";
@@ -120,7 +121,7 @@ export async function* fillCache(
   let done = 0;
   for (const part of microbatches(examples, limits)) {
     const { hidden } = await transformer.forward(parameters, packBatch(part), { save: "nothing" });
-    await cache.addAll(part, hidden.data as Float32Array);
+    await cache.addAll(part, (await engine.read(hidden)) as Float32Array);
     engine.release(hidden);
     if (!part.every((example) => cache.has(example))) return;
     done += part.length;
@@ -140,8 +141,11 @@ export function headAlone(engine: Engine, model: LanguageModel, { copy }: { copy
     for (const value of model.memory) if (value !== head) engine.release(value);
     return { ...model, parameters: new Map([[name, head]]), headOnly: true };
   }
-  const copied = engine.allocate(head.shape);
-  copied.data.set(head.data);
+  const copied = gatherRows(
+    engine,
+    head,
+    Array.from({ length: head.shape[0]! }, (_, row) => row),
+  );
   return { ...model, parameters: new Map([[name, copied]]), memory: [copied], headOnly: true };
 }
 

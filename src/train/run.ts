@@ -101,9 +101,10 @@ async function carryOut(
   }
   const result = { step: end.progress.step, ...(saved.checkpoint && { checkpoint: saved.checkpoint }) };
   if (!end.finished) return { status: "stopped", ...result };
-  const warning = recipe.dtype === "bfloat16" ? await roundingWarning(plan.start.folder, run.policy) : undefined;
+  const warning =
+    recipe.dtype === "bfloat16" ? await roundingWarning(engine, plan.start.folder, run.policy) : undefined;
   if (warning !== undefined) reporter.warn(warning);
-  await saveModel(folder.model, run.policy, run.companions, recipe.dtype);
+  await saveModel(engine, folder.model, run.policy, run.companions, recipe.dtype);
   return { status: "finished", ...result, model: folder.model };
 }
 
@@ -116,7 +117,7 @@ async function stoppedAt(checkpoint: string | undefined): Promise<TrainResult> {
 /** What the loop's events write into the run's folder. */
 function eventsOf(
   { recipe, folder }: RunPlan,
-  { policy, trainer, frozen, companions, sizes }: OpenRun,
+  { engine, policy, trainer, frozen, companions, sizes }: OpenRun,
   saved: { checkpoint: string | undefined },
   reporter: Reporter,
 ): LoopEvents {
@@ -134,7 +135,7 @@ function eventsOf(
       const keep = keepOlder ? Number.POSITIVE_INFINITY : recipe.checkpoints.keep;
       const state = { policy, optimizer: trainer.optimizer, progress, tokenizerFrom: companions, keep };
       const problem = await saveIfRoom(folder.checkpoints, sizes, async () => {
-        saved.checkpoint = await saveCheckpoint(folder.checkpoints, state);
+        saved.checkpoint = await saveCheckpoint(engine, folder.checkpoints, state);
       });
       if (problem === undefined) return;
       const last = saved.checkpoint === undefined ? "there is none before it" : "the last one stays";

@@ -11,6 +11,7 @@ import { readRowGroups, UnreadableParquet } from "../../src/data/files/parquet-g
 import { readPairs } from "../../src/data/forms/pairs.ts";
 import { readTexts } from "../../src/data/forms/text.ts";
 import { loadTokenizer } from "../../src/data/tokens/load-tokenizer.ts";
+import { hostMemory } from "../../src/engine/host-memory.ts";
 import { UserError } from "../../src/errors.ts";
 import { readPrompts } from "../../src/generate/prompts.ts";
 import { writeByteModel } from "../../src/generate/testing/byte-model.ts";
@@ -18,6 +19,7 @@ import { openEstimates, readEstimates } from "../../src/importance/estimates-fil
 import { responseEstimate, writeEstimates } from "../../src/importance/testing/estimates.ts";
 import { readRecipe } from "../../src/recipe/parse.ts";
 import { readProgress, restoreOptimizer } from "../../src/runs/checkpoint.ts";
+import type { Optimizer } from "../../src/step/optimizer.ts";
 import { openModelFolder } from "../../src/storage/folder.ts";
 import { openSafetensors, readTensor, writeSafetensors } from "../../src/storage/safetensors.ts";
 
@@ -221,7 +223,7 @@ export const subjects: readonly Subject[] = [
       const zeros = () => ({ shape: [4, 3], data: new Float32Array(12) });
       const state = new Map(["m", "v"].map((name) => [name, zeros()]));
       const optimizer = { state, step: 0 };
-      await restoreOptimizer(folder, optimizer as unknown as Parameters<typeof restoreOptimizer>[1], step);
+      await restoreOptimizer(hostMemory, folder, optimizer as unknown as Optimizer, step);
       return undefined;
     },
   },

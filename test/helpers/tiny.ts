@@ -1,7 +1,6 @@
 /** Tiny models and examples that follow from a seed. */
 import type { TokenizedExample } from "../../src/data/example.ts";
 import type { Engine, FloatValue } from "../../src/engine/engine.ts";
-import { zeros } from "../../src/engine/rows.ts";
 import type { LlamaConfiguration } from "../../src/families/llama.ts";
 import { architectureOf, parseConfiguration } from "../../src/families/registry.ts";
 import { parameterShapes } from "../../src/models/architecture.ts";
@@ -86,7 +85,7 @@ export function tinyModel(
 
 /** Zeroed gradient totals for a model. */
 export function zeroGradients(engine: Engine, { trainable }: LanguageModel): Parameters {
-  return new Map(Array.from(trainable, ([name, { shape }]) => [name, zeros(engine, shape)]));
+  return new Map(Array.from(trainable, ([name, { shape }]) => [name, engine.zeros(shape)]));
 }
 
 /** The objective with importance weights, if the examples have any. */

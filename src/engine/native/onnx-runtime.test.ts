@@ -8,10 +8,10 @@ import { defineProgram } from "../../graph/program.ts";
 import { input } from "../../graph/tensor.ts";
 import { randomNumbers } from "../../graph/testing/values.ts";
 import { integers } from "../engine.ts";
-import { addRows, zeros } from "../rows.ts";
 import { sameBits, testAgreement } from "../testing/agreement.ts";
 import { testContract } from "../testing/contract.ts";
 import { testExtremes } from "../testing/extremes.ts";
+import { testMemory } from "../testing/memory.ts";
 import { valueIn } from "../testing/values.ts";
 import { onnxRuntimeEngine } from "./onnx-runtime.ts";
 
@@ -19,6 +19,7 @@ const engine = onnxRuntimeEngine({ threads: 2 });
 
 testContract(engine);
 testExtremes(engine);
+testMemory(engine);
 testAgreement(engine);
 
 test("another number of threads is refused in the same process", () => {
@@ -55,11 +56,11 @@ describe("no update is lost with repeated indices and two threads", () => {
         }
       }
     });
-    const table = zeros(engine, [vocabulary, width]);
+    const table = engine.zeros([vocabulary, width]);
     for (let run = 0; run < runs; run++) {
-      table.data.fill(0);
+      engine.fill(table, 0);
       const { rows } = await executable.run(values);
-      addRows(table, rows!, indices);
+      engine.addRows(table, rows!, indices);
       engine.release(rows!);
       expect(sameBits(table.data, expected)).toBe(true);
     }

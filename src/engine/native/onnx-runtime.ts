@@ -2,6 +2,7 @@ import { writeOnnx } from "../../graph/onnx.ts";
 import { outputShapes, type Program } from "../../graph/program.ts";
 import { type ElementType, elementCount, type Value } from "../../graph/tensor.ts";
 import { checkOutput, type Engine, type Executable, type FloatValue } from "../engine.ts";
+import { hostMemory } from "../host-memory.ts";
 import { native, type Pointer } from "./native.ts";
 import { loadOrt, type OrtFunctions } from "./ort-library.ts";
 import { Workspace } from "./workspace.ts";
@@ -35,6 +36,7 @@ export function onnxRuntimeEngine({ threads }: { threads: number }): Engine {
   const context = { ort, ...environment, workspace: new Workspace() };
   const executables = new Set<Executable>();
   return {
+    ...hostMemory,
     precision: "float32",
     compile: (program) => {
       const executable = compile(context, program);
@@ -42,6 +44,7 @@ export function onnxRuntimeEngine({ threads }: { threads: number }): Engine {
       return executable;
     },
     allocate: (shape) => allocate(context.workspace, shape),
+    zeros: (shape) => allocate(context.workspace, shape, { zeroed: true }),
     release: (value) => context.workspace.give(value.data.buffer as ArrayBuffer),
     get allocatedBytes() {
       return context.workspace.heldBytes;
@@ -60,9 +63,9 @@ interface Context {
   workspace: Workspace;
 }
 
-function allocate(workspace: Workspace, shape: readonly number[]): FloatValue {
+function allocate(workspace: Workspace, shape: readonly number[], how?: { zeroed: boolean }): FloatValue {
   const count = elementCount(shape);
-  return { shape: [...shape], data: new Float32Array(workspace.take(count * 4), 0, count) };
+  return { shape: [...shape], data: new Float32Array(workspace.take(count * 4, how), 0, count) };
 }
 
 function createEnvironment(ort: OrtFunctions, threads: number) {

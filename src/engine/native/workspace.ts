@@ -14,10 +14,15 @@ export class Workspace {
     return this.#heldBytes;
   }
 
-  /** A block of at least `bytes` bytes with undefined content. */
-  take(bytes: number): ArrayBuffer {
+  /**
+   * A block of at least `bytes` bytes with undefined content, or `zeroed`. A new block is zero
+   * already, and costs nothing until it is touched.
+   */
+  take(bytes: number, { zeroed = false } = {}): ArrayBuffer {
     const size = blockSize(bytes);
-    const block = this.#smallestFree(size) ?? this.#grown(size);
+    const used = this.#smallestFree(size);
+    if (used && zeroed) new Uint8Array(used, 0, bytes).fill(0);
+    const block = used ?? this.#grown(size);
     this.#heldBytes += size;
     this.#held.set(block, size);
     return block;

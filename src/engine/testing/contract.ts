@@ -185,7 +185,7 @@ export function testContract(engine: Engine): void {
     const { x: flat, weight: w } = randomIn(engine, { x, weight }, { lengths: { n: 9 } });
     const whole = (await executable.run({ x: flat!, weight: w! })).y!;
     const target = engine.allocate([9, 3]);
-    target.data.fill(7);
+    engine.fill(target, 7);
     for (const [start, end] of [[1, 4] as const, [5, 8] as const]) {
       await executable.run({ x: rows(flat!, start, end), weight: w! }, { y: rows(target, start, end) });
     }

@@ -1,13 +1,11 @@
 import { defineProgram } from "../../graph/program.ts";
 import type { Tensor, Value } from "../../graph/tensor.ts";
 import { randomValues } from "../../graph/testing/values.ts";
-import type { Engine, FloatValue } from "../engine.ts";
+import { type Engine, type FloatValue, upload } from "../engine.ts";
 
 /** A value in the engine's memory and precision. */
 export function valueIn(engine: Engine, { shape, data }: Value): FloatValue {
-  const value = engine.allocate(shape);
-  value.data.set(data);
-  return value;
+  return upload(engine, shape, data);
 }
 
 /** Compiles a program and runs it once. */

@@ -90,10 +90,11 @@ describe("finite differences", () => {
     expect(error, name).toBeLessThan(1e-7);
   });
 
-  test("agree where embeddings are scaled, positions learned, and logits capped", async () => {
+  test("agree where embeddings are scaled, positions learned, the head has a bias, and logits are capped", async () => {
     const architecture = {
       ...architectureOf(tinyConfiguration(tinyFamilies.gpt2)),
       embeddingScale: 3,
+      headBias: "lm_head.bias",
       finishLogits: (product: Tensor) => scale(sigmoid(product), 4),
     };
     const { name, error } = await worstDerivative(

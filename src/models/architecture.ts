@@ -1,6 +1,6 @@
 import { linear } from "../graph/ops/matmul.ts";
 import type { Section } from "../graph/section.ts";
-import type { Tensor, Value } from "../graph/tensor.ts";
+import { input, type Tensor, type Value } from "../graph/tensor.ts";
 import type { ModelConfiguration } from "./configuration.ts";
 import type { ParameterValues } from "./parameters.ts";
 import type { Rotary } from "./rotary.ts";
@@ -65,6 +65,8 @@ export interface ArchitectureParts {
   readonly finalNorm: ModelSection;
   /** The head's matrix, [vocabulary, width]: the embedding's name when they are tied. */
   readonly head: string;
+  /** The head's bias, [vocabulary]. */
+  readonly headBias?: string | undefined;
   /**
    * What becomes of the product with the head, where that is not yet the logits, such as a soft
    * cap.
@@ -82,13 +84,44 @@ export interface Architecture extends ArchitectureParts {
   replan(plan: ParameterPlan): Architecture;
 }
 
+/** The head's parameters. */
+export interface Head<Item> {
+  readonly weight: Item;
+  readonly bias?: Item;
+}
+
+/** Those of the parameters that make up the head; undefined where its matrix is not among them. */
+export function headOf<Item>(
+  { head, headBias }: Pick<ArchitectureParts, "head" | "headBias">,
+  values: ReadonlyMap<string, Item>,
+): Head<Item> | undefined {
+  const weight = values.get(head);
+  if (weight === undefined) return undefined;
+  return headBias === undefined ? { weight } : { weight, bias: values.get(headBias)! };
+}
+
+/** The head's parameters as a program calls them: `head` and `head bias`, say. */
+export function namedHead<Item>(name: string, { weight, bias }: Head<Item>): Record<string, Item> {
+  return { [name]: weight, ...(bias !== undefined && { [`${name} bias`]: bias }) };
+}
+
+/** Inputs of a program for the head of an architecture. */
+export function headInputs({
+  vocabularySize,
+  width,
+  headBias,
+}: Pick<Architecture, "vocabularySize" | "width" | "headBias">): Head<Tensor> {
+  const weight = input([vocabularySize, width]);
+  return headBias === undefined ? { weight } : { weight, bias: input([vocabularySize]) };
+}
+
 /** Logits [rows, vocabulary] of hidden states after the last norm. */
 export function logitsOf(
   { finishLogits }: Pick<ArchitectureParts, "finishLogits">,
   hidden: Tensor,
-  head: Tensor,
+  { weight, bias }: Head<Tensor>,
 ): Tensor {
-  const product = linear(hidden, head);
+  const product = linear(hidden, weight, bias);
   return finishLogits ? finishLogits(product) : product;
 }
 
@@ -102,7 +135,7 @@ export function linearLayersOf({ sections }: Block): LinearLayer[] {
  * first, then layer by layer. A tied head is no parameter of its own.
  */
 export function parameterShapes(architecture: Architecture): Map<string, readonly number[]> {
-  const { embedding, positionEmbedding, layers, finalNorm, head, width, vocabularySize } = architecture;
+  const { embedding, positionEmbedding, layers, finalNorm, head, headBias, width, vocabularySize } = architecture;
   const shapes = new Map<string, readonly number[]>([[embedding, [vocabularySize, width]]]);
   if (positionEmbedding) shapes.set(positionEmbedding.name, [positionEmbedding.positions, width]);
   const addAll = (stored: readonly StoredParameter[], layer: number) => {
@@ -113,7 +146,9 @@ export function parameterShapes(architecture: Architecture): Map<string, readonl
     addAll(block.sections.attentionOutput.stored, index);
   }
   addAll(finalNorm.stored, 0);
-  return shapes.set(head, [vocabularySize, width]);
+  shapes.set(head, [vocabularySize, width]);
+  if (headBias !== undefined) shapes.set(headBias, [vocabularySize]);
+  return shapes;
 }
 
 /** The values of a section's parameters in one layer, by the section's names. */

@@ -4,9 +4,11 @@ import { engines } from "../../test/helpers/engines.ts";
 import { logitsOf, sequenceBatch } from "../../test/helpers/logits.ts";
 import { tinyConfiguration, tinyFamilies, tinyModel } from "../../test/helpers/tiny.ts";
 import type { Engine, FloatValue } from "../engine/engine.ts";
+import { architectureOf } from "../families/registry.ts";
 import { greedy } from "../generate/sampler.ts";
 import { Decoder } from "./decoder.ts";
 import type { LanguageModel } from "./language-model.ts";
+import { Transformer } from "./transformer.ts";
 
 const shapes = [
   ["grouped-query attention", {}],
@@ -35,6 +37,16 @@ describe.each(engines)("in $precision", ({ engine, tolerance }) => {
         expect(largestError(rows[row]!, expected[first + step]!)).toBeLessThan(tolerance);
       }
     }
+  });
+
+  test("the head's bias counts in every step", async () => {
+    const architecture = { ...architectureOf(tinyConfiguration()), headBias: "lm_head.bias" };
+    const model = tinyModel(engine, architecture.configuration, 4, new Transformer(engine, architecture));
+    const { sequences, logits } = await decode(engine, model, { copies: 1, steps: 2 });
+    const expected = await logitsOf(engine, model, sequenceBatch(sequences[0]!));
+    const first = prompts[0]!.length - 1;
+    for (const [step, rows] of logits.entries())
+      expect(largestError(rows[0]!, expected[first + step]!)).toBeLessThan(tolerance);
   });
 
   test("copies may go different ways, and some may stop", async () => {

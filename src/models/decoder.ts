@@ -3,7 +3,16 @@ import { type Engine, type Executable, type FloatValue, rows, upload } from "../
 import { gatherRows } from "../engine/rows.ts";
 import { defineProgram, type Program } from "../graph/program.ts";
 import { input, type Value } from "../graph/tensor.ts";
-import { type Architecture, type Block, type Layer, logitsOf, parametersOf } from "./architecture.ts";
+import {
+  type Architecture,
+  type Block,
+  headInputs,
+  headOf,
+  type Layer,
+  logitsOf,
+  namedHead,
+  parametersOf,
+} from "./architecture.ts";
 import type { LanguageModel } from "./language-model.ts";
 import { type Rotary, rotaryTables } from "./rotary.ts";
 
@@ -47,7 +56,7 @@ export class Decoder {
     const { architecture } = model.transformer;
     this.#engine = engine;
     this.#model = model;
-    const { layers, finalNorm, head } = architecture;
+    const { layers, finalNorm } = architecture;
     const blocks = new Set(layers.map(({ block }) => block));
     this.#steps = new Map(Array.from(blocks, (block) => [block, engine.compile(stepProgram(block))]));
     this.#head = engine.compile(headProgram(architecture, { norm: true }));
@@ -56,7 +65,10 @@ export class Decoder {
       ...parametersOf(sections.attentionInput, parameters, layer),
       ...parametersOf(sections.attentionOutput, parameters, layer),
     }));
-    this.#headParameters = { ...parametersOf(finalNorm, parameters, 0), head: parameters.get(head)! };
+    this.#headParameters = {
+      ...parametersOf(finalNorm, parameters, 0),
+      ...namedHead("head", headOf(architecture, parameters)!),
+    };
   }
 
   /**
@@ -87,7 +99,7 @@ export class Decoder {
       },
     });
     transformer.forgetTables();
-    const { logits } = await this.#logits.run({ hidden, head: this.#headParameters.head! });
+    const { logits } = await this.#logits.run({ hidden, ...this.#headParameters });
     this.#engine.release(hidden);
     const repeated = sequences.map((_, index) => Math.floor(index / copies));
     const result = gatherRows(this.#engine, logits!, repeated);
@@ -206,11 +218,15 @@ function stepProgram({ step: { inputs, parameters, outputs } }: Block): Program 
 
 /** The logits, with `norm` behind the last norm. */
 function headProgram(architecture: Architecture, { norm }: { norm: boolean }): Program {
-  const { width, vocabularySize, finalNorm } = architecture;
-  const head = input([vocabularySize, width]);
+  const { width, finalNorm } = architecture;
+  const head = headInputs(architecture);
   const hidden = norm ? finalNorm.outputs.hidden! : input(["rows", width]);
   const inputs = norm ? { ...finalNorm.inputs, ...finalNorm.constants, ...finalNorm.parameters } : { hidden };
-  return defineProgram("logits", { ...inputs, head }, { logits: logitsOf(architecture, hidden, head) });
+  return defineProgram(
+    "logits",
+    { ...inputs, ...namedHead("head", head) },
+    { logits: logitsOf(architecture, hidden, head) },
+  );
 }
 
 /** A cache with a row for each position of each sequence. */

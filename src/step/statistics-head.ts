@@ -2,6 +2,7 @@ import type { PackedBatch } from "../data/batch.ts";
 import { type Engine, type Executable, type FloatValue, integers, rows } from "../engine/engine.ts";
 import { backwardProgram, forwardProgram, gradientName, type Section } from "../graph/section.ts";
 import type { Value } from "../graph/tensor.ts";
+import { headOf, namedHead } from "../models/architecture.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import type { StatisticName, StatisticUses } from "../objectives/statistics.ts";
 import type { EntryRange } from "./chunks.ts";
@@ -34,17 +35,9 @@ export class StatisticsHead {
     statistics: StatisticUses,
   ) {
     const { engine, policy, reference } = models;
-    const { width, vocabularySize, head, finishLogits } = policy.transformer.architecture;
-    const compared = reference?.transformer.architecture;
-    const sizes = {
-      vocabularySize,
-      policyWidth: width,
-      referenceWidth: compared?.width ?? width,
-      finishPolicyLogits: finishLogits,
-      finishReferenceLogits: compared?.finishLogits,
-    };
-    const frozenHead = !policy.trainable.has(head);
-    this.#section = tokenStatistics(sizes, { reference: reference !== undefined, statistics, frozenHead });
+    const { architecture } = policy.transformer;
+    const frozenHead = !policy.trainable.has(architecture.head);
+    this.#section = tokenStatistics(architecture, reference?.transformer.architecture, { statistics, frozenHead });
     this.names = Object.keys(this.#section.outputs) as StatisticName[];
     this.#engine = engine;
     this.#policy = policy;
@@ -56,11 +49,11 @@ export class StatisticsHead {
   inputs({ entries }: PackedBatch, { start, end }: EntryRange, { hidden, reference }: HiddenStates): HeadInputs {
     return {
       hidden: rows(hidden, start, end),
-      head: headOf(this.#policy, this.#policy.parameters)!,
+      ...headValues("head", this.#policy),
       labels: integers(entries.slice(start, end).map(({ label }) => label)),
       ...(reference && {
         referenceHidden: rows(reference, start, end),
-        referenceHead: headOf(this.#reference!, this.#reference!.parameters)!,
+        ...headValues("referenceHead", this.#reference!),
       }),
     };
   }
@@ -93,12 +86,11 @@ export class StatisticsHead {
     hiddenGradient: FloatValue,
     totals: ReadonlyMap<string, FloatValue>,
   ): Promise<void> {
-    const head = headOf(this.#policy, totals);
-    const headTotal = head && { [gradientName("head")]: head };
-    const named = Object.fromEntries(Object.entries(cotangents).map(([name, value]) => [gradientName(name), value]));
+    const head = headOf(this.#policy.transformer.architecture, totals);
+    const headTotals = head && ofGradients(namedHead("head", head));
     await this.#trainingPrograms.backward.run(
-      { ...inputs, ...saved, ...named, ...headTotal },
-      { [gradientName("hidden")]: hiddenGradient, ...headTotal },
+      { ...inputs, ...saved, ...ofGradients(cotangents), ...headTotals },
+      { [gradientName("hidden")]: hiddenGradient, ...headTotals },
     );
   }
 
@@ -116,6 +108,12 @@ export class StatisticsHead {
   }
 }
 
-function headOf<Item>({ transformer }: LanguageModel, values: ReadonlyMap<string, Item>): Item | undefined {
-  return values.get(transformer.architecture.head);
+/** What the head of a model is, as programs call it. */
+function headValues(name: string, { transformer, parameters }: LanguageModel): HeadInputs {
+  return namedHead(name, headOf(transformer.architecture, parameters)!);
+}
+
+/** The same values as gradients of what they are named after. */
+function ofGradients(values: Values): Values {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [gradientName(name), value]));
 }

@@ -1,7 +1,11 @@
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { pairRecords, temporaryFolder, trainTiny, writeJsonLines } from "../../test/helpers/runs.ts";
-import { cacheNote } from "./reference.ts";
+import { tinyConfiguration, tinyModel } from "../../test/helpers/tiny.ts";
+import { onnxRuntimeEngine } from "../engine/native/onnx-runtime.ts";
+import { architectureOf } from "../families/registry.ts";
+import { Transformer } from "../models/transformer.ts";
+import { cacheNote, headAlone } from "./reference.ts";
 
 const cache = { bytes: 25e6, budget: 4e9, examples: 100, ahead: false, trainingRepeats: true };
 
@@ -13,6 +17,19 @@ test.each([
   [{ bytes: 9e6, ahead: true, trainingRepeats: false }, "reference cache: 9 MB for 100 examples"],
 ])("of a cache with %o is said: %s", (changes, note) => {
   expect(cacheNote({ ...cache, ...changes })).toBe(note);
+});
+
+test.each([true, false])("a head alone is its matrix and its bias; copied: %s", (copy) => {
+  const engine = onnxRuntimeEngine({ threads: 2 });
+  const architecture = { ...architectureOf(tinyConfiguration()), headBias: "lm_head.bias" };
+  const model = tinyModel(engine, architecture.configuration, 3, new Transformer(engine, architecture));
+  const expected = ["lm_head.weight", "lm_head.bias"].map((name) => [name, [...model.parameters.get(name)!.data]]);
+  const alone = headAlone(engine, model, { copy });
+  expect(Array.from(alone.parameters, ([name, { data }]) => [name, [...data]])).toEqual(expected);
+  expect(new Set(alone.memory)).toEqual(new Set(alone.parameters.values()));
+  const taken = engine.allocatedBytes;
+  for (const value of new Set(copy ? [...alone.memory, ...model.memory] : alone.memory)) engine.release(value);
+  expect(engine.allocatedBytes).toBeLessThan(taken);
 });
 
 test("steps take less where training examples repeat, not where only held-out ones do", async () => {

@@ -1,10 +1,11 @@
 import { packBatch } from "../data/batch.ts";
 import type { TokenizedExample } from "../data/example.ts";
 import { epochOrder } from "../data/order.ts";
-import type { Engine } from "../engine/engine.ts";
+import type { Engine, FloatValue } from "../engine/engine.ts";
 import { untilAborted } from "../engine/interruptible.ts";
 import { gatherRows } from "../engine/rows.ts";
 import { UserError } from "../errors.ts";
+import type { Value } from "../graph/tensor.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import type { Objective } from "../objectives/objective.ts";
 import type { Recipe } from "../recipe/schema.ts";
@@ -135,18 +136,20 @@ export async function* fillCache(
  * @param options.copy leave the whole model as it is; otherwise the rest of it is given back
  */
 export function headAlone(engine: Engine, model: LanguageModel, { copy }: { copy: boolean }): ReferenceModel {
-  const { head: name } = model.transformer.architecture;
-  const head = model.parameters.get(name)!;
+  const { head, headBias } = model.transformer.architecture;
+  const names = headBias === undefined ? [head] : [head, headBias];
+  const parameters = new Map(names.map((name) => [name, model.parameters.get(name)!]));
   if (!copy) {
-    for (const value of model.memory) if (value !== head) engine.release(value);
-    return { ...model, parameters: new Map([[name, head]]), headOnly: true };
+    const kept = new Set(parameters.values());
+    for (const value of model.memory) if (!kept.has(value)) engine.release(value);
+    return { ...model, parameters, memory: model.memory.filter((value) => kept.has(value)), headOnly: true };
   }
-  const copied = gatherRows(
-    engine,
-    head,
-    Array.from({ length: head.shape[0]! }, (_, row) => row),
-  );
-  return { ...model, parameters: new Map([[name, copied]]), memory: [copied], headOnly: true };
+  const copied = new Map(Array.from(parameters, ([name, value]) => [name, copyOf(engine, value)]));
+  return { ...model, parameters: copied, memory: [...copied.values()], headOnly: true };
+}
+
+function copyOf(engine: Engine, value: Value): FloatValue {
+  return gatherRows(engine, value, [...Array(value.shape[0]).keys()]);
 }
 
 /** The cache, where it is of use and the file system allows it: a run can do without. */

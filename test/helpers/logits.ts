@@ -1,5 +1,6 @@
 import { type PackedBatch, packBatch } from "../../src/data/batch.ts";
 import type { Engine } from "../../src/engine/engine.ts";
+import { headOf } from "../../src/models/architecture.ts";
 import type { LanguageModel } from "../../src/models/language-model.ts";
 import { example } from "./tiny.ts";
 
@@ -22,11 +23,11 @@ export async function logitsOf(engine: Engine, model: LanguageModel, batch: Pack
   const { transformer, parameters } = model;
   const { hidden } = await transformer.forward(parameters, batch, { save: "nothing" });
   const { width, vocabularySize } = transformer.architecture;
-  const head = parameters.get(transformer.architecture.head)!.data;
+  const { weight, bias } = headOf(transformer.architecture, parameters)!;
   const logits = batch.entries.map((_, entry) =>
     Array.from({ length: vocabularySize }, (_, token) => {
-      let total = 0;
-      for (let k = 0; k < width; k++) total += hidden.data[entry * width + k]! * head[token * width + k]!;
+      let total = bias?.data[token] ?? 0;
+      for (let k = 0; k < width; k++) total += hidden.data[entry * width + k]! * weight.data[token * width + k]!;
       return total;
     }),
   );

@@ -4,10 +4,10 @@
  */
 import { packBatch } from "../../src/data/batch.ts";
 import type { TokenizedExample } from "../../src/data/example.ts";
-import { type Engine, type FloatValue, integers } from "../../src/engine/engine.ts";
+import { type Engine, integers } from "../../src/engine/engine.ts";
 import { backwardProgram, forwardProgram, gradientName } from "../../src/graph/section.ts";
+import { headOf, namedHead } from "../../src/models/architecture.ts";
 import type { LanguageModel } from "../../src/models/language-model.ts";
-import type { Parameters } from "../../src/models/parameters.ts";
 import type { Objective } from "../../src/objectives/objective.ts";
 import type { StatisticName } from "../../src/objectives/statistics.ts";
 import { tokenStatistics } from "../../src/step/heads/vocabulary.ts";
@@ -28,19 +28,18 @@ export interface Models {
 export async function plainGradients(models: Models, examples: readonly TokenizedExample[], scale: number) {
   const { engine, policy, reference, objective } = models;
   const { architecture } = policy.transformer;
-  const section = tokenStatistics(
-    {
-      vocabularySize: architecture.vocabularySize,
-      policyWidth: architecture.width,
-      referenceWidth: architecture.width,
-    },
-    { reference: reference !== undefined, statistics: objective.statistics },
-  );
+  const section = tokenStatistics(architecture, reference && architecture, { statistics: objective.statistics });
   const forward = engine.compile(forwardProgram(section, { save: true }));
   const backward = engine.compile(backwardProgram(section));
   const names = Object.keys(section.outputs) as StatisticName[];
   const evaluator = new ObjectiveEvaluator(weightedIf(examples, objective), names);
   const gradients = zeroGradients(engine, policy);
+  const headTotals = Object.fromEntries(
+    Object.entries(namedHead("head", headOf(architecture, gradients)!)).map(([name, total]) => [
+      gradientName(name),
+      total,
+    ]),
+  );
   const scored: { outcome: ExampleOutcome; responses: ResponseVectors[] }[] = [];
 
   for (const example of examples) {
@@ -50,12 +49,12 @@ export async function plainGradients(models: Models, examples: readonly Tokenize
       const pass = await policy.transformer.forward(policy.parameters, batch, { save: "activations" });
       const inputs = {
         hidden: pass.hidden,
-        head: policy.parameters.get(architecture.head)!,
+        ...namedHead("head", headOf(architecture, policy.parameters)!),
         labels: integers(response),
         ...(reference && {
           referenceHidden: (await reference.transformer.forward(reference.parameters, batch, { save: "nothing" }))
             .hidden,
-          referenceHead: reference.parameters.get(reference.transformer.architecture.head)!,
+          ...namedHead("referenceHead", headOf(reference.transformer.architecture, reference.parameters)!),
         }),
       };
       sequences.push({ batch, pass, inputs, values: await forward.run(inputs) });
@@ -76,18 +75,13 @@ export async function plainGradients(models: Models, examples: readonly Tokenize
         });
         return [gradientName(name), value] as const;
       });
-      const total = gradientOfHead(gradients, policy);
       const results = await backward.run(
-        { ...inputs, ...values, ...Object.fromEntries(cotangents), [gradientName("head")]: total },
-        { [gradientName("head")]: total },
+        { ...inputs, ...values, ...Object.fromEntries(cotangents), ...headTotals },
+        headTotals,
       );
       const hiddenGradient = results[gradientName("hidden")]!;
       await policy.transformer.backward(policy.parameters, batch, pass, hiddenGradient, gradients);
     }
   }
   return { scored, gradients };
-}
-
-function gradientOfHead(gradients: Parameters, { transformer }: LanguageModel): FloatValue {
-  return gradients.get(transformer.architecture.head)!;
 }

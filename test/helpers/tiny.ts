@@ -68,8 +68,10 @@ export function tinyModel(
   seed: number,
   like?: LanguageModel | Transformer,
 ): LanguageModel {
+  const shared = like instanceof Transformer ? like : like?.transformer;
+  const transformer = shared ?? new Transformer(engine, architectureOf(configuration));
   const parameters = new Map<string, FloatValue>();
-  for (const [name, shape] of parameterShapes(architectureOf(configuration))) {
+  for (const [name, shape] of parameterShapes(transformer.architecture)) {
     const random = Random.from(seed, name);
     const value = engine.allocate(shape);
     const centre = shape.length === 1 && !name.endsWith(".bias") ? 1 : 0;
@@ -78,8 +80,6 @@ export function tinyModel(
     });
     parameters.set(name, value);
   }
-  const shared = like instanceof Transformer ? like : like?.transformer;
-  const transformer = shared ?? new Transformer(engine, architectureOf(configuration));
   return { configuration, transformer, parameters, trainable: parameters, memory: [...parameters.values()] };
 }
 

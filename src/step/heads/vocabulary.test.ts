@@ -17,7 +17,11 @@ const statistics: StatisticUses = {
   logSumSquares: "gradient",
   othersLogp: "gradient",
 };
-const sizes = { vocabularySize: 11, policyWidth: 4, referenceWidth: 6 };
+const vocabularySize = 11;
+const shapes = {
+  policy: { vocabularySize, width: 4, headBias: "bias" },
+  reference: { vocabularySize, width: 6, headBias: "bias" },
+};
 const rows = 5;
 
 type Engine = (typeof engines)[number]["engine"];
@@ -33,21 +37,30 @@ function randomValue(engine: Engine, shape: number[], name: string, deviation: n
 
 function randomInputs(engine: Engine, deviation: number) {
   return {
-    hidden: randomValue(engine, [rows, sizes.policyWidth], "hidden", deviation),
-    head: randomValue(engine, [sizes.vocabularySize, sizes.policyWidth], "head", deviation),
-    referenceHidden: randomValue(engine, [rows, sizes.referenceWidth], "reference hidden", deviation),
-    referenceHead: randomValue(engine, [sizes.vocabularySize, sizes.referenceWidth], "reference head", deviation),
+    hidden: randomValue(engine, [rows, shapes.policy.width], "hidden", deviation),
+    head: randomValue(engine, [vocabularySize, shapes.policy.width], "head", deviation),
+    "head bias": randomValue(engine, [vocabularySize], "bias", deviation),
+    referenceHidden: randomValue(engine, [rows, shapes.reference.width], "reference hidden", deviation),
+    referenceHead: randomValue(engine, [vocabularySize, shapes.reference.width], "reference head", deviation),
+    "referenceHead bias": randomValue(engine, [vocabularySize], "reference bias", deviation),
     labels: integers([3, 0, 10, 3, 7]),
   };
 }
 
+type Inputs = ReturnType<typeof randomInputs>;
+
+const policyOf = (inputs: Inputs) => logProbabilities(inputs.hidden, inputs.head, inputs["head bias"]);
+const referenceOf = (inputs: Inputs) =>
+  logProbabilities(inputs.referenceHidden, inputs.referenceHead, inputs["referenceHead bias"]);
+
 /** log π(v) of each row by definition: logit - max - log Σ exp(logit - max). */
-function logProbabilities(hidden: FloatValue, head: FloatValue): number[][] {
+function logProbabilities(hidden: FloatValue, head: FloatValue, bias: FloatValue): number[][] {
   const width = hidden.shape[1]!;
   return Array.from({ length: rows }, (_, row) => {
-    const logits = Array.from({ length: sizes.vocabularySize }, (_, token) =>
+    const logits = Array.from({ length: vocabularySize }, (_, token) =>
       Array.from({ length: width }, (_, k) => hidden.data[row * width + k]! * head.data[token * width + k]!).reduce(
         (a, b) => a + b,
+        bias.data[token]!,
       ),
     );
     const largest = Math.max(...logits);
@@ -60,14 +73,14 @@ const relativeEntropy = (p: number[], q: number[]) =>
   p.reduce((sum, logP, token) => sum + Math.exp(logP) * (logP - q[token]!), 0);
 
 describe.each(engines)("in $precision", ({ engine, tolerance }) => {
-  const section = tokenStatistics(sizes, { reference: true, statistics });
+  const section = tokenStatistics(shapes.policy, shapes.reference, { statistics });
 
   // Deviation 1 gives ordinary logits, 25 logits of ±800 and more.
   test.each([1, 25])("statistics by definition, weights of deviation %d", async (deviation) => {
     const inputs = randomInputs(engine, deviation);
     const actual = await engine.compile(forwardProgram(section, { save: false })).run(inputs);
-    const policy = logProbabilities(inputs.hidden, inputs.head);
-    const reference = logProbabilities(inputs.referenceHidden, inputs.referenceHead);
+    const policy = policyOf(inputs);
+    const reference = referenceOf(inputs);
     if (deviation > 1) expect(Math.min(...policy.flat())).toBeLessThan(-1600);
     const labels = [...inputs.labels.data];
     const expected = {
@@ -99,16 +112,18 @@ describe.each(engines)("in $precision", ({ engine, tolerance }) => {
       const value = engine.allocate([rows]);
       return [gradientName(name), { ...value, data: value.data.fill(weight) }];
     });
-    const total = engine.allocate(inputs.head.shape);
-    total.data.fill(0);
+    const totals = ["head", "head bias"].map((name) => [
+      gradientName(name),
+      engine.zeros(inputs[name as "head" | "head bias"].shape),
+    ]);
     const result = await engine
       .compile(backwardProgram(section))
-      .run({ ...inputs, ...values, ...Object.fromEntries(cotangents), [gradientName("head")]: total });
+      .run({ ...inputs, ...values, ...Object.fromEntries(cotangents), ...Object.fromEntries(totals) });
     // For the logits: d log π(y) = 1[v = y] - π, d KL(ref || π) = π - ref, d KL(π || ref) = π (log
     // π - log ref - KL(π || ref)), d entropy = -π (log π + entropy), d log Σπ² = 2 (π² / Σπ² - π),
     // and with constant c_v = π(v) for v ≠ y, and 0 for y, d Σ c log π = c - π Σc.
-    const policy = logProbabilities(inputs.hidden, inputs.head);
-    const reference = logProbabilities(inputs.referenceHidden, inputs.referenceHead);
+    const policy = policyOf(inputs);
+    const reference = referenceOf(inputs);
     const ofLogits = policy.map((row, index) => {
       const kl = relativeEntropy(row, reference[index]!);
       const entropy = -row.reduce((sum, logP) => sum + Math.exp(logP) * logP, 0);
@@ -127,29 +142,34 @@ describe.each(engines)("in $precision", ({ engine, tolerance }) => {
         );
       });
     });
-    const { policyWidth: width } = sizes;
+    const { width } = shapes.policy;
     const ofHidden = ofLogits.flatMap((row) =>
       Array.from({ length: width }, (_, k) =>
         row.reduce((sum, value, token) => sum + value * inputs.head.data[token * width + k]!, 0),
       ),
     );
-    const ofHead = Array.from({ length: sizes.vocabularySize * width }, (_, index) =>
+    const ofHead = Array.from({ length: vocabularySize * width }, (_, index) =>
       ofLogits.reduce(
         (sum, row, position) =>
           sum + row[Math.floor(index / width)]! * inputs.hidden.data[position * width + (index % width)]!,
         0,
       ),
     );
+    const ofBias = Array.from({ length: vocabularySize }, (_, token) =>
+      ofLogits.reduce((sum, row) => sum + row[token]!, 0),
+    );
     // Log-probabilities around -1600 are 1e-4 apart in float32.
     const limit = deviation === 1 ? tolerance : 10 * tolerance;
     expect(relativeError(result[gradientName("hidden")]!.data, ofHidden)).toBeLessThan(limit);
     expect(relativeError(result[gradientName("head")]!.data, ofHead)).toBeLessThan(limit);
+    expect(relativeError(result[gradientName("head bias")]!.data, ofBias)).toBeLessThan(limit);
   });
 
   test("equal models diverge by exactly nothing", async () => {
-    const { hidden, head, labels } = randomInputs(engine, 1);
-    const same = tokenStatistics({ ...sizes, referenceWidth: sizes.policyWidth }, { reference: true, statistics });
-    const inputs = { hidden, head, labels, referenceHidden: hidden, referenceHead: head };
+    const { hidden, head, "head bias": bias, labels } = randomInputs(engine, 1);
+    const same = tokenStatistics(shapes.policy, shapes.policy, { statistics });
+    const compared = { referenceHidden: hidden, referenceHead: head, "referenceHead bias": bias };
+    const inputs = { hidden, head, "head bias": bias, labels, ...compared };
     const values = await engine.compile(forwardProgram(same, { save: false })).run(inputs);
     for (const divergence of divergences) expect([...values[divergence]!.data]).toEqual(Array(rows).fill(0));
     expect(values.policyLogp!.data).toEqual(values.referenceLogp!.data);
@@ -157,25 +177,32 @@ describe.each(engines)("in $precision", ({ engine, tolerance }) => {
 });
 
 test("only what is needed is computed", () => {
-  const outputs = (needs: Parameters<typeof tokenStatistics>[1]) => {
-    const { outputs: named, saved } = tokenStatistics(sizes, needs);
+  const outputs = (reference: typeof shapes.reference | undefined, uses: StatisticUses) => {
+    const { outputs: named, saved } = tokenStatistics(shapes.policy, reference, { statistics: uses });
     return [Object.keys(named), Object.keys(saved)];
   };
-  expect(outputs({ reference: false })).toEqual([["policyLogp"], ["policy"]]);
-  expect(outputs({ reference: true })).toEqual([["policyLogp", "referenceLogp"], ["policy"]]);
-  expect(outputs({ reference: true, statistics: { klPolicyReference: "gradient" } })).toEqual([
+  expect(outputs(undefined, {})).toEqual([["policyLogp"], ["policy"]]);
+  expect(outputs(shapes.reference, {})).toEqual([["policyLogp", "referenceLogp"], ["policy"]]);
+  expect(outputs(shapes.reference, { klPolicyReference: "gradient" })).toEqual([
     ["policyLogp", "referenceLogp", "klPolicyReference"],
     ["policy", "reference"],
   ]);
   // What is constant needs nothing saved; without a reference nothing is compared with it.
-  expect(outputs({ reference: true, statistics: { klPolicyReference: "constant", entropy: "gradient" } })).toEqual([
+  expect(outputs(shapes.reference, { klPolicyReference: "constant", entropy: "gradient" })).toEqual([
     ["policyLogp", "referenceLogp", "klPolicyReference", "entropy"],
     ["policy"],
   ]);
-  expect(outputs({ reference: false, statistics: { klPolicyReference: "gradient", entropy: "constant" } })).toEqual([
+  expect(outputs(undefined, { klPolicyReference: "gradient", entropy: "constant" })).toEqual([
     ["policyLogp", "entropy"],
     ["policy"],
   ]);
+});
+
+test("a head that does not train is constant, its bias too", () => {
+  const { constants, parameters } = tokenStatistics(shapes.policy, undefined, { frozenHead: true });
+  expect(Object.keys(constants)).toEqual(["labels", "head", "head bias"]);
+  expect(parameters).toEqual({});
+  expect(Object.keys(tokenStatistics(shapes.policy, undefined, {}).parameters)).toEqual(["head", "head bias"]);
 });
 
 test("the divergence of close models survives float32", async () => {

@@ -14,56 +14,55 @@ import { sum } from "../../graph/ops/reduce.ts";
 import { logSoftmax } from "../../graph/ops/softmax.ts";
 import type { Section } from "../../graph/section.ts";
 import { input, type Tensor } from "../../graph/tensor.ts";
-import { type Architecture, logitsOf } from "../../models/architecture.ts";
+import { type Architecture, headInputs, logitsOf, namedHead } from "../../models/architecture.ts";
 import { comparesWithReference, type StatisticUses, type VocabularyStatistic } from "../../objectives/statistics.ts";
 
 /** What is wanted besides the policy's log-probability of each scored token. */
 export interface StatisticsNeeds {
-  reference: boolean;
   /** Those that compare with the reference are left out without one. */
   statistics?: StatisticUses;
   /** Whether the policy's head does not train. */
   frozenHead?: boolean;
 }
 
-type FinishLogits = Architecture["finishLogits"];
-
-/** The models concerned; they share a vocabulary. */
-export interface StatisticsSizes {
-  vocabularySize: number;
-  policyWidth: number;
-  referenceWidth: number;
-  /** What becomes of the product with each head: see `Architecture`. */
-  finishPolicyLogits?: FinishLogits;
-  finishReferenceLogits?: FinishLogits;
-}
+/** What a model's statistics depend on. */
+export type HeadShape = Pick<Architecture, "vocabularySize" | "width" | "headBias" | "finishLogits">;
 
 /**
  * From hidden states to per-token statistics, each [rows]: `policyLogp` and `referenceLogp`, the
  * log-probability of the label, and the statistics over the vocabulary that are declared. The
  * vocabulary's distributions exist only inside; the log-probabilities [rows, vocabulary] that
  * gradients need are saved for the backward pass.
+ *
+ * @param reference has the policy's vocabulary; undefined where there is none
  */
 export function tokenStatistics(
-  sizes: StatisticsSizes,
-  { reference: withReference, statistics = {}, frozenHead = false }: StatisticsNeeds,
+  policy: HeadShape,
+  reference: HeadShape | undefined,
+  { statistics = {}, frozenHead = false }: StatisticsNeeds,
 ): Section {
-  const hidden = input(["rows", sizes.policyWidth]);
-  const head = input([sizes.vocabularySize, sizes.policyWidth]);
   const labels = input(["rows"], "int");
-  const referenceHidden = input(["rows", sizes.referenceWidth]);
-  const referenceHead = input([sizes.vocabularySize, sizes.referenceWidth]);
-  const referenceLogits = withReference
-    ? logitsOf({ finishLogits: sizes.finishReferenceLogits }, referenceHidden, referenceHead)
-    : undefined;
-  const logits = logitsOf({ finishLogits: sizes.finishPolicyLogits }, hidden, head);
+  const { hidden, head, logits } = applied(policy);
+  const compared = reference && applied(reference);
+  const parameters = namedHead("head", head);
   return {
     name: "token statistics",
     inputs: { hidden },
-    constants: { labels, ...(withReference && { referenceHidden, referenceHead }), ...(frozenHead && { head }) },
-    parameters: frozenHead ? {} : { head },
-    ...statisticsOfLogits(labels, logits, referenceLogits, statistics),
+    constants: {
+      labels,
+      ...(compared && { referenceHidden: compared.hidden, ...namedHead("referenceHead", compared.head) }),
+      ...(frozenHead && parameters),
+    },
+    parameters: frozenHead ? {} : parameters,
+    ...statisticsOfLogits(labels, logits, compared?.logits, statistics),
   };
+}
+
+/** A model's head on hidden states. */
+function applied(shape: HeadShape) {
+  const hidden = input(["rows", shape.width]);
+  const head = headInputs(shape);
+  return { hidden, head, logits: logitsOf(shape, hidden, head) };
 }
 
 /** The same from logits [rows, vocabulary] of the policy and, if there is one, of the reference. */

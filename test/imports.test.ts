@@ -17,6 +17,15 @@ test("only the engine knows ONNX Runtime, and only the graph the ONNX format", (
   expect(knows(/from "onnx-buf"/)).toEqual(["graph"]);
 });
 
+// test/device-memory.test.ts holds it for all that is computed; this names the place.
+test("only the engine and the graph's interpreter write into the memory of values", () => {
+  const writes = /\.data(\.(set|fill|copyWithin|sort|reverse)\(|\[[^\]]*\]!? *[-+*/]?=(?!=))/;
+  const found = sourceFiles.filter(
+    (file) => !file.includes("/testing/") && writes.test(readFileSync(join(source, file), "utf8")),
+  );
+  expect([...new Set(found.map(roomOf))]).toEqual(["engine"]);
+});
+
 describe("without Node", () => {
   const needsNode = (file: string) => /from "(node:|koffi)/.test(readFileSync(join(source, file), "utf8"));
 

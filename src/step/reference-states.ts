@@ -1,6 +1,6 @@
 import { type PackedBatch, packBatch } from "../data/batch.ts";
 import type { TokenizedExample } from "../data/example.ts";
-import { type Engine, type FloatValue, rows } from "../engine/engine.ts";
+import { type Engine, type FloatArray, type FloatValue, rows } from "../engine/engine.ts";
 import { UserError } from "../errors.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 
@@ -10,7 +10,7 @@ export interface HiddenStatesCache {
   readonly file: string;
   /** The states of an example, [entries * width]; undefined if they are not kept. */
   read(example: TokenizedExample): Promise<Float32Array | undefined>;
-  add(example: TokenizedExample, states: Float32Array): Promise<void>;
+  add(example: TokenizedExample, states: FloatArray): Promise<void>;
 }
 
 /** A frozen model that the policy is compared with. */
@@ -49,8 +49,7 @@ export async function referenceStates(
   let [entry, computedEntry] = [0, 0];
   for (const [row, { responseLengths }] of batch.rows.entries()) {
     const count = responseLengths.reduce((sum, length) => sum + length, 0);
-    const found =
-      states[row] ?? ((await engine.read(rows(computed!, computedEntry, computedEntry + count))) as Float32Array);
+    const found = states[row] ?? (await engine.read(rows(computed!, computedEntry, computedEntry + count)));
     if (!states[row]) {
       computedEntry += count;
       await cache.add(examples[row]!, found);

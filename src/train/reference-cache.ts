@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { type FileHandle, open, rm, stat, truncate } from "node:fs/promises";
 import type { TokenizedExample } from "../data/example.ts";
 import { hashArrays, tokensOf } from "../data/fingerprint.ts";
+import type { FloatArray } from "../engine/engine.ts";
 import { UserError } from "../errors.ts";
 import { asUserError, writeFileAtomic } from "../files/file-system.ts";
 
@@ -103,14 +104,15 @@ export class ReferenceCache {
   }
 
   /**
-   * Keeps the hidden states of an example if it comes again and budget and disk allow; see `has`.
+   * Keeps the hidden states of an example, as float32, if it comes again and budget and disk allow; see `has`.
    */
-  async add(example: TokenizedExample, states: Float32Array): Promise<void> {
+  async add(example: TokenizedExample, states: FloatArray): Promise<void> {
     if (this.#refused || !this.#options.wanted.has(example)) return;
     const key = keyOf(example);
-    const bytes = headBytes + states.byteLength;
+    const floats = states instanceof Float32Array ? states : Float32Array.from(states);
+    const bytes = headBytes + floats.byteLength;
     if (this.#places.has(key.toString("base64")) || this.#end + bytes > this.#options.budget) return;
-    const rows = Buffer.from(states.buffer, states.byteOffset, states.byteLength);
+    const rows = Buffer.from(floats.buffer, floats.byteOffset, floats.byteLength);
     const head = Buffer.alloc(headBytes);
     key.copy(head);
     head.writeUInt32LE(rowsOf(example), keyBytes);
@@ -129,7 +131,7 @@ export class ReferenceCache {
   }
 
   /** Keeps the hidden states of examples that were packed together, [entries, width]. */
-  async addAll(examples: readonly TokenizedExample[], states: Float32Array): Promise<void> {
+  async addAll(examples: readonly TokenizedExample[], states: FloatArray): Promise<void> {
     let start = 0;
     for (const example of examples) {
       const end = start + rowsOf(example) * this.#width;

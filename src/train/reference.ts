@@ -122,7 +122,7 @@ export async function* fillCache(
   let done = 0;
   for (const part of microbatches(examples, limits)) {
     const { hidden } = await transformer.forward(parameters, packBatch(part), { save: "nothing" });
-    await cache.addAll(part, (await engine.read(hidden)) as Float32Array);
+    await cache.addAll(part, await engine.read(hidden));
     engine.release(hidden);
     if (!part.every((example) => cache.has(example))) return;
     done += part.length;

@@ -30,7 +30,11 @@ interface Golden {
 /** The golden logits are rounded to seven digits, losses and gradients to twelve. */
 const tolerances = { float64: { logits: 1e-6, gradient: 1e-10 }, float32: { logits: 1e-4, gradient: 1e-4 } };
 
-describe.each(["llama", "llama-tied-bias-llama3rope", "mistral", "qwen2", "gpt2"])("golden model %s", (name) => {
+const goldens = [
+  ...["llama", "llama-tied-bias-llama3rope", "mistral", "qwen2", "qwen3", "smollm3", "gemma2", "gemma3_text", "gpt2"],
+];
+
+describe.each(goldens)("golden model %s", (name) => {
   const folder = fileURLToPath(new URL(`golden/architectures/${name}`, import.meta.url));
   const golden = JSON.parse(readFileSync(`${folder}/golden.json`, "utf8")) as Golden;
 

@@ -81,7 +81,9 @@ describe.each(["llama", "qwen2", "gpt2"])("the golden adapter on %s", (name) => 
   });
 });
 
-describe.each(["llama", "mistral", "qwen2", "gpt2"])("a new adapter on %s", (name) => {
+const families = ["llama", "mistral", "qwen2", "qwen3", "smollm3", "gemma2", "gemma3_text", "gpt2"];
+
+describe.each(families)("a new adapter on %s", (name) => {
   /** An adapter on every linear layer, both of whose matrices have numbers. */
   async function adapted(engine: Engine, base: "stored" | "int4" = "stored"): Promise<LanguageModel> {
     const folder = await openModelFolder(golden(name));

@@ -12,14 +12,19 @@ import { familyOf, parseConfiguration } from "./registry.ts";
 const golden = (name: string) =>
   fileURLToPath(new URL(`../../test/golden/architectures/${name}/config.json`, import.meta.url));
 const configurationOf = (name: string) => JSON.parse(readFileSync(golden(name), "utf8")) as Record<string, unknown>;
-const families = ["llama", "mistral", "qwen2", "gpt2"];
+const families = ["llama", "mistral", "qwen2", "qwen3", "smollm3", "gemma2", "gemma3_text", "gpt2"];
 
 /** Keys of every config.json that change nothing, and those of each family. */
 const withoutEffect: Record<string, string[]> = {
   all: ["dtype", "initializer_range", "pad_token_id", "use_cache"],
   llama: ["attention_dropout"],
   mistral: ["attention_dropout"],
-  qwen2: ["attention_dropout", "max_window_layers", "sliding_window"],
+  // The files list layer_types, and switch windows off.
+  qwen2: ["attention_dropout", "max_window_layers", "sliding_window", "use_sliding_window"],
+  qwen3: ["attention_dropout", "max_window_layers", "sliding_window", "use_sliding_window"],
+  smollm3: ["attention_dropout", "no_rope_layer_interval", "sliding_window", "use_sliding_window"],
+  gemma2: ["attention_dropout"],
+  gemma3_text: ["_sliding_window_pattern", "attention_dropout"],
   gpt2: [
     ...["attn_pdrop", "embd_pdrop", "reorder_and_upcast_attn", "resid_pdrop", "summary_activation"],
     ...["summary_first_dropout", "summary_proj_to_labels", "summary_type", "summary_use_proj"],
@@ -52,7 +57,8 @@ describe.each(families)("config.json of %s", (name) => {
   test("is understood with nulls and without what has a default", () => {
     const sizes = /size|^n_|^num_|position|heads|type|architectures|sliding/;
     const least = Object.fromEntries(Object.entries(raw).filter(([key]) => sizes.test(key)));
-    expect(parseConfiguration(least, "config.json")).toMatchObject({ family: name, layers: 2, vocabularySize: 48 });
+    const layers = raw.num_hidden_layers ?? raw.n_layer;
+    expect(parseConfiguration(least, "config.json")).toMatchObject({ family: name, layers, vocabularySize: 48 });
   });
 });
 
@@ -65,6 +71,8 @@ function another(value: unknown): unknown {
     return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, another(inner)]));
   return 7;
 }
+
+const both = ["full_attention", "sliding_attention"];
 
 describe("defaults of transformers' classes", () => {
   const parse = (name: string, changes: object) =>
@@ -82,8 +90,63 @@ describe("defaults of transformers' classes", () => {
   });
 
   test("Mistral without a window, and with the one it has unless told otherwise", () => {
-    expect(parse("mistral", { sliding_window: null })).toMatchObject({ window: undefined });
-    expect(parse("mistral", { sliding_window: undefined })).toMatchObject({ window: 4096 });
+    expect(parse("mistral", { sliding_window: null })).toMatchObject({ windows: [undefined, undefined] });
+    expect(parse("mistral", { sliding_window: undefined })).toMatchObject({ windows: [4096, 4096] });
+  });
+
+  test("Qwen2 and Qwen3 have windows from a layer on, or where layer_types says, if they are switched on", () => {
+    const layer = (change: object) => ({ use_sliding_window: true, layer_types: null, sliding_window: 8, ...change });
+    for (const name of ["qwen2", "qwen3"]) {
+      expect(parse(name, layer({ max_window_layers: 1 }))).toMatchObject({ windows: [undefined, 8] });
+      expect(parse(name, layer({ sliding_window: undefined, max_window_layers: 0 }))).toMatchObject({
+        windows: [4096, 4096],
+      });
+      expect(parse(name, layer({ layer_types: both.toReversed() }))).toMatchObject({ windows: [8, undefined] });
+      expect(parse(name, layer({ sliding_window: null }))).toMatchObject({ windows: [undefined, undefined] });
+      const off = { use_sliding_window: false, max_window_layers: 0 };
+      expect(parse(name, layer(off))).toMatchObject({ windows: [undefined, undefined] });
+    }
+  });
+
+  test("Qwen3's heads have 128 numbers, however wide the model", () => {
+    expect(parse("qwen3", { head_dim: undefined })).toMatchObject({ headWidth: 128 });
+  });
+
+  test("SmolLM3 has no rotary positions in every fourth layer, and windows in these alone", () => {
+    const four = { num_hidden_layers: 4, no_rope_layers: null, layer_types: null, rope_parameters: null };
+    expect(parse("smollm3", four)).toMatchObject({ rotating: [true, true, true, false], ropeTheta: 2e6 });
+    const windows = { ...four, no_rope_layer_interval: 2, use_sliding_window: true, sliding_window: 8 };
+    expect(parse("smollm3", windows)).toMatchObject({ windows: [undefined, 8, undefined, 8] });
+    // As transformers masks them: the switch is asked where layer_types does not say.
+    const listed = { use_sliding_window: false, sliding_window: 8, layer_types: [...both, "full_attention"] };
+    expect(parse("smollm3", listed)).toMatchObject({ windows: [undefined, 8, undefined] });
+  });
+
+  test("Gemma 2 has caps and, in every other layer, a window; null means none", () => {
+    const raw = { layer_types: undefined, sliding_window: undefined, query_pre_attn_scalar: undefined };
+    const caps = { attn_logit_softcapping: undefined, final_logit_softcapping: undefined };
+    expect(parse("gemma2", { ...raw, ...caps })).toMatchObject({
+      ...{ windows: [4096, undefined, 4096], scoreCap: 50, logitCap: 30, scoreScale: 1 / 16, tiedEmbeddings: true },
+    });
+    const none = { attn_logit_softcapping: null, final_logit_softcapping: null };
+    expect(parse("gemma2", none)).toMatchObject({ scoreCap: undefined, logitCap: undefined });
+  });
+
+  test("Gemma 3 reads its two rotary bases from the keys of transformers 4 and 5 alike", () => {
+    const rope_scaling = { rope_type: "linear", factor: 4 };
+    const old = { rope_parameters: undefined, rope_theta: 1e6, rope_local_base_freq: 1e4, rope_scaling };
+    const now = parse("gemma3_text", {});
+    expect({ ...parse("gemma3_text", old), raw: 0 }).toEqual({ ...now, raw: 0 });
+    expect(now).toMatchObject({
+      ...{ ropeTheta: 1e6, ropeScaling: { type: "linear", factor: 4 } },
+      localRope: { ropeTheta: 1e4, ropeScaling: undefined },
+    });
+    expect(parse("gemma3_text", { rope_parameters: null })).toMatchObject({
+      ...{ ropeTheta: 1e6, ropeScaling: undefined },
+      localRope: { ropeTheta: 1e4 },
+    });
+    const pattern = { layer_types: null, sliding_window_pattern: 2 };
+    expect(parse("gemma3_text", pattern)).toMatchObject({ windows: [5, undefined, 5] });
   });
 
   test("GPT-2 is tied, four times as wide within, and takes the other names of its sizes", () => {
@@ -100,8 +163,20 @@ describe("defaults of transformers' classes", () => {
   });
 
   test.each<[string, object, string]>([
-    ["qwen2", { use_sliding_window: true }, "use_sliding_window: sliding windows are not supported"],
-    ["qwen2", { layer_types: ["sliding_attention"] }, "layer_types.0: sliding windows are not supported"],
+    ["qwen2", { layer_types: ["full_attention"] }, "layer_types: has entries for 1 layers, and there are 2"],
+    [
+      "qwen2",
+      { layer_types: both },
+      'sliding_window: is missing or switched off, but layer 1 is a "sliding_attention"',
+    ],
+    ["qwen3", { layer_types: ["full_attention", "linear_attention"] }, 'layer_types.1: "linear_attention" is not sup'],
+    ["smollm3", { no_rope_layers: [1, 0] }, "no_rope_layers: has entries for 2 layers, and there are 3"],
+    ["smollm3", { no_rope_layers: [1, 0, 2] }, "no_rope_layers.2: "],
+    ["gemma2", { hidden_activation: "gelu" }, 'hidden_activation: "gelu" is not supported, only "gelu_pytorch_tanh"'],
+    ["gemma2", { use_bidirectional_attention: true }, "use_bidirectional_attention: true is not supported"],
+    ["gemma2", { sliding_window: null }, "sliding_window: is missing or switched off"],
+    ["gemma3_text", { rope_parameters: { rope_theta: 1e4 } }, "rope_parameters: must have full_attention and sliding_"],
+    ["gemma3_text", { attn_logit_softcapping: 50 }, "attn_logit_softcapping: is Gemma 2's"],
     ["gpt2", { activation_function: "gelu" }, 'activation_function: "gelu" is not supported, only "gelu_new" or'],
     ["gpt2", { scale_attn_by_inverse_layer_idx: true }, "scale_attn_by_inverse_layer_idx: true is not supported"],
     ["gpt2", { add_cross_attention: true }, "add_cross_attention: true is not supported, only false"],

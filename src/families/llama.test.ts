@@ -97,7 +97,7 @@ describe("parseConfiguration", () => {
   test.each<[object, string]>([
     [
       { model_type: "qwen2_moe" },
-      'model_type: "qwen2_moe" is not supported; supported are gpt2, llama, mistral, qwen2',
+      'model_type: "qwen2_moe" is not supported; supported are gemma2, gemma3_text, gpt2, ',
     ],
     [{ model_type: undefined }, "model_type: is missing; supported"],
     [{ partial_rotary_factor: 0.5 }, "partial_rotary_factor: rotating only a part"],

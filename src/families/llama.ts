@@ -1,15 +1,11 @@
 import { z } from "zod";
 import { UserError } from "../errors.ts";
-import { add, multiply, silu } from "../graph/ops/elementwise.ts";
-import type { ArchitectureParts } from "../models/architecture.ts";
-import { defineBlock } from "../models/block.ts";
 import type { ModelConfiguration } from "../models/configuration.ts";
-import { finalNorm, rmsNorm } from "../models/norms.ts";
-import { type Rope, rotaryOf, rotate } from "../models/rotary.ts";
-import type { ParameterPlan } from "../models/section-parameters.ts";
+import type { Rope } from "../models/rotary.ts";
 import { type ConfigKeys, readKeys, unknownKeys } from "./config-keys.ts";
-import { type Family, type Parsed, untiedHead } from "./family.ts";
+import type { Family, Parsed } from "./family.ts";
 import { count, dividedAmong, flag, tokenFields, tokensOf } from "./fields.ts";
+import { buildLlama } from "./llama-block.ts";
 import { parseRope, ropeFields, ropeOnly } from "./rope-configuration.ts";
 
 /** What the computation of a Llama model, or of one much like it, depends on. */
@@ -24,8 +20,11 @@ export interface LlamaConfiguration extends ModelConfiguration, Rope {
   readonly attentionBias: boolean;
   readonly attentionOutputBias: boolean;
   readonly mlpBias: boolean;
-  /** The most positions back that a token sees, itself included; all if absent. */
-  readonly window?: number | undefined;
+  /**
+   * For each layer the most positions back that a token sees, itself included; undefined where it
+   * sees all. Absent where all layers see all.
+   */
+  readonly windows?: readonly (number | undefined)[];
 }
 
 /**
@@ -84,7 +83,7 @@ export const llama: Family<LlamaConfiguration> = {
       mlpBias: json.mlp_bias,
     };
   },
-  build: buildLlama,
+  build: (c, plan) => buildLlama(c, plan),
 };
 
 /** The values of the keys that configurations much like Llama's share. */
@@ -98,7 +97,7 @@ type SharedKeys = Omit<z.output<z.ZodObject<typeof keys.used>>, "attention_bias"
 export function llamaSizes(
   json: SharedKeys,
   file: string,
-): Omit<Parsed<LlamaConfiguration>, "contextLength" | "window" | "attentionBias" | "attentionOutputBias" | "mlpBias"> {
+): Omit<Parsed<LlamaConfiguration>, "contextLength" | "windows" | "attentionBias" | "attentionOutputBias" | "mlpBias"> {
   const { hidden_size: width, num_attention_heads: heads } = json;
   const keyValueHeads = json.num_key_value_heads ?? heads;
   const headWidth = json.head_dim ?? dividedAmong({ width, heads }, { file, field: "hidden_size" });
@@ -121,49 +120,5 @@ export function llamaSizes(
     ...parseRope(json, file),
     tiedEmbeddings: json.tie_word_embeddings,
     ...tokensOf(json),
-  };
-}
-
-/** The parts of a Llama, or of a model that differs in its biases or its window only. */
-export function buildLlama(c: LlamaConfiguration, plan: ParameterPlan): ArchitectureParts {
-  const [queryWidth, keyValueWidth] = [c.heads * c.headWidth, c.keyValueHeads * c.headWidth];
-  const block = defineBlock(plan, {
-    ...c,
-    rotaryWidth: c.headWidth,
-    place: (layer) => `model.layers.${layer}.`,
-    project(x, parameters, rotary) {
-      const bias = { bias: c.attentionBias };
-      const normed = rmsNorm(x, parameters.vector("inputNorm", "input_layernorm.weight", c.width), c.normEpsilon);
-      const query = parameters.linear("query", "self_attn.q_proj", queryWidth, c.width, bias)(normed);
-      const key = parameters.linear("key", "self_attn.k_proj", keyValueWidth, c.width, bias)(normed);
-      const value = parameters.linear("value", "self_attn.v_proj", keyValueWidth, c.width, bias)(normed);
-      return {
-        query: rotate(query, c, rotary!),
-        key: rotate(key, { ...c, heads: c.keyValueHeads }, rotary!),
-        value,
-      };
-    },
-    finish(x, context, parameters) {
-      const bias = { bias: c.mlpBias };
-      const output = parameters.linear("output", "self_attn.o_proj", c.width, queryWidth, {
-        bias: c.attentionOutputBias,
-      });
-      const middle = add(x, output(context));
-      const norm = parameters.vector("postAttentionNorm", "post_attention_layernorm.weight", c.width);
-      const normed = rmsNorm(middle, norm, c.normEpsilon);
-      const gate = parameters.linear("gate", "mlp.gate_proj", c.feedForwardWidth, c.width, bias)(normed);
-      const up = parameters.linear("up", "mlp.up_proj", c.feedForwardWidth, c.width, bias)(normed);
-      const down = parameters.linear("down", "mlp.down_proj", c.width, c.feedForwardWidth, bias);
-      return { output: add(middle, down(multiply(silu(gate), up))), middle, gate, up };
-    },
-  });
-  const rotary = rotaryOf(c, c.headWidth);
-  return {
-    embedding: "model.embed_tokens.weight",
-    layers: Array.from({ length: c.layers }, () => ({ block, rotary, window: c.window })),
-    finalNorm: finalNorm(plan, { width: c.width, place: "model." }, (x, parameters) =>
-      rmsNorm(x, parameters.vector("norm", "norm.weight", c.width), c.normEpsilon),
-    ),
-    head: c.tiedEmbeddings ? "model.embed_tokens.weight" : untiedHead,
   };
 }

@@ -2,7 +2,8 @@ import type { z } from "zod";
 import { type ConfigKeys, readKeys, unknownKeys } from "./config-keys.ts";
 import type { Family } from "./family.ts";
 import { count, tokenFields } from "./fields.ts";
-import { buildLlama, type LlamaConfiguration, llama, llamaFields, llamaSizes } from "./llama.ts";
+import { windowsOf } from "./layer-types.ts";
+import { type LlamaConfiguration, llama, llamaFields, llamaSizes } from "./llama.ts";
 import { ropeOnly } from "./rope-configuration.ts";
 
 /**
@@ -35,11 +36,10 @@ export const mistral: Family<LlamaConfiguration> = {
     return {
       ...llamaSizes(json, file),
       contextLength: json.max_position_embeddings ?? 131072,
-      window: json.sliding_window ?? undefined,
+      windows: windowsOf(json, json.sliding_window, () => json.sliding_window !== null, file),
       attentionBias: false,
       attentionOutputBias: false,
       mlpBias: false,
     };
   },
-  build: buildLlama,
 };

@@ -1,9 +1,27 @@
 import { z } from "zod";
 import { type ConfigKeys, readKeys, unknownKeys } from "./config-keys.ts";
 import type { Family } from "./family.ts";
-import { count, tokenFields } from "./fields.ts";
-import { buildLlama, type LlamaConfiguration, llama, llamaFields, llamaSizes } from "./llama.ts";
+import { count, flag, tokenFields } from "./fields.ts";
+import { windowFields, windowsOf } from "./layer-types.ts";
+import { type LlamaConfiguration, llama, llamaFields, llamaSizes } from "./llama.ts";
 import { ropeOnly } from "./rope-configuration.ts";
+
+/** The keys of windows in Qwen2 and Qwen3. */
+export const qwenWindowFields = {
+  ...windowFields,
+  sliding_window: count.nullable().default(4096),
+  use_sliding_window: flag(false),
+  max_window_layers: z.int().nonnegative().nullable().default(28),
+};
+
+/** Where windows are switched on, the layers from `max_window_layers` on have one. */
+export function qwenWindows(
+  json: z.output<z.ZodObject<typeof qwenWindowFields>> & { num_hidden_layers: number },
+  file: string,
+): (number | undefined)[] {
+  const { use_sliding_window: on, sliding_window: window, max_window_layers: first } = json;
+  return windowsOf(json, on ? window : null, (layer) => on && window !== null && layer >= (first ?? 28), file);
+}
 
 /**
  * Only the sizes must be there; for the rest, a missing key or a null means the default of
@@ -13,17 +31,14 @@ const keys = {
   used: {
     ...llamaFields,
     num_key_value_heads: count.nullable().default(32),
-    layer_types: z.array(z.literal("full_attention", "sliding windows are not supported")).nullish(),
+    ...qwenWindowFields,
     ...tokenFields({ bos: null, eos: null }),
   },
   only: {
     hidden_act: { values: ["silu"] },
-    use_sliding_window: { values: [false], problem: "sliding windows are not supported" },
     ...ropeOnly,
   },
-  // The last two say how large the windows are and which layers have them, where they are switched
-  // on.
-  harmless: ["attention_dropout", "use_mrope", "sliding_window", "max_window_layers"],
+  harmless: ["attention_dropout", "use_mrope"],
 } satisfies ConfigKeys<z.ZodRawShape>;
 
 /**
@@ -40,10 +55,10 @@ export const qwen2: Family<LlamaConfiguration> = {
     return {
       ...llamaSizes(json, file),
       contextLength: json.max_position_embeddings ?? 32768,
+      windows: qwenWindows(json, file),
       attentionBias: true,
       attentionOutputBias: false,
       mlpBias: false,
     };
   },
-  build: buildLlama,
 };

@@ -4,13 +4,30 @@ import type { ModelConfiguration } from "../models/configuration.ts";
 import { type ParameterPlan, plainPlan } from "../models/section-parameters.ts";
 import { quoted } from "../one-line.ts";
 import type { Family } from "./family.ts";
+import { gemma2 } from "./gemma2.ts";
+import { gemma3 } from "./gemma3.ts";
 import { gpt2 } from "./gpt2.ts";
+import { granite } from "./granite.ts";
 import { llama } from "./llama.ts";
 import { mistral } from "./mistral.ts";
+import { olmo2 } from "./olmo2.ts";
 import { qwen2 } from "./qwen2.ts";
+import { qwen3 } from "./qwen3.ts";
+import { smollm3 } from "./smollm3.ts";
 
 /** All families, one row each. Each builds its own configurations only: see `familyOf`. */
-const families: readonly Family<ModelConfiguration>[] = [llama, mistral, qwen2, gpt2];
+const families: readonly Family<ModelConfiguration>[] = [
+  llama,
+  mistral,
+  qwen2,
+  qwen3,
+  smollm3,
+  gemma2,
+  gemma3,
+  olmo2,
+  granite,
+  gpt2,
+];
 
 /** The family that a configuration belongs to. */
 export function familyOf({ family: name }: ModelConfiguration): Family<ModelConfiguration> {

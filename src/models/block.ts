@@ -1,4 +1,4 @@
-import { add, exp, multiply, scale, sigmoid, subtract } from "../graph/ops/elementwise.ts";
+import { add, exp, multiply, scale, sigmoid, softCap, subtract } from "../graph/ops/elementwise.ts";
 import { matmul } from "../graph/ops/matmul.ts";
 import { sum } from "../graph/ops/reduce.ts";
 import { reshape, transpose } from "../graph/ops/shape.ts";
@@ -23,6 +23,10 @@ export interface BlockDefinition {
   readonly headWidth: number;
   /** Numbers of each head that positions rotate; 0 without rotary positions. */
   readonly rotaryWidth: number;
+  /** The factor on products of queries and keys; 1 / √headWidth if absent. */
+  readonly scoreScale?: number | undefined;
+  /** The soft cap of scores: `cap · tanh(score / cap)` in their place; none if absent. */
+  readonly scoreCap?: number | undefined;
   /** What stands before the names of a layer's parameters, such as `model.layers.0.`. */
   place(layer: number): string;
   /**
@@ -80,7 +84,14 @@ function attentionInput(plan: ParameterPlan, block: BlockDefinition) {
   });
 }
 
-function attention({ heads, keyValueHeads, headWidth }: BlockDefinition): Section {
+/** The scores of products of queries and keys, before any mask: in training as in generation. */
+function scoresOf(products: Tensor, { headWidth, scoreScale = headWidth ** -0.5, scoreCap }: BlockDefinition): Tensor {
+  const scores = scale(products, scoreScale);
+  return scoreCap === undefined ? scores : softCap(scores, scoreCap);
+}
+
+function attention(block: BlockDefinition): Section {
+  const { heads, keyValueHeads, headWidth } = block;
   const query = input(["length", heads * headWidth]);
   const key = input(["length", keyValueHeads * headWidth]);
   const value = input(["length", keyValueHeads * headWidth]);
@@ -89,8 +100,8 @@ function attention({ heads, keyValueHeads, headWidth }: BlockDefinition): Sectio
   // values broadcast over a group's queries.
   const perHead = (flat: Tensor, perGroup: number) =>
     transpose(reshape(flat, ["length", keyValueHeads, perGroup, headWidth]), [1, 2, 0, 3]);
-  const scores = matmul(perHead(query, heads / keyValueHeads), perHead(key, 1), { transposeB: true });
-  const probabilities = softmax(add(scale(scores, headWidth ** -0.5), mask));
+  const products = matmul(perHead(query, heads / keyValueHeads), perHead(key, 1), { transposeB: true });
+  const probabilities = softmax(add(scoresOf(products, block), mask));
   const context = matmul(probabilities, perHead(value, 1));
   return {
     name: "attention",
@@ -127,13 +138,14 @@ function step(plan: ParameterPlan, block: BlockDefinition): Step {
   const { query, key, value } = block.project(x, parameters, rotary);
   const perGroup = (flat: Tensor, perHead: number) => reshape(flat, ["tokens", keyValueHeads, perHead, headWidth]);
   // [tokens, groups, perGroup, headWidth] against [tokens, groups, length, headWidth]
-  const queries = scale(perGroup(query, heads / keyValueHeads), headWidth ** -0.5);
-  const scores = add(matmul(queries, transpose(cachedKey, [1, 2, 0, 3]), { transposeB: true }), mask);
+  const queries = perGroup(query, heads / keyValueHeads);
+  const products = matmul(queries, transpose(cachedKey, [1, 2, 0, 3]), { transposeB: true });
+  const scores = add(scoresOf(products, block), mask);
   const logProbabilities = logSoftmax(scores);
   const probabilities = exp(logProbabilities);
   // [tokens, groups, perGroup, 1]
   const logSumExp = sum(multiply(probabilities, subtract(scores, logProbabilities)), [3], { keepDimensions: true });
-  const ownScore = sum(multiply(queries, perGroup(key, 1)), [3], { keepDimensions: true });
+  const ownScore = scoresOf(sum(multiply(queries, perGroup(key, 1)), [3], { keepDimensions: true }), block);
   const ownShare = sigmoid(subtract(ownScore, logSumExp));
   const others = matmul(probabilities, transpose(cachedValue, [1, 2, 0, 3]));
   const mixed = add(others, multiply(ownShare, subtract(perGroup(value, 1), others)));

@@ -4,8 +4,20 @@ import { input, type Tensor } from "../graph/tensor.ts";
 import { type ModelSection, type ParameterPlan, SectionParameters } from "./section-parameters.ts";
 
 /** `x / √(mean(x²) + ε) · weight`, over the last axis (Zhang & Sennrich 2019). */
-export function rmsNorm(x: Tensor, weight: Tensor, epsilon: number): Tensor {
+function rmsNorm(x: Tensor, weight: Tensor, epsilon: number): Tensor {
   return multiply(divide(x, sqrt(add(mean(square(x)), constant(epsilon)))), weight);
+}
+
+/**
+ * RMSNorms of a model, each with its weight in checkpoints, `path` and `.weight`.
+ *
+ * @param options.offset is added to every weight: 1 in Gemma, whose weights are stored around 0
+ */
+export function rmsNorms(epsilon: number, { offset = 0 } = {}) {
+  return (x: Tensor, parameters: SectionParameters, path: string): Tensor => {
+    const weight = parameters.vector(path, `${path}.weight`, x.shape.at(-1) as number);
+    return rmsNorm(x, offset === 0 ? weight : add(weight, constant(offset)), epsilon);
+  };
 }
 
 /** `(x - mean(x)) / √(variance(x) + ε) · weight + bias`, over the last axis (Ba et al. 2016). */

@@ -1,6 +1,9 @@
 import { type PackedBatch, packBatch } from "../../src/data/batch.ts";
 import type { Engine } from "../../src/engine/engine.ts";
-import { headOf } from "../../src/models/architecture.ts";
+import { interpret } from "../../src/graph/interpreter.ts";
+import { defineProgram } from "../../src/graph/program.ts";
+import { input } from "../../src/graph/tensor.ts";
+import { headInputs, headOf, logitsOf as logitsOfHead, namedHead } from "../../src/models/architecture.ts";
 import type { LanguageModel } from "../../src/models/language-model.ts";
 import { example } from "./tiny.ts";
 
@@ -22,15 +25,18 @@ export function scoringAll(batch: PackedBatch): PackedBatch {
 export async function logitsOf(engine: Engine, model: LanguageModel, batch: PackedBatch): Promise<number[][]> {
   const { transformer, parameters } = model;
   const { hidden } = await transformer.forward(parameters, batch, { save: "nothing" });
-  const { width, vocabularySize } = transformer.architecture;
-  const { weight, bias } = headOf(transformer.architecture, parameters)!;
-  const logits = batch.entries.map((_, entry) =>
-    Array.from({ length: vocabularySize }, (_, token) => {
-      let total = bias?.data[token] ?? 0;
-      for (let k = 0; k < width; k++) total += hidden.data[entry * width + k]! * weight.data[token * width + k]!;
-      return total;
-    }),
+  const { architecture } = transformer;
+  const h = input([batch.entries.length, architecture.width]);
+  const head = headInputs(architecture);
+  const program = defineProgram(
+    "logits",
+    { h, ...namedHead("head", head) },
+    { logits: logitsOfHead(architecture, h, head) },
   );
+  const values = { h: hidden, ...namedHead("head", headOf(architecture, parameters)!) };
+  const { data } = interpret(program, values).logits!;
   engine.release(hidden);
-  return logits;
+  return batch.entries.map((_, entry) =>
+    Array.from(data.subarray(entry * architecture.vocabularySize, (entry + 1) * architecture.vocabularySize)),
+  );
 }

@@ -46,10 +46,26 @@ export const pairObjectives = [
   ...definitions.filter(({ name }) => !named.has(name)).map(({ name }): ObjectiveOptions => ({ name })),
 ] as const;
 
+const caps = { attn_logit_softcapping: 3, final_logit_softcapping: 4 };
+
 /** Changes that make the tiny model one of another family. */
 export const tinyFamilies: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   mistral: { model_type: "mistral", sliding_window: 3 },
-  qwen2: { model_type: "qwen2" },
+  // The second layer has a window.
+  qwen2: { model_type: "qwen2", use_sliding_window: true, sliding_window: 4, max_window_layers: 1 },
+  qwen3: { model_type: "qwen3", head_dim: 6 },
+  smollm3: { model_type: "smollm3", no_rope_layer_interval: 2 },
+  // Windows in the first of two layers.
+  gemma2: { model_type: "gemma2", head_dim: 6, sliding_window: 3, query_pre_attn_scalar: 9, ...caps },
+  gemma3_text: {
+    ...{ model_type: "gemma3_text", head_dim: 4, sliding_window: 4, sliding_window_pattern: 2 },
+    ...{ rope_theta: 1000, rope_local_base_freq: 10, query_pre_attn_scalar: 64 },
+  },
+  olmo2: { model_type: "olmo2" },
+  granite: {
+    ...{ model_type: "granite", embedding_multiplier: 3, attention_multiplier: 0.3 },
+    ...{ residual_multiplier: 0.4, logits_scaling: 2 },
+  },
   gpt2: { model_type: "gpt2", n_embd: 16, n_layer: 2, n_head: 4, n_positions: 64 },
 };
 

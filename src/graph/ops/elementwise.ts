@@ -150,6 +150,14 @@ export const sigmoid = unary(
   (_x, y, dy) => multiply(dy, multiply(y, subtract(constant(1), y))),
 );
 
+/** The hyperbolic tangent. */
+export const tanh = unary(
+  "tanh",
+  "Tanh",
+  (x) => Math.tanh(x),
+  (_x, y, dy) => multiply(dy, subtract(constant(1), square(y))),
+);
+
 /** `log(1 + e^x)`, without overflow; `-log sigmoid(x)` is `softplus(-x)`. */
 export const softplus = unary(
   "softplus",
@@ -182,6 +190,11 @@ export function silu(x: Tensor): Tensor {
 export function geluTanh(x: Tensor): Tensor {
   const inner = multiply(x, add(constant(1), scale(square(x), 0.044715)));
   return multiply(x, sigmoid(scale(inner, Math.sqrt(8 / Math.PI))));
+}
+
+/** `cap · tanh(x / cap)`: x where it is small, and never beyond ±cap. */
+export function softCap(x: Tensor, cap: number): Tensor {
+  return scale(tanh(scale(x, 1 / cap)), cap);
 }
 
 /** `x²`. */

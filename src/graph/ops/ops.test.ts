@@ -71,6 +71,7 @@ describe("the table of cases", () => {
       "stopGradient",
       "subtract",
       "sum",
+      "tanh",
       "transpose",
       "where",
     ]);

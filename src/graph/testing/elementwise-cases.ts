@@ -10,15 +10,17 @@ import {
   scale,
   sigmoid,
   silu,
+  softCap,
   softplus,
   sqrt,
   square,
   stopGradient,
   subtract,
+  tanh,
   unbroadcast,
 } from "../ops/elementwise.ts";
 import { sum } from "../ops/reduce.ts";
-import { formatShape, type Shape } from "../tensor.ts";
+import { formatShape, type Shape, type Tensor } from "../tensor.ts";
 import { lengths, type OpCase } from "./op-case.ts";
 
 const positive = [0.5, 2] as const;
@@ -29,6 +31,8 @@ const unary: OpCase[] = [
   { op: "log", apply: log, range: positive },
   { op: "sqrt", apply: sqrt, range: positive },
   { op: "sigmoid", apply: sigmoid, range: [-4, 4] as const },
+  { op: "tanh", apply: tanh, range: [-2, 2] as const },
+  { op: "softCap", apply: (x: Tensor) => softCap(x, 1.5), range: [-4, 4] as const },
   { op: "softplus", apply: softplus, range: [-4, 4] as const },
   { op: "silu", apply: silu, range: [-4, 4] as const },
   { op: "geluTanh", apply: geluTanh, range: [-1.5, 1.5] as const },

@@ -1,16 +1,18 @@
-/** Log-probabilities of one's own pairs, token by token: `npx tsx examples/score-pairs.ts`. */
-import { loadModel } from "tokenwise";
+/** One's own pairs, token by token: `npx tsx examples/score-pairs.ts`. */
+import { loadModel, score } from "tokenwise";
 
-const model = await loadModel("demo/model");
-const pairs = [
-  { prompt: "This movie is", chosen: " great fun.", rejected: " a waste of time." },
-  { prompt: "I watched it", chosen: " twice.", rejected: " and fell asleep." },
-];
-for (const [index, { chosen, rejected }] of (await model.score(pairs)).entries()) {
-  console.log(pairs[index]!.prompt);
+const { tokenizer, dispose } = await loadModel("demo/model");
+
+// Pairs in files, as they are trained on; with `reference`, also log-ratios and divergences.
+for await (const { prompt, chosen, rejected } of await score({
+  model: "demo/model",
+  data: ["demo/pairs.jsonl"],
+  examples: 2,
+})) {
+  console.log(tokenizer.decode(prompt.tokens));
   for (const { tokens, logp, sum } of [chosen, rejected]) {
-    const parts = Array.from(tokens, (id, t) => `${model.tokenizer.decode([id])} ${logp[t]!.toFixed(2)}`);
+    const parts = Array.from(tokens, (id, t) => `${tokenizer.decode([id])} ${logp[t]!.toFixed(2)}`);
     console.log(`  ${sum.toFixed(2)}: ${parts.join(" |")}`);
   }
 }
-model.dispose();
+dispose();

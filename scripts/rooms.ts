@@ -46,6 +46,7 @@ export const floors: readonly (readonly Room[])[] = [
   [room("train", "plan a run, open it, loop")],
   [room("pairs", "preference pairs from sampled answers and a scorer")],
   [room("evaluate", "measures of models on held-out pairs")],
+  [room("score", "log-probabilities, entropies and divergences of the tokens of pairs")],
   [room("weigh", "contrastive models and estimates of token weights")],
   [room("pipeline.ts", "the stages of a recipe in order: contrastive models, estimates, the run")],
   [room("show", "token weights in colour: terminal and page")],

@@ -12,8 +12,6 @@ export {
   type LoadModelOptions,
   loadModel,
   type MakePairsOptions,
-  type ScoredAnswerTokens,
-  type ScoredPair,
   type TextPair,
 } from "./loaded-model.ts";
 export * from "./objectives/public.ts";
@@ -24,4 +22,6 @@ export type { RecipeInput } from "./recipe/recipe-input.ts";
 export type { Recipe } from "./recipe/schema.ts";
 export type { MetricsRecord, ProgressState, Reporter } from "./report.ts";
 export { isWeighted, type WeightedRecipe } from "./runs/token-weights.ts";
+export { type ScoreOptions, score } from "./score/score.ts";
+export { type ComparedAnswer, type ScoredAnswer, type ScoredPair, scoreLine } from "./score/scored-pair.ts";
 export { type WeighOptions, type WeighResult, weigh } from "./weigh/weigh.ts";

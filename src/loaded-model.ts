@@ -1,5 +1,4 @@
 import { availableParallelism } from "node:os";
-import { packBatch } from "./data/batch.ts";
 import type { PreferencePair } from "./data/forms/pairs.ts";
 import { tokenizePairs } from "./data/tokenize.ts";
 import type { Tokenizer } from "./data/tokens/tokenizer.ts";
@@ -9,8 +8,9 @@ import { encodePrompts } from "./generate/prompts.ts";
 import type { ModelConfiguration } from "./models/configuration.ts";
 import { pairsOf, type ScoreAnswers, scoreBatch } from "./pairs/make-pairs.ts";
 import type { RankedPair, RankOptions } from "./pairs/rank.ts";
-import { microbatches } from "./step/microbatches.ts";
-import { Scorer } from "./step/scorer.ts";
+import { scorePairs } from "./score/score-pairs.ts";
+import type { ScoredPair } from "./score/scored-pair.ts";
+import { defaultMicrobatch } from "./step/microbatches.ts";
 import { modelPath, openModelFolder } from "./storage/folder.ts";
 import { loadLanguageModel } from "./storage/load-model.ts";
 import { loadModelTokenizer } from "./storage/model-tokenizer.ts";
@@ -24,22 +24,6 @@ export interface LoadModelOptions {
 
 /** A prompt with two answers to it, as texts. */
 export type TextPair = Omit<PreferencePair, "place">;
-
-/** One answer under a model. */
-export interface ScoredAnswerTokens {
-  /** Token ids as they are trained on, the end token included. */
-  readonly tokens: Int32Array;
-  /** log π of each token given what is before it, in nats. */
-  readonly logp: Float64Array;
-  /** Their sum. */
-  readonly sum: number;
-}
-
-/** Both answers of a pair under a model. */
-export interface ScoredPair {
-  readonly chosen: ScoredAnswerTokens;
-  readonly rejected: ScoredAnswerTokens;
-}
 
 /** How pairs are made of sampled answers. */
 export interface MakePairsOptions
@@ -60,16 +44,16 @@ export interface LoadedModel {
    * @throws UserError for a prompt that leaves no room for an answer.
    */
   generate(prompts: readonly string[], options?: Partial<GenerateOptions>): Promise<Generation[]>;
-  /** Log-probabilities of both answers of each pair, token by token, in order. */
+  /**
+   * Log-probabilities and entropies of both answers of each pair, token by token, in order. For
+   * pairs in files, and beside a reference, see the function `score`.
+   */
   score(pairs: readonly TextPair[]): Promise<ScoredPair[]>;
   /** Samples answers, scores them, and ranks them into preference pairs. */
   makePairs(prompts: readonly string[], options: MakePairsOptions): Promise<RankedPair[]>;
   /** Gives the memory back. The model must not be used afterwards. */
   dispose(): void;
 }
-
-/** Tokens that are scored together. */
-const microbatch = { tokens: 1280 };
 
 /**
  * Loads a model: a folder in Hugging Face's layout, an adapter in PEFT's, or the folder of a run.
@@ -105,16 +89,9 @@ export async function loadModel(path: string, options: LoadModelOptions = {}): P
         ...limits,
         contextLength: configuration.contextLength,
       });
-      const scorer = new Scorer({ engine, policy: model, reference: undefined });
       const scored: ScoredPair[] = [];
-      for (const part of microbatches(examples, microbatch)) {
-        for (const { example, responses } of await scorer.score(packBatch(part))) {
-          const [chosen, rejected] = example.responses.map((tokens, side) =>
-            answerOf(tokens, responses[side]!.policyLogp!),
-          );
-          scored.push({ chosen: chosen!, rejected: rejected! });
-        }
-      }
+      for await (const { place: _, ...pair } of scorePairs({ engine, policy: model }, examples, defaultMicrobatch))
+        scored.push(pair);
       return scored;
     },
     async makePairs(prompts, { score, margin = 0, pairsPerPrompt = 1, samples = 4, ...given }) {
@@ -125,8 +102,4 @@ export async function loadModel(path: string, options: LoadModelOptions = {}): P
     },
     dispose: () => engine.dispose(),
   };
-}
-
-function answerOf(tokens: Int32Array, logp: Float64Array): ScoredAnswerTokens {
-  return { tokens, logp, sum: logp.reduce((sum, value) => sum + value, 0) };
 }

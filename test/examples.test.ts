@@ -14,7 +14,7 @@ const outputs: Record<string, RegExp> = {
   "train-from-object.ts":
     /^held-out accuracy 0\.5\nstep 1: loss 0\.6931\n[\s\S]*step 6: [\s\S]*model: runs\/example\/model\n$/,
   "own-objective.ts": /split: 'evaluation'[\s\S]*'rewards\/accuracies'|split: 'evaluation'[\s\S]*loss: \d/,
-  "score-pairs.ts": /^This movie is\n {2}-\d+\.\d\d: .* \|[\s\S]*I watched it\n/,
+  "score-pairs.ts": /^I watched this movie last night and\n {2}-\d+\.\d\d: .* \|/,
   "compare-runs.ts": /^runs\/compare-dpo\/model: accuracy [\s\S]*runs\/compare-tdpo2\/model: accuracy 0\.\d+, KL \d/,
 };
 

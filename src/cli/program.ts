@@ -9,6 +9,7 @@ import { exportCommand } from "./commands/export.ts";
 import { generateCommand } from "./commands/generate.ts";
 import { initCommand } from "./commands/init.ts";
 import { pairsCommand } from "./commands/pairs.ts";
+import { scoreCommand } from "./commands/score.ts";
 import { showWeightsCommand } from "./commands/show-weights.ts";
 import { trainCommand } from "./commands/train.ts";
 import { weighCommand } from "./commands/weigh.ts";
@@ -48,7 +49,7 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
       generateCommand(),
       pairsCommand(exit),
     ],
-    ...[weighCommand(exit), showWeightsCommand(), exportCommand(exit)],
+    ...[scoreCommand(exit), weighCommand(exit), showWeightsCommand(), exportCommand(exit)],
   ];
   for (const command of commands) program.addCommand(command);
   fitHelp(program);

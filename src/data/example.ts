@@ -18,3 +18,12 @@ export interface TokenizedExample {
   /** The record it came from; undefined for a packed window, which may hold several. */
   readonly place: RecordPlace | undefined;
 }
+
+/** Tokens of the longest prompt with one of its responses: what a model's context must hold. */
+export function longestSequence(examples: readonly TokenizedExample[]): number {
+  return examples.reduce(
+    (longest, { prompt, responses }) =>
+      responses.reduce((most, response) => Math.max(most, prompt.length + response.length), longest),
+    0,
+  );
+}

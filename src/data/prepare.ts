@@ -54,6 +54,7 @@ export interface DataSettings {
  *
  * @param responses 2 for both answers of each pair, 1 for the chosen one alone
  * @param options.heldOutOnly leave the training side empty, and unread where it can be
+ * @param options.heldOutName what notes call the other side
  * @throws UserError for bad files, bad pairs (unless they are skipped), impossible limits, or a
  * tokenizer that is not the model's.
  */
@@ -62,7 +63,7 @@ export async function prepareExamples(
   responses: 1 | 2,
   tokenizer: Tokenizer,
   model: ModelLimits,
-  { heldOutOnly = false }: { heldOutOnly?: boolean } = {},
+  { heldOutOnly = false, heldOutName = "held-out" }: { heldOutOnly?: boolean; heldOutName?: string } = {},
 ): Promise<RunExamples> {
   const remarks: Remarks = { notes: [], warnings: [] };
   const { format, pack, maxLength, maxPromptLength, truncation, specialTokens } = recipe.data;
@@ -77,13 +78,14 @@ export async function prepareExamples(
   const reading = specialTokens === "text" ? await tokenizer.readingSpecialTokensAsText() : tokenizer;
   const tokens = new RememberedTokens(reading, tokenCache(recipe, remarks, heldOutOnly));
   const { tokenizer: remembering } = tokens;
+  const names = ["training", heldOutName] as const;
   let examples: RunExamples;
   if (format === "text") {
     const { train, heldOut } = await readSplitTexts(recipe, remarks, heldOutOnly, (texts) =>
       tokens.expect([texts.map(({ text }) => ({ text, continues: false }))]),
     );
     const tokenize = (texts: readonly PlainText[]) => tokenizeTexts(texts, remembering, { ...options, pack });
-    examples = await tokenized(recipe, heldOutOnly ? [] : train, heldOut, tokenize, remarks);
+    examples = await tokenized(recipe, heldOutOnly ? [] : train, heldOut, tokenize, names, remarks);
   } else {
     const isPair = responses === 2;
     const { train, heldOut } = await readSplitPairs(recipe, remarks, heldOutOnly, (pairs) =>
@@ -91,7 +93,7 @@ export async function prepareExamples(
     );
     const tokenizeAll = isPair ? tokenizePairs : tokenizeChosen;
     const tokenize = (pairs: readonly PreferencePair[]) => tokenizeAll(pairs, remembering, options);
-    examples = await tokenized(recipe, heldOutOnly ? [] : train, heldOut, tokenize, remarks);
+    examples = await tokenized(recipe, heldOutOnly ? [] : train, heldOut, tokenize, names, remarks);
   }
   await tokens.keep();
   const first = examples.train[0] ?? examples.heldOut[0];
@@ -176,12 +178,14 @@ async function tokenized<Item>(
   train: readonly Item[],
   heldOut: readonly Item[],
   tokenize: (items: readonly Item[]) => Promise<TokenizedData>,
+  names: readonly [train: string, heldOut: string],
   { notes, warnings }: Remarks,
 ): Promise<RunExamples> {
   const [trained, evaluated] = [await tokenize(train), await tokenize(heldOut)];
   const written = WrittenTokens.inWords([trained.written, evaluated.written]);
   if (written !== undefined) warnings.push(written);
-  for (const [side, { report }] of Object.entries({ training: trained, "held-out": evaluated })) {
+  for (const [index, { report }] of [trained, evaluated].entries()) {
+    const side = names[index]!;
     if (report.examples === 0) continue;
     const longest = `longest prompt ${report.longestPrompt}, longest response ${report.longestResponse} tokens`;
     notes.push(`${counted(report.examples, `${side} example`)}; ${longest}`);
@@ -192,12 +196,12 @@ async function tokenized<Item>(
     }
     if (report.identicalAfterTokenizing > 0) {
       const which = counted(report.identicalAfterTokenizing, `${side} pair has`, `${side} pairs have`);
-      const what = side === "training" ? "they teach nothing and are left out" : "they count as ties";
+      const what = index === 0 ? "they teach nothing and are left out" : "they count as ties";
       warnings.push(`${which} two answers of the same tokens: ${what}`);
     }
   }
   const heldOutCount = evaluated.examples.length;
   if (heldOutCount > evaluation.examples)
-    notes.push(`evaluation takes the first ${evaluation.examples} of the ${heldOutCount} held-out examples`);
+    notes.push(`evaluation takes the first ${evaluation.examples} of the ${heldOutCount} ${names[1]} examples`);
   return { train: trained.examples, heldOut: evaluated.examples, notes, warnings };
 }

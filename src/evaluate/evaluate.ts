@@ -10,13 +10,14 @@ import { type Reporter, silentReporter } from "../report.ts";
 import { isWeighted, weighRun } from "../runs/token-weights.ts";
 import { Learner } from "../step/learner.ts";
 import type { Metrics } from "../step/metrics.ts";
+import { defaultMicrobatch } from "../step/microbatches.ts";
 import { Scorer, scoreExamples } from "../step/scorer.ts";
 import { loadLanguageModel } from "../storage/load-model.ts";
 import { type HeldOut, type HeldOutOptions, readHeldOut } from "./held-out.ts";
 import { measure, measureStatistics } from "./measures.ts";
 import { ModelLoader } from "./models.ts";
 import { type ObjectiveChange, objectiveFor } from "./objective.ts";
-import { openReference, type Reference } from "./reference.ts";
+import { checkContext, openReference, type Reference } from "./reference.ts";
 
 import { defaultSampleOptions, measureSamples, type SampleOptions } from "./samples.ts";
 import { openSubject, type Subject } from "./subject.ts";
@@ -58,8 +59,6 @@ interface Task {
   readonly objective: Objective | undefined;
   readonly reference: Reference | undefined;
 }
-
-const defaultMicrobatch = { tokens: 1280 };
 
 /**
  * Evaluates models on the same held-out examples, one after another.
@@ -173,7 +172,7 @@ async function weighed(
   return { examples, weights: false };
 }
 
-async function taskFor(subject: Subject, { supervised }: HeldOut, given: EvaluateOptions): Promise<Task> {
+async function taskFor(subject: Subject, { supervised, examples }: HeldOut, given: EvaluateOptions): Promise<Task> {
   const change = given.objective ?? {};
   if (supervised) {
     const superfluous = given.reference
@@ -192,5 +191,6 @@ async function taskFor(subject: Subject, { supervised }: HeldOut, given: Evaluat
     const problem = `${objective.name} needs a reference, and this model brings none`;
     throw new UserError(problem, { file: subject.name, hint: "give it with --reference" });
   }
+  if (reference) checkContext(reference, examples);
   return { subject, options, objective, reference };
 }

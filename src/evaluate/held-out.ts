@@ -15,6 +15,8 @@ export interface HeldOutOptions {
   /** At most so many examples; of given files all by default. */
   readonly examples?: number | undefined;
   readonly onBadPair?: "error" | "skip" | undefined;
+  /** Other names of columns of the data. */
+  readonly columns?: DataSettings["data"]["columns"] | undefined;
   /** Tokens of prompt and longer answer together. */
   readonly maxLength?: number | undefined;
   /** Tokens that a prompt keeps at least when a pair must be cut. */
@@ -57,7 +59,10 @@ export async function readHeldOut(
       : recordedSettings(holdsOutTheSame ? subject : source, subjects[0]!);
     const limits = { contextLength, vocabularySize: folder.configuration.vocabularySize };
     const settings = withChanges(recorded, options);
-    const prepared = await prepareExamples(settings, responses, tokenizer, limits, { heldOutOnly: true });
+    const prepared = await prepareExamples(settings, responses, tokenizer, limits, {
+      heldOutOnly: true,
+      ...(options.data && { heldOutName: "given" }),
+    });
     const examples = prepared.heldOut.slice(0, settings.evaluation.examples);
     if (common) await checkSame(subjects[0]!, common, subject, examples);
     else {
@@ -72,7 +77,9 @@ export async function readHeldOut(
 function withChanges({ seed, data, evaluation }: DataSettings, options: HeldOutOptions): DataSettings {
   const { examples = evaluation.examples, onBadPair = data.onBadPair } = options;
   const { maxLength = data.maxLength, maxPromptLength = data.maxPromptLength } = options;
-  return { seed, data: { ...data, onBadPair, maxLength, maxPromptLength }, evaluation: { ...evaluation, examples } };
+  const columns = { ...data.columns, ...options.columns };
+  const changed = { ...data, columns, onBadPair, maxLength, maxPromptLength };
+  return { seed, data: changed, evaluation: { ...evaluation, examples } };
 }
 
 /** The recorded settings of a run that held something out. */

@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { longestSequence, type TokenizedExample } from "../data/example.ts";
 import { UserError } from "../errors.ts";
 import { isFolder } from "../files/file-system.ts";
 import type { Recipe } from "../recipe/schema.ts";
@@ -41,6 +42,19 @@ export async function openReference(subject: Subject, given: string | undefined)
     file: subject.name,
     hint,
   });
+}
+
+/**
+ * Checks that examples, which fit the models' contexts, fit that of their reference as well.
+ *
+ * @throws UserError if they do not.
+ */
+export function checkContext({ name, configuration }: Reference, examples: readonly TokenizedExample[]): void {
+  const { contextLength } = configuration;
+  const longest = longestSequence(examples);
+  if (longest <= contextLength) return;
+  const problem = `an example has ${longest} tokens, more than the context of ${contextLength} of the reference`;
+  throw new UserError(problem, { file: name, hint: `cut them with --max-length ${contextLength}` });
 }
 
 async function openFolder(name: string, base?: FrozenFormat): Promise<Reference> {

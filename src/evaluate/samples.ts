@@ -5,6 +5,7 @@ import type { Engine } from "../engine/engine.ts";
 import { defaultGenerateOptions, type Generation, generate } from "../generate/generate.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import { type Metrics, mean, total } from "../step/metrics.ts";
+import { defaultMicrobatch } from "../step/microbatches.ts";
 import { Scorer, scoreExamples } from "../step/scorer.ts";
 import type { LoopEvents } from "../train/loop.ts";
 import { distinctPrompts } from "../train/samples.ts";
@@ -32,7 +33,6 @@ export const defaultSampleOptions: SampleOptions = {
 
 /** Answers that are computed together, at most. */
 const sequencesAtOnce = 32;
-const microbatch = { tokens: 1280 };
 
 /**
  * Samples answers of a policy and measures them:
@@ -90,7 +90,7 @@ export async function measureSamples(
     const sampled = answers.map((answer) => sampledExample(prompts[answer.prompt]!, answer));
     const measuring = progress("measuring samples of");
     const onProgress = (done: number, total: number) => measuring.progress({ activity: "evaluation", done, total });
-    const scored = await scoreExamples(scorer, sampled, microbatch, onProgress, signal);
+    const scored = await scoreExamples(scorer, sampled, defaultMicrobatch, onProgress, signal);
     if (!scored) return undefined;
     metrics["samples/seq_kl"] = mean(scored, ({ responses }) => total(responses[0]!.klPolicyReference));
   }

@@ -10,6 +10,9 @@ export interface MicrobatchLimits {
   readonly examples?: number | undefined;
 }
 
+/** The tokens of a microbatch where nobody says otherwise: what a processor's caches like. */
+export const defaultMicrobatch: MicrobatchLimits = { tokens: 1280 };
+
 /**
  * Consecutive examples in groups within the limits; an example that is too long is a group of its
  * own.

@@ -76,7 +76,7 @@ export async function planRun(
     const problem = `${recipe.epochs} epochs of ${train.length} examples are not one example`;
     throw new UserError(problem, { field: "epochs" });
   }
-  const reference = await openReference(recipe, objective, start);
+  const reference = await openReference(recipe, objective, start, [...train, ...heldOut]);
   for (const line of typeof reference === "object" ? reference.notes : []) reporter.note(line);
   reporter.note(`${objective.name}: ${totalSteps} steps of ${recipe.batchSize} examples`);
   return {

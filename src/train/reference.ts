@@ -1,5 +1,5 @@
 import { packBatch } from "../data/batch.ts";
-import type { TokenizedExample } from "../data/example.ts";
+import { longestSequence, type TokenizedExample } from "../data/example.ts";
 import { epochOrder } from "../data/order.ts";
 import type { Engine, FloatValue } from "../engine/engine.ts";
 import { untilAborted } from "../engine/interruptible.ts";
@@ -29,22 +29,29 @@ export type ReferenceSource = "start" | ModelFolder | undefined;
 /**
  * Opens the reference that a recipe names.
  *
- * @throws UserError if the objective needs one and the recipe has none, or if its token ids mean
- * other pieces of text.
+ * @param examples all of the run
+ * @throws UserError if the objective needs one and the recipe has none, if its token ids mean other
+ * pieces of text, or if its context is too short for an example.
  */
 export async function openReference(
   { reference }: Recipe,
   objective: Objective,
   { configuration: { vocabularySize }, tokenizerFolder }: Pick<StartingPoint, "configuration" | "tokenizerFolder">,
+  examples: readonly TokenizedExample[],
 ): Promise<ReferenceSource> {
   if (objective.reference === "loss" && reference === "none")
     throw new UserError(`${objective.name} needs a reference`, { field: "reference" });
   if (objective.reference === "none" || reference === "none") return undefined;
   if (!reference) return "start";
   const opened = await openModelFolder(modelPath(reference));
-  const size = opened.configuration.vocabularySize;
+  const { vocabularySize: size, contextLength } = opened.configuration;
   if (size !== vocabularySize)
     throw new UserError(`has a vocabulary of ${size} tokens, the policy has ${vocabularySize}`, { field: "reference" });
+  const longest = longestSequence(examples);
+  if (longest > contextLength) {
+    const problem = `has a context of ${contextLength} tokens, and an example has ${longest}`;
+    throw new UserError(problem, { field: "reference", hint: `set data.maxLength to ${contextLength} or less` });
+  }
   const difference = await vocabularyDifference(tokenizerFolder, opened.tokenizerFolder);
   if (difference === undefined) return opened;
   const hint = "a reference must have the tokenizer of the model to train";

@@ -13,6 +13,7 @@ import { interrupted, untilInterrupted } from "../terminal/interruption.ts";
 import { endWithReader } from "../terminal/lost-output.ts";
 import { atLeast, number } from "../terminal/option-values.ts";
 import { progressReporter } from "../terminal/progress.ts";
+import { addPairOptions } from "./pair-options.ts";
 
 interface Options extends Omit<EvaluateOptions, "models" | "objective" | "reporter" | "signal"> {
   objective?: string;
@@ -39,11 +40,7 @@ export function evaluateCommand(exit: (code: number) => void): Command {
     .option("--objective <name>", `${pairNames}, instead of what the runs recorded`);
   for (const name of numberOptions)
     command.option(`--${flagOf(name)} <number>`, `change the objective's ${name}`, number(0));
-  return command
-    .option("--examples <count>", "at most so many pairs", atLeast(1))
-    .addOption(new Option("--on-bad-pair <what>", "stop at a bad record, or count it").choices(["error", "skip"]))
-    .option("--max-length <tokens>", "of prompt and longer answer together", atLeast(2))
-    .option("--max-prompt-length <tokens>", "what a prompt keeps at least when a pair must be cut", atLeast(1))
+  return addPairOptions(command)
     .option(
       "--samples <count>",
       "answers to sample for each prompt (the TDPO paper: 25)",

@@ -1,12 +1,11 @@
-import { resolve } from "node:path";
-import { Command, InvalidArgumentError, Option } from "commander";
-import { UserError } from "../../errors.ts";
+import { Command, Option } from "commander";
 import { writeFileAtomic } from "../../files/file-system.ts";
 import { type ProposeOptions, proposeRecipe } from "../../init/propose.ts";
 import { summarizeProposal } from "../../init/summary.ts";
 import { objectives } from "../../objectives/index.ts";
 import { withoutControls } from "../../show/visible-text.ts";
 import { type CountedProgress, countedProgress } from "../terminal/counted-progress.ts";
+import { columnOf } from "../terminal/option-values.ts";
 import { checkOutputFile } from "../terminal/output-file.ts";
 import { shownMessage } from "../terminal/shown-text.ts";
 
@@ -27,7 +26,11 @@ export function initCommand(): Command {
         objectives.map(({ name }) => name),
       ),
     )
-    .option("--columns <name=column...>", "other names for prompt, chosen, rejected, text in the data", column)
+    .option(
+      "--columns <name=column...>",
+      "other names for prompt, chosen, rejected, text in the data",
+      columnOf("prompt", "chosen", "rejected", "text"),
+    )
     .option("--overwrite", "replace the recipe if there is one", false)
     .addHelpText(
       "after",
@@ -41,7 +44,8 @@ Example:
 }
 
 async function run(model: string, data: string[], { output, overwrite, ...options }: Options): Promise<void> {
-  await checkOutput(output, data, overwrite);
+  const problem = "cannot write the recipe";
+  await checkOutputFile(output, { option: "--output", problem, overwrite, inputs: data });
   let progress: CountedProgress | undefined;
   const proposal = await proposeRecipe({
     ...options,
@@ -58,19 +62,6 @@ async function run(model: string, data: string[], { output, overwrite, ...option
   console.log(shownMessage(`recipe: ${output}, to read and to change. Then:`));
   for (const option of [" --dry-run", ""])
     console.log(withoutControls(`  npx tokenwise train ${shellWord(output)}${option}`));
-}
-
-async function checkOutput(output: string, data: readonly string[], overwrite: boolean): Promise<void> {
-  if (data.some((file) => resolve(file) === resolve(output)))
-    throw new UserError("is the data itself", { file: output, hint: "choose another --output" });
-  await checkOutputFile(output, { option: "--output", problem: "cannot write the recipe", overwrite });
-}
-
-/** Adds `name=column` to the names of the columns. */
-function column(text: string, previous: Record<string, string> = {}): Record<string, string> {
-  const [, name, value] = /^(prompt|chosen|rejected|text)=(.+)$/s.exec(text) ?? [];
-  if (name && value) return { ...previous, [name]: value };
-  throw new InvalidArgumentError("It must be name=column, where name is prompt, chosen, rejected or text.");
 }
 
 /** A file name as a shell takes it. */

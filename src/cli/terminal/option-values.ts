@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from "commander";
+import { oneOf } from "../../words.ts";
 
 /** Parses a whole number from `least` on, to `most` where memory or time have a limit. */
 export function atLeast(least: number, most = Number.POSITIVE_INFINITY): (text: string) => number {
@@ -31,4 +32,15 @@ export function texts(text: string, previous: readonly string[] = []): string[] 
 export function filledTexts(text: string, previous: readonly string[] = []): string[] {
   if (text === "") throw new InvalidArgumentError("It must not be empty.");
   return texts(text, previous);
+}
+
+/** Collects `name=column` pairs: other names that columns of the data have, for some of `names`. */
+export function columnOf(
+  ...names: readonly string[]
+): (text: string, previous?: Record<string, string>) => Record<string, string> {
+  return (text, previous = {}) => {
+    const [, name, column] = /^([^=]*)=(.+)$/s.exec(text) ?? [];
+    if (name !== undefined && column !== undefined && names.includes(name)) return { ...previous, [name]: column };
+    throw new InvalidArgumentError(`It must be name=column, where name is ${oneOf(names)}.`);
+  };
 }

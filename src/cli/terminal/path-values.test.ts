@@ -45,6 +45,10 @@ describe("every command", () => {
     ["pairs", ["MODEL", "--prompts", "a", "--output", "b", "--scorer", "afinn"]],
     ["pairs", [".", "--prompts", "MODEL", "--output", "b", "--scorer", "afinn"]],
     ["pairs", [".", "--prompts", "a", "--output", "MODEL", "--scorer", "afinn"]],
+    ["score", ["MODEL", "--data", "a", "--output", "b"]],
+    ["score", [".", "--data", "MODEL", "--output", "b"]],
+    ["score", [".", "--data", "a", "--reference", "MODEL", "--output", "b"]],
+    ["score", [".", "--data", "a", "--output", "MODEL"]],
     ["demo", ["--output", "MODEL"]],
   ])("%s refuses what only a shell replaces in %j", async (command, args) => {
     const given = args.map((arg) => (arg === "MODEL" ? "$NO_SUCH_VARIABLE/m" : arg));

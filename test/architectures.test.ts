@@ -1,42 +1,35 @@
-/** Our families against an independent PyTorch implementation and an independent C one. */
+/** Our families against transformers, and against an independent implementation in C. */
 import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { packBatch } from "../src/data/batch.ts";
 import { createObjective } from "../src/objectives/index.ts";
 import { Learner } from "../src/step/learner.ts";
 import { loadLanguageModel } from "../src/storage/load-model.ts";
-import { largestDifference, largestError } from "./helpers/compare.ts";
+import { largestDifference, largestError, relativeError } from "./helpers/compare.ts";
 import { engines } from "./helpers/engines.ts";
-import { type Gradients, gradientErrors } from "./helpers/golden.ts";
+import {
+  goldenFolder,
+  goldenModels,
+  goldenPair,
+  goldenReference,
+  gradientErrors,
+  readGolden,
+  stepMethods,
+  stepOf,
+} from "./helpers/golden.ts";
 import { logitsOf, scoringAll, sequenceBatch } from "./helpers/logits.ts";
 import { sharedFile } from "./helpers/shared-file.ts";
 import { example, tinyConfiguration, tinyModel, zeroGradients } from "./helpers/tiny.ts";
 
-interface Golden {
-  tokens: number[][];
-  logits: number[][][];
-  gradient: Gradients;
-  packed: {
-    tokens: number[];
-    prompt: number;
-    chosen: number;
-    rejected: number;
-    positions: number[];
-    logits: number[][];
-  };
-}
-
 /** The golden logits are rounded to seven digits, losses and gradients to twelve. */
-const tolerances = { float64: { logits: 1e-6, gradient: 1e-10 }, float32: { logits: 1e-4, gradient: 1e-4 } };
+const tolerances = {
+  float64: { logits: 1e-6, loss: 1e-10, gradient: 1e-10 },
+  float32: { logits: 1e-4, loss: 1e-5, gradient: 1e-4 },
+};
 
-const goldens = [
-  ...["llama", "llama-tied-bias-llama3rope", "mistral", "qwen2", "qwen3", "smollm3", "gemma2", "gemma3_text", "gpt2"],
-];
-
-describe.each(goldens)("golden model %s", (name) => {
-  const folder = fileURLToPath(new URL(`golden/architectures/${name}`, import.meta.url));
-  const golden = JSON.parse(readFileSync(`${folder}/golden.json`, "utf8")) as Golden;
+describe.each(goldenModels)("golden model %s", (name) => {
+  const folder = goldenFolder(name);
+  const golden = readGolden(name);
 
   describe.each(engines)("in $precision", ({ engine, precision }) => {
     const tolerance = tolerances[precision];
@@ -51,10 +44,8 @@ describe.each(goldens)("golden model %s", (name) => {
 
     test("logits of a packed row", async () => {
       const model = await loadLanguageModel(engine, folder);
-      const { tokens, prompt, chosen, positions, logits } = golden.packed;
-      const batch = packBatch([
-        example(tokens.slice(0, prompt), tokens.slice(prompt, prompt + chosen), tokens.slice(prompt + chosen)),
-      ]);
+      const { positions, logits } = golden.packed;
+      const batch = packBatch([goldenPair(golden)]);
       expect([...batch.positions]).toEqual(positions);
       const actual = await logitsOf(engine, model, scoringAll(batch));
       expect(largestError(actual.flat(), logits.flat())).toBeLessThan(tolerance.logits);
@@ -75,6 +66,14 @@ describe.each(goldens)("golden model %s", (name) => {
       expect(largestError([scored!.outcome.loss * scale], [golden.gradient.loss])).toBeLessThan(tolerance.gradient);
       const errors = gradientErrors(gradients, golden.gradient);
       expect(Math.max(...errors.values())).toBeLessThan(tolerance.gradient);
+    });
+
+    test.each(stepMethods)("a step of %s", async (method) => {
+      const policy = await loadLanguageModel(engine, folder);
+      const reference = await goldenReference(engine, name, policy);
+      const step = await stepOf({ engine, policy, reference }, method, golden);
+      expect(largestError([step.loss], [golden.steps[method].loss])).toBeLessThan(tolerance.loss);
+      expect(relativeError([step.gradientNorm], [golden.steps[method].gradientNorm])).toBeLessThan(tolerance.gradient);
     });
   });
 });

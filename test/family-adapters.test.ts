@@ -4,7 +4,6 @@
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { packBatch } from "../src/data/batch.ts";
 import type { Engine } from "../src/engine/engine.ts";
@@ -25,68 +24,73 @@ import { openModelFolder } from "../src/storage/folder.ts";
 import { loadLanguageModel, loadWithAdapter } from "../src/storage/load-model.ts";
 import { mergeAdapter } from "../src/storage/merge-adapter.ts";
 import { saveModelFolder } from "../src/storage/save-folder.ts";
-import { largestDifference, largestError, worstGradient } from "./helpers/compare.ts";
+import { largestDifference, largestError, relativeError, worstGradient } from "./helpers/compare.ts";
 import { engines } from "./helpers/engines.ts";
-import { type Gradients, gradientErrors } from "./helpers/golden.ts";
+import {
+  goldenAdapters,
+  goldenFolder,
+  goldenModels,
+  gradientErrors,
+  readGoldenAdapter,
+  stepMethods,
+  stepOf,
+} from "./helpers/golden.ts";
 import { logitsOf, sequenceBatch } from "./helpers/logits.ts";
 import { temporaryFolder } from "./helpers/runs.ts";
 import { example, zeroGradients } from "./helpers/tiny.ts";
 
-const golden = (name: string) => fileURLToPath(new URL(`golden/architectures/${name}`, import.meta.url));
 const exact = float64Engine();
 const tokens = [5, 8, 3, 30, 21, 8, 40, 2, 11, 17];
 
-describe.each(["llama", "qwen2", "gpt2"])("the golden adapter on %s", (name) => {
-  const base = golden(name);
+describe.each(goldenAdapters)("the golden adapter on %s", (name) => {
+  const base = goldenFolder(name);
+  const golden = readGoldenAdapter(name);
   const open = () => openModelFolder(join(base, "adapter"), { base });
-  const read = async () =>
-    JSON.parse(await readFile(join(base, "golden.json"), "utf8")) as {
-      tokens: number[][];
-      adapterLogits: number[][][];
-      adapterGradient: Gradients;
-    };
 
   test.each(engines)("gives the logits that PyTorch gives, in $precision", async ({ engine, precision }) => {
-    const { tokens: sequences, adapterLogits } = await read();
     const model = await loadLanguageModel(engine, await open());
-    for (const [index, sequence] of sequences.entries()) {
-      const logits = await logitsOf(engine, model, sequenceBatch(sequence));
-      const error = largestError(logits.flat(), adapterLogits[index]!.flat());
-      expect(error).toBeLessThan(precision === "float64" ? 1e-6 : 1e-4);
-    }
+    const logits = await logitsOf(engine, model, sequenceBatch(golden.tokens[0]!));
+    const error = largestError(logits.flat(), golden.adapterLogits.flat());
+    expect(error).toBeLessThan(precision === "float64" ? 1e-6 : 1e-4);
   });
 
   test.each(engines)("has the gradients that PyTorch has, in $precision", async ({ engine, precision }) => {
-    const { tokens: sequences, adapterGradient } = await read();
     const policy = await loadLanguageModel(engine, await open());
     const learner = new Learner({ engine, policy, reference: undefined, objective: createObjective({ name: "sft" }) });
     const gradients = zeroGradients(engine, policy);
-    const [first, ...rest] = sequences[0]!;
+    const [first, ...rest] = golden.tokens[0]!;
     await learner.accumulate(packBatch([example([first!], rest)]), 1 / rest.length, gradients);
-    const errors = gradientErrors(gradients, adapterGradient);
+    const errors = gradientErrors(gradients, golden.adapterGradient);
     expect(Math.max(...errors.values())).toBeLessThan(precision === "float64" ? 1e-10 : 1e-4);
   });
 
+  describe.each(engines)("in $precision", ({ engine, precision }) => {
+    test.each(stepMethods)("takes the step of %s that PyTorch takes", async (method) => {
+      const policy = await loadLanguageModel(engine, await open());
+      const reference = await loadLanguageModel(engine, base, { frozen: true });
+      const step = await stepOf({ engine, policy, reference }, method, golden);
+      const expected = golden.adapterSteps[method];
+      expect(largestError([step.loss], [expected.loss])).toBeLessThan(precision === "float64" ? 1e-10 : 1e-5);
+      const error = relativeError([step.gradientNorm], [expected.gradientNorm]);
+      expect(error).toBeLessThan(precision === "float64" ? 1e-10 : 1e-4);
+    });
+  });
+
   test("merged, it gives the logits that PyTorch gives", async () => {
-    const { tokens: sequences, adapterLogits } = await read();
     const folder = await open();
     const merged = join(await temporaryFolder(), "merged");
     await saveModelFolder(merged, { configuration: folder.configuration, parameters: mergeAdapter(folder) });
     const model = await loadLanguageModel(exact, merged);
-    for (const [index, sequence] of sequences.entries()) {
-      const logits = await logitsOf(exact, model, sequenceBatch(sequence));
-      // The merged weights are rounded to float32, the golden logits to seven digits.
-      expect(largestError(logits.flat(), adapterLogits[index]!.flat())).toBeLessThan(1e-5);
-    }
+    const logits = await logitsOf(exact, model, sequenceBatch(golden.tokens[0]!));
+    // The merged weights are rounded to float32, the golden logits to seven digits.
+    expect(largestError(logits.flat(), golden.adapterLogits.flat())).toBeLessThan(1e-5);
   });
 });
 
-const families = ["llama", "mistral", "qwen2", "qwen3", "smollm3", "gemma2", "gemma3_text", "gpt2"];
-
-describe.each(families)("a new adapter on %s", (name) => {
+describe.each(goldenModels)("a new adapter on %s", (name) => {
   /** An adapter on every linear layer, both of whose matrices have numbers. */
   async function adapted(engine: Engine, base: "stored" | "int4" = "stored"): Promise<LanguageModel> {
-    const folder = await openModelFolder(golden(name));
+    const folder = await openModelFolder(goldenFolder(name));
     const targetModules = adaptableModules(folder.architecture);
     const lora: LoraSettings = { rank: 3, alpha: 6, dropout: 0, rslora: false, targetModules };
     const model = await loadWithAdapter(engine, folder, { lora, base, seed: 7 });
@@ -104,7 +108,7 @@ describe.each(families)("a new adapter on %s", (name) => {
     const folder = await openModelFolder(path);
     expect(folder.lora).toEqual(model.adapter!.lora);
     const settings = JSON.parse(await readFile(join(path, "adapter_config.json"), "utf8"));
-    expect(settings.fan_in_fan_out).toBe(name === "gpt2");
+    expect(settings.fan_in_fan_out).toBe(model.configuration.family === "gpt2");
     const again = await loadLanguageModel(engine, folder);
     expect([...again.trainable.keys()]).toEqual([...model.trainable.keys()]);
     const batch = sequenceBatch(tokens);
@@ -130,7 +134,7 @@ describe.each(families)("a new adapter on %s", (name) => {
   test("has the same gradients where activations are computed again", async () => {
     const { engine } = engines[1];
     const policy = await adapted(engine);
-    const reference = await loadLanguageModel(engine, golden(name), { frozen: true });
+    const reference = await loadLanguageModel(engine, goldenFolder(name), { frozen: true });
     const objective = createObjective({ name: "tdpo2", beta: 0.3, alpha: 0.5 });
     const gradientsWith = async (activationCheckpointing: boolean) => {
       const learner = new Learner({ engine, policy, reference, objective, activationCheckpointing });
@@ -145,7 +149,7 @@ describe.each(families)("a new adapter on %s", (name) => {
 });
 
 test("GPT-2's modules have PEFT's names, and a part of a name chooses among those that share their end", async () => {
-  const base = golden("gpt2");
+  const base = goldenFolder("gpt2");
   const { architecture } = await openModelFolder(base);
   expect(adaptableModules(architecture)).toEqual(["c_attn", "c_proj", "c_fc"]);
   const folder = await openModelFolder(base);

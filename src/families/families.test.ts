@@ -16,7 +16,7 @@ const families = ["llama", "mistral", "qwen2", "qwen3", "smollm3", "gemma2", "ge
 
 /** Keys of every config.json that change nothing, and those of each family. */
 const withoutEffect: Record<string, string[]> = {
-  all: ["dtype", "initializer_range", "pad_token_id", "use_cache"],
+  all: ["dtype", "initializer_range", "pad_token_id", "transformers_version", "use_cache"],
   llama: ["attention_dropout"],
   mistral: ["attention_dropout"],
   // The files list layer_types, and switch windows off.

@@ -14,6 +14,7 @@ import { olmo2 } from "./olmo2.ts";
 import { qwen2 } from "./qwen2.ts";
 import { qwen3 } from "./qwen3.ts";
 import { smollm3 } from "./smollm3.ts";
+import { unsupported } from "./unsupported.ts";
 
 /** All families, one row each. Each builds its own configurations only: see `familyOf`. */
 const families: readonly Family<ModelConfiguration>[] = [
@@ -67,21 +68,16 @@ export function parseConfiguration(json: unknown, file: string): ModelConfigurat
 /**
  * The family of a config.json by its `model_type`, or, in files without one, by its architecture.
  */
-function findFamily(
-  { model_type: type, architectures }: Record<string, unknown>,
-  file: string,
-): Family<ModelConfiguration> {
+function findFamily(raw: Readonly<Record<string, unknown>>, file: string): Family<ModelConfiguration> {
+  const { model_type: type, architectures } = raw;
   const found = [architectures ?? []].flat();
+  const untyped = type === undefined || type === null;
   const family = families.find(({ name, architectures: own }) =>
-    type === undefined || type === null ? own.some((one) => found.includes(one)) : name === type,
+    untyped ? own.some((one) => found.includes(one)) : name === type,
   );
-  const hint = `supported are ${families
-    .map(({ name }) => name)
-    .sort()
-    .join(", ")}`;
-  if (!family && (type !== undefined || found.length === 0)) {
-    const problem = type === undefined ? "is missing" : `${quoted(type)} is not supported`;
-    throw new UserError(problem, { file, field: "model_type", hint });
+  if (!family && (!untyped || found.length === 0)) {
+    const names = families.map(({ name }) => name);
+    throw unsupported(raw, names, file);
   }
   if (!family || (found.length > 0 && !family.architectures.some((one) => found.includes(one)))) {
     const classes = (family ? [family] : families)

@@ -193,7 +193,7 @@ describe("dropout", () => {
     const batch = packBatch(examples);
     const place = { step: 1, firstExample: 2 };
     const scored = await learner.scoreForStep(batch, place);
-    const { outcomes } = learner.judgeStep(scored, place.step, {});
+    const { outcomes } = await learner.judgeStep(scored, place.step, {});
     const judged = await learner.accumulate(batch, 1, zeroGradients(engine, policy), place, { outcomes });
     expect(judged.map(({ responses }) => responses)).toEqual(scored.map(({ responses }) => responses));
     expect(judged.map(({ responses }) => responses)).not.toEqual(

@@ -44,7 +44,7 @@ function longProse(page: string): string[] {
 
 /** The comment lines of a TypeScript file that are too long. */
 function longComments(code: string): string[] {
-  return longLines(code, (line) => /^\s*(\/\/|\/\*|\*)/.test(line));
+  return longLines(code, (line) => /^\s*(\/\/|\/\*|\*( |\/|$))/.test(line));
 }
 
 function longLines(text: string, counts: (line: string) => boolean): string[] {

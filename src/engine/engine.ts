@@ -14,8 +14,8 @@ export interface Executable {
   /**
    * Runs the program.
    *
-   * @param inputs at least the program's inputs, in the engine's memory or the process's own; others
-   * are ignored.
+   * @param inputs at least the program's inputs, in the engine's memory or the process's own;
+   * others are ignored.
    * @param outputs memory for results, which may be an input's own memory where no later node reads
    * that input (accumulation). Results not named here are put into memory from the engine, to be
    * given back with `release`.

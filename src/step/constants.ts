@@ -34,6 +34,23 @@ export function withConstants(
   });
 }
 
+/**
+ * The names of all vectors that examples with constants have, for each response.
+ *
+ * @param statistics those that are computed
+ */
+export function vectorNames(
+  { given, random, responses }: Pick<Objective, "given" | "random" | "responses">,
+  statistics: readonly string[],
+): string[][] {
+  const constants = Object.keys(given);
+  return Array.from({ length: responses }, (_, side) => [
+    ...statistics,
+    ...(side === 0 ? constants : constants.filter((name) => given[name] === "token")),
+    ...(random ? ["random"] : []),
+  ]);
+}
+
 function drawn(random: Random, { policyLogp }: ResponseVectors): Float64Array {
   return Float64Array.from(policyLogp!, () => random.next());
 }

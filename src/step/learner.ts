@@ -7,8 +7,9 @@ import type { Transformer } from "../models/transformer.ts";
 import type { Objective } from "../objectives/objective.ts";
 import { mergeUses } from "../objectives/statistics.ts";
 import { chunks, type EntryRange } from "./chunks.ts";
-import { withConstants } from "./constants.ts";
+import { vectorNames, withConstants } from "./constants.ts";
 import { cotangentsOf, emptyVectors, readStatistics } from "./entry-vectors.ts";
+import { alone, type Group } from "./group.ts";
 import {
   type EvaluatorSettings,
   type ExampleOutcome,
@@ -18,6 +19,7 @@ import {
 } from "./objective-evaluator.ts";
 import type { HiddenStatesCache } from "./reference-states.ts";
 import { defaultChunkRows, exampleAt, type ScoredExample, Scorer, type ScorerOptions } from "./scorer.ts";
+import { shareStatistics } from "./shared-statistics.ts";
 import { type HeadInputs, StatisticsHead } from "./statistics-head.ts";
 
 /** An example's statistics with the objective's outcome for it. */
@@ -139,10 +141,15 @@ export class Learner {
     return this.#trainingScorer!.score(batch, this.#dropoutFor(batch, place));
   }
 
-  /** The outcomes of all examples of a step, and the objective's state after it. */
-  judgeStep(scored: readonly ScoredExample[], step: number, settings: EvaluatorSettings) {
-    const responses = this.#withConstants(scored, step).map((one) => one.responses);
-    return this.#evaluator.evaluateStep(responses, settings);
+  /**
+   * The outcomes of a rank's examples in a step that is judged as a whole, and the objective's
+   * state after it.
+   */
+  async judgeStep(scored: readonly ScoredExample[], step: number, settings: EvaluatorSettings, group: Group = alone) {
+    const own = this.#withConstants(scored, step).map((one) => one.responses);
+    const { all, before } = await shareStatistics(group, own, vectorNames(this.#options.objective, this.#head.names));
+    const { outcomes, state } = this.#evaluator.evaluateStep(all, settings);
+    return { outcomes: outcomes.slice(before, before + own.length), state };
   }
 
   /**

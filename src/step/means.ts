@@ -7,11 +7,17 @@ type Lengths = readonly { readonly responses: readonly { readonly length: number
  * How the losses of a step's examples become the number that is minimised:
  * `scale · Σ_examples Σ_terms share · loss`. The scale is that of the first term; the shares hold
  * the others' weights and means in relation to it.
+ *
+ * @param divisors those of the step's examples, see `divisorsOf`
  */
-export function meansOf({ terms }: Objective, examples: Lengths): { scale: number; shares: number[] } {
-  const divisors = terms.map((term) => divisor(term, examples));
+export function meansOf({ terms }: Objective, divisors: Float64Array): { scale: number; shares: number[] } {
   const shares = terms.map(({ weight }, index) => (index === 0 ? weight : weight * (divisors[0]! / divisors[index]!)));
   return { scale: 1 / divisors[0]!, shares };
+}
+
+/** The divisor of each of an objective's terms. */
+export function divisorsOf({ terms }: Objective, examples: Lengths): Float64Array {
+  return Float64Array.from(terms, (term) => divisor(term, examples));
 }
 
 /** What the sum of a term's losses over `examples` is divided by. */

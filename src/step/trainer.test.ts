@@ -20,7 +20,7 @@ import { hostMemory } from "../engine/host-memory.ts";
 import { interruptible } from "../engine/interruptible.ts";
 import { createObjective, type ObjectiveOptions } from "../objectives/index.ts";
 import type { Objective } from "../objectives/objective.ts";
-import { meansOf } from "./means.ts";
+import { divisorsOf, meansOf } from "./means.ts";
 import { microbatches } from "./microbatches.ts";
 import { Optimizer } from "./optimizer.ts";
 import { Trainer, type TrainerOptions } from "./trainer.ts";
@@ -78,10 +78,14 @@ describe("microbatches", () => {
 });
 
 test("the mean is over examples, or over response tokens where the objective says so", () => {
+  const means = (options: ObjectiveOptions, examples: readonly TokenizedExample[]) => {
+    const objective = createObjective(options);
+    return meansOf(objective, divisorsOf(objective, examples));
+  };
   const two = [example([1, 2], [3, 4, 5]), example([1], [3])];
-  expect(meansOf(createObjective({ name: "sft" }), two)).toEqual({ scale: 1 / 4, shares: [1] });
-  expect(meansOf(createObjective({ name: "sft", mean: "sequences" }), two)).toEqual({ scale: 1 / 2, shares: [1] });
-  expect(meansOf(createObjective(pairObjectives[5]), pairs)).toEqual({ scale: 1 / 9, shares: [1] });
+  expect(means({ name: "sft" }, two)).toEqual({ scale: 1 / 4, shares: [1] });
+  expect(means({ name: "sft", mean: "sequences" }, two)).toEqual({ scale: 1 / 2, shares: [1] });
+  expect(means(pairObjectives[5], pairs)).toEqual({ scale: 1 / 9, shares: [1] });
 });
 
 describe.each(engines)("in $precision", (used) => {

@@ -1,13 +1,14 @@
 import { type PackedBatch, packBatch } from "../data/batch.ts";
 import type { TokenizedExample } from "../data/example.ts";
-import type { Engine, FloatValue } from "../engine/engine.ts";
+import type { Engine, FloatArray, FloatValue } from "../engine/engine.ts";
 import { type InterruptibleEngine, untilAborted } from "../engine/interruptible.ts";
 import { nextTurn } from "../event-loop.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import type { Objective } from "../objectives/objective.ts";
+import { alone, type Group, gather } from "./group.ts";
 import { lossOfIndifference } from "./indifference.ts";
 import { type JudgedExample, Learner, type Place } from "./learner.ts";
-import { meansOf } from "./means.ts";
+import { divisorsOf, meansOf } from "./means.ts";
 import { type MicrobatchLimits, microbatches } from "./microbatches.ts";
 import type { ObjectiveState } from "./objective-evaluator.ts";
 import type { Optimizer } from "./optimizer.ts";
@@ -32,6 +33,8 @@ export interface TrainerOptions {
   /** Gradients are scaled down to this Euclidean norm where they exceed it. */
   maxGradientNorm: number;
   microbatch: MicrobatchLimits;
+  /** Those who take a share of each step's examples; this process alone if absent. */
+  group?: Group;
   /** See `Learner`. */
   activationCheckpointing?: boolean;
   /** See `Learner`. */
@@ -41,9 +44,9 @@ export interface TrainerOptions {
 }
 
 export interface StepResult {
-  /** In the order of the step's examples. */
+  /** In the order of the step's examples; of a group those of this rank. */
   examples: JudgedExample[];
-  /** The mean that was minimised, before the update. */
+  /** Over all ranks. The mean that was minimised, before the update. */
   loss: number;
   /** Before clipping. */
   gradientNorm: number;
@@ -72,9 +75,12 @@ export class Trainer {
   }
 
   /**
-   * Gradients, clipping, update. The result does not depend on how the examples fall into
-   * microbatches, but for rounding. Where the gradient is not finite, the weights stay as they are.
+   * Gradients, clipping, update. A rank of a group gives its own share of the step's examples,
+   * which may be none; all ranks make the same update. The result does not depend on how the
+   * examples fall into microbatches, but for rounding. Where the gradient is not finite, the
+   * weights stay as they are.
    *
+   * @param signal in a group, that of all ranks: one alone would leave the others waiting
    * @returns undefined when `signal` is aborted before the update; nothing has changed then.
    */
   async step(examples: readonly TokenizedExample[], signal?: AbortSignal): Promise<StepResult | undefined> {
@@ -109,17 +115,21 @@ export class Trainer {
       // All of them at once would keep the process from hearing Ctrl-C.
       await nextTurn();
     }
-    const { scale, shares } = meansOf(this.#options.objective, examples);
-    const step = await this.#judgedStep(examples, shares);
+    const { objective } = this.#options;
+    const divisors = divisorsOf(objective, examples);
+    await this.#group.sum([divisors]);
+    const { scale, shares } = meansOf(objective, divisors);
+    const before = await this.#examplesBefore(examples.length);
+    const step = await this.#judgedStep(examples, before, shares);
     const scored: JudgedExample[] = [];
-    for (const [batch, place] of this.#batches(examples)) {
+    for (const [batch, place] of this.#batches(examples, before)) {
       const outcomes = step?.outcomes.slice(scored.length, scored.length + batch.rows.length);
       const judgement = outcomes ? { outcomes } : { shares };
       scored.push(...(await this.learner.accumulate(batch, scale, this.#gradients, place, judgement)));
     }
     const loss = scored.reduce((sum, { outcome }) => sum + outcome.loss * scale, 0);
     return {
-      loss,
+      loss: await this.#summed(loss),
       scored,
       gradients: this.#gradients,
       gradientNorm: await this.optimizer.gradientNorm(this.#gradients),
@@ -133,21 +143,48 @@ export class Trainer {
    * judged at once, so that the gradient, computed batch by batch afterwards, is exact. It costs
    * another forward pass. Undefined for other objectives.
    */
-  async #judgedStep(examples: readonly TokenizedExample[], shares: readonly number[]) {
+  async #judgedStep(examples: readonly TokenizedExample[], before: number, shares: readonly number[]) {
     if (this.#options.objective.scope !== "step") return undefined;
     const scored: ScoredExample[] = [];
-    for (const [batch, place] of this.#batches(examples))
+    for (const [batch, place] of this.#batches(examples, before))
       scored.push(...(await this.learner.scoreForStep(batch, place)));
-    return this.learner.judgeStep(scored, this.optimizer.step, { shares, state: this.objectiveState });
+    const settings = { shares, state: this.objectiveState };
+    return this.learner.judgeStep(scored, this.optimizer.step, settings, this.#group);
   }
 
-  /** The step's examples in batches that are computed together, one after the other. */
-  *#batches(examples: readonly TokenizedExample[]): Generator<readonly [PackedBatch, Place]> {
-    let firstExample = 0;
+  /**
+   * A rank's examples of a step in batches that are computed together, one after the other.
+   *
+   * @param before how many examples of the step lower ranks have
+   */
+  *#batches(examples: readonly TokenizedExample[], before: number): Generator<readonly [PackedBatch, Place]> {
+    let firstExample = before;
     for (const microbatch of microbatches(examples, this.#options.microbatch)) {
       yield [packBatch(microbatch), { step: this.optimizer.step, firstExample }];
       firstExample += microbatch.length;
     }
+  }
+
+  get #group(): Group {
+    return this.#options.group ?? alone;
+  }
+
+  /** How many examples of a step lower ranks have. */
+  async #examplesBefore(own: number): Promise<number> {
+    const counts = await gather(this.#group, Float64Array.of(own));
+    return counts.slice(0, this.#group.rank).reduce((sum, [count]) => sum + count!, 0);
+  }
+
+  /** Sums the gradients over the group, and a number, which is returned. */
+  async #summed(number: number): Promise<number> {
+    if (this.#group.size === 1) return number;
+    const { engine } = this.#options;
+    const total = Float64Array.of(number);
+    const gradients = new Map<FloatValue, FloatArray>();
+    for (const gradient of this.#gradients.values()) gradients.set(gradient, await engine.read(gradient));
+    await this.#group.sum([total, ...gradients.values()]);
+    for (const [gradient, sum] of gradients) engine.write(gradient, sum);
+    return total[0]!;
   }
 
   /**

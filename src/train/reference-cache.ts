@@ -104,7 +104,8 @@ export class ReferenceCache {
   }
 
   /**
-   * Keeps the hidden states of an example, as float32, if it comes again and budget and disk allow; see `has`.
+   * Keeps the hidden states of an example, as float32, if it comes again and budget and disk allow;
+   * see `has`.
    */
   async add(example: TokenizedExample, states: FloatArray): Promise<void> {
     if (this.#refused || !this.#options.wanted.has(example)) return;

@@ -88,6 +88,7 @@ export async function loadModel(path: string, options: LoadModelOptions = {}): P
       const { examples } = await tokenizePairs(placed, tokenizer, {
         ...limits,
         contextLength: configuration.contextLength,
+        shortContextLength: configuration.shortContextLength,
       });
       const scored: ScoredPair[] = [];
       for await (const { place: _, ...pair } of scorePairs({ engine, policy: model }, examples, defaultMicrobatch))

@@ -25,6 +25,8 @@ export interface RunExamples {
 
 interface ModelLimits {
   readonly contextLength: number;
+  /** See `ModelConfiguration`. */
+  readonly shortContextLength?: number | undefined;
   readonly vocabularySize: number;
 }
 
@@ -72,6 +74,7 @@ export async function prepareExamples(
     maxPromptLength,
     truncation,
     contextLength: model.contextLength,
+    shortContextLength: model.shortContextLength,
     modelVocabularySize: model.vocabularySize,
     specialTokens,
   };

@@ -44,6 +44,24 @@ describe("tokenizePairs", () => {
     });
   });
 
+  test("answers must end on one side of the length from which a model computes otherwise", async () => {
+    const pairs = [pair("0123", "a", "b"), pair("0123", "abcd", "a")];
+    const lengths = (shortContextLength: number) => ({ shortContextLength, contextLength: 20 });
+    await expect(tokenizePairs(pairs, tokenizer, lengths(8))).rejects.toThrow(
+      "pairs.jsonl:3: with their prompt the answers have 9 and 6 tokens; from 9 on this model has other rotary " +
+        "frequencies, and one prompt cannot have both; set maxLength to 8, or leave the pair out",
+    );
+    for (const fits of [5, 9]) {
+      expect((await tokenizePairs(pairs, tokenizer, lengths(fits))).examples).toHaveLength(2);
+    }
+    const cut = await tokenizePairs(pairs, tokenizer, { ...lengths(8), maxLength: 8 });
+    expect(cut.examples.map(({ responses }) => responses.map(({ length }) => length))).toEqual([
+      [2, 2],
+      [4, 2],
+    ]);
+    expect((await tokenizeChosen(pairs, tokenizer, lengths(8))).examples).toHaveLength(2);
+  });
+
   test("cuts are made once for the pair, and counted", async () => {
     const pairs = [pair("0123456789", "abc", "abcdefghijkl"), pair("01", "a", "b")];
     const { examples, report } = await tokenizePairs(pairs, tokenizer, { maxLength: 10, maxPromptLength: 4 });

@@ -123,7 +123,9 @@ async function tokenizeAnswers(
         checkVocabulary(ids, options.modelVocabularySize, tokenizer, pair.place);
       written.look("prompt", prompt, pair.place);
       for (const ids of responses) written.look("answer", ids, pair.place);
-      add(prompt, responses, pair.place, truncate(prompt, responses, limits, bosId));
+      const kept = truncate(prompt, responses, limits, bosId);
+      checkOneSide(kept, options.shortContextLength, pair.place);
+      add(prompt, responses, pair.place, kept);
     }
   }
   return { examples, report, written };
@@ -164,6 +166,22 @@ function collector() {
     count(report, example);
   };
   return { examples, report, add };
+}
+
+/** A prompt is computed once for all its answers, so they must not ask for different ways. */
+function checkOneSide(
+  { prompt, responses }: { prompt: Ids; responses: readonly Ids[] },
+  shortContextLength: number | undefined,
+  place: RecordPlace,
+): void {
+  if (shortContextLength === undefined) return;
+  const lengths = responses.map(({ length }) => prompt.length + length);
+  if (new Set(lengths.map((length) => length > shortContextLength)).size < 2) return;
+  throw new UserError(
+    `with their prompt the answers have ${lengths.join(" and ")} tokens; from ${shortContextLength + 1} on ` +
+      "this model has other rotary frequencies, and one prompt cannot have both",
+    { file: place.file, line: place.line, hint: `set maxLength to ${shortContextLength}, or leave the pair out` },
+  );
 }
 
 function checkVocabulary(

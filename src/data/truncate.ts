@@ -24,6 +24,11 @@ export interface LengthOptions {
   readonly truncation?: "keep_end" | "keep_start" | undefined;
   /** Positions that the model has. */
   readonly contextLength?: number | undefined;
+  /**
+   * The most tokens of sequences that the model computes in one way, where it computes longer ones
+   * in another: answers to one prompt must end on one side of it.
+   */
+  readonly shortContextLength?: number | undefined;
 }
 
 export interface Limits {

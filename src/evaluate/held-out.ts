@@ -57,7 +57,8 @@ export async function readHeldOut(
     const recorded = options.data
       ? settingsForFiles(source?.recipe, options.data)
       : recordedSettings(holdsOutTheSame ? subject : source, subjects[0]!);
-    const limits = { contextLength, vocabularySize: folder.configuration.vocabularySize };
+    const { vocabularySize, shortContextLength } = folder.configuration;
+    const limits = { contextLength, vocabularySize, shortContextLength };
     const settings = withChanges(recorded, options);
     const prepared = await prepareExamples(settings, responses, tokenizer, limits, {
       heldOutOnly: true,

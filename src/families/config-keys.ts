@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { UserError } from "../errors.ts";
 import { quoted } from "../one-line.ts";
+import { parseFields } from "./parse-fields.ts";
+import { unusedRopeKeys } from "./rope-scaling.ts";
 
 /** The values of a key that we compute; null and a missing key are always among them. */
 export interface Only {
@@ -80,7 +82,8 @@ export function unknownKeys(raw: Readonly<Record<string, unknown>>, keys: Config
   const known = new Set(
     [used, only, aliases, commonOnly].flatMap((table) => Object.keys(table)).concat(harmless, commonHarmless),
   );
-  return Object.keys(raw).filter((key) => !known.has(key));
+  const inside = "rope_parameters" in used ? unusedRopeKeys(raw) : [];
+  return [...Object.keys(raw).filter((key) => !known.has(key)), ...inside];
 }
 
 /**
@@ -97,14 +100,6 @@ export function readKeys<Shape extends z.ZodRawShape>(
   const json = withoutAliases(raw, keys.aliases ?? {}, file);
   for (const [key, only] of Object.entries({ ...commonOnly, ...keys.only })) checkValue(json[key], key, only, file);
   return parseFields(z.looseObject(keys.used), json, file);
-}
-
-/** Parses with a schema; issues become a UserError that names the key. */
-export function parseFields<Schema extends z.ZodType>(schema: Schema, json: unknown, file: string): z.output<Schema> {
-  const result = schema.safeParse(json);
-  if (result.success) return result.data;
-  const { path, message } = result.error.issues[0]!;
-  throw new UserError(message, { file, field: path.join("."), cause: result.error });
 }
 
 function checkValue(value: unknown, field: string, { values, problem, hint }: Only, file: string): void {

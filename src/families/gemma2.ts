@@ -72,8 +72,7 @@ export const gemma2: Family<GemmaConfiguration> = {
   parse(raw, file) {
     const json = readKeys(raw, keys, file);
     return {
-      ...gemmaSizes(json, file),
-      contextLength: json.max_position_embeddings ?? 8192,
+      ...gemmaSizes(json, { file, contextLength: 8192 }),
       windows: windowsOf(json, json.sliding_window, (layer) => layer % 2 === 0, file),
       scoreCap: json.attn_logit_softcapping ?? undefined,
       logitCap: json.final_logit_softcapping ?? undefined,
@@ -85,10 +84,10 @@ export const gemma2: Family<GemmaConfiguration> = {
 /** Interprets what the configurations of Gemma 2 and 3 share. */
 export function gemmaSizes(
   json: z.output<z.ZodObject<typeof gemmaFields>>,
-  file: string,
-): Omit<Parsed<GemmaConfiguration>, "contextLength" | "windows" | "scoreCap" | "logitCap"> {
+  defaults: Parameters<typeof llamaSizes>[1],
+): Omit<Parsed<GemmaConfiguration>, "windows" | "scoreCap" | "logitCap"> {
   return {
-    ...llamaSizes(json, file),
+    ...llamaSizes(json, defaults),
     scoreScale: (json.query_pre_attn_scalar ?? 256) ** -0.5,
     attentionBias: json.attention_bias,
     attentionOutputBias: json.attention_bias,

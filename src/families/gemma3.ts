@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { type Rope, rotaryOf } from "../models/rotary.ts";
+import { rotaryOf } from "../models/rotary.ts";
+import type { Rope } from "../models/rotary-frequencies.ts";
 import { type ConfigKeys, readKeys, unknownKeys } from "./config-keys.ts";
 import type { Family } from "./family.ts";
 import { count } from "./fields.ts";
@@ -15,7 +16,7 @@ import {
 import { windowsOf } from "./layer-types.ts";
 import { llama } from "./llama.ts";
 import { normedHeads, projections, rotated } from "./llama-block.ts";
-import { parseRope, ropeFields, ropeOnly } from "./rope-configuration.ts";
+import { parseRopeObject, ropeFields, ropeOnly } from "./rope-configuration.ts";
 
 interface Gemma3Configuration extends GemmaConfiguration {
   /** The rotary positions of layers with a window; the others have the configuration's own. */
@@ -65,12 +66,17 @@ export const gemma3: Family<Gemma3Configuration> = {
   parse(raw, file) {
     const { rope_parameters: ropes, ...json } = readKeys(raw, keys, file);
     const { sliding_window_pattern: pattern, final_logit_softcapping: cap } = json;
-    const global = { ...json, rope_theta: json.rope_theta ?? 1e6, rope_parameters: ropes?.full_attention };
-    const local = { rope_theta: json.rope_local_base_freq ?? 1e4, rope_parameters: ropes?.sliding_attention };
+    const global = { ...json, rope_parameters: ropes?.full_attention };
+    const sizes = gemmaSizes(global, { file, contextLength: 131072, theta: 1e6 });
+    const local = { rope_theta: json.rope_local_base_freq };
     return {
-      ...gemmaSizes(global, file),
-      localRope: parseRope(local, file),
-      contextLength: json.max_position_embeddings ?? 131072,
+      ...sizes,
+      localRope: parseRopeObject(ropes?.sliding_attention ?? {}, local, {
+        file,
+        field: "rope_parameters.sliding_attention",
+        headWidth: sizes.headWidth,
+        contextLength: sizes.contextLength,
+      }),
       windows: windowsOf(json, json.sliding_window, (layer) => (layer + 1) % (pattern ?? 6) !== 0, file),
       scoreCap: undefined,
       logitCap: cap ?? undefined,

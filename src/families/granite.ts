@@ -48,8 +48,7 @@ export const granite: Family<GraniteConfiguration> = {
   parse(raw, file) {
     const json = readKeys(raw, keys, file);
     return {
-      ...llamaSizes(json, file),
-      contextLength: json.max_position_embeddings ?? 2048,
+      ...llamaSizes(json, { file, contextLength: 2048 }),
       attentionBias: json.attention_bias,
       attentionOutputBias: json.attention_bias,
       mlpBias: json.mlp_bias,

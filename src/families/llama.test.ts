@@ -37,6 +37,7 @@ describe("parseConfiguration", () => {
       normEpsilon: 1e-6,
       ropeTheta: 10000,
       ropeScaling: undefined,
+      rotaryWidth: 8,
       tiedEmbeddings: false,
       attentionBias: false,
       attentionOutputBias: false,
@@ -98,7 +99,6 @@ describe("parseConfiguration", () => {
     [{ model_type: "opt" }, 'model_type: "opt" is not supported; supported are gemma2, gemma3_text, gp'],
     [{ model_type: undefined }, "model_type: is missing; supported"],
     [{ partial_rotary_factor: 0.5 }, "partial_rotary_factor: rotating only a part"],
-    [{ low_freq_factor: 1 }, "low_freq_factor: belongs into rope_scaling; move it there"],
     [{ is_encoder_decoder: true }, "is_encoder_decoder: true is not supported, only false"],
     [{ pruned_heads: { 1: [0] } }, 'pruned_heads: {"1":[0]} is not supported, only {}'],
     [{ architectures: ["LlamaForSequenceClassification"] }, 'architectures: ["LlamaForSequenceClassification"] is not'],
@@ -114,15 +114,6 @@ describe("parseConfiguration", () => {
     [{ num_hidden_layers: 1.5 }, "num_hidden_layers: Invalid input: expected int"],
     [{ eos_token_id: "</s>" }, "eos_token_id: Invalid input"],
     [{ tie_word_embeddings: "true" }, "tie_word_embeddings: Invalid input: expected boolean"],
-    [{ rope_scaling: { type: "yarn", factor: 2 } }, 'rope_scaling: rotary scaling "yarn" is not supported'],
-    [{ rope_scaling: { rope_type: "dynamic", factor: 2 } }, 'rope_scaling: rotary scaling "dynamic" is not'],
-    [{ rope_parameters: { rope_type: "longrope" } }, 'rope_parameters: rotary scaling "longrope" is not supported'],
-    [{ rope_scaling: { type: "linear" } }, "rope_scaling.factor: Invalid input: expected number"],
-    [{ rope_scaling: { ...llama3, factor: "8" } }, "rope_scaling.factor: Invalid input: expected number"],
-    [{ rope_scaling: { ...llama3, low_freq_factor: 4 } }, "rope_scaling: low_freq_factor must be less"],
-    [{ rope_parameters: { partial_rotary_factor: 0.5 } }, "rope_parameters.partial_rotary_factor: rotating only"],
-    [{ rope_scaling: { factor: 2 } }, "rope_scaling: rope_type is missing"],
-    [{ rope_scaling: 2 }, "rope_scaling: Invalid input: expected object"],
   ])("refuses %j", (changes, message) => {
     expect(() => parse(changes)).toThrow(UserError);
     expect(() => parse(changes)).toThrow(`config.json: ${message}`);

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { UserError } from "../errors.ts";
 import type { ModelConfiguration } from "../models/configuration.ts";
-import type { Rope } from "../models/rotary.ts";
+import type { Rope } from "../models/rotary-frequencies.ts";
 import { type ConfigKeys, readKeys, unknownKeys } from "./config-keys.ts";
 import type { Family, Parsed } from "./family.ts";
 import { count, dividedAmong, flag, tokenFields, tokensOf } from "./fields.ts";
@@ -76,8 +76,7 @@ export const llama: Family<LlamaConfiguration> = {
   parse(raw, file) {
     const json = readKeys(raw, keys, file);
     return {
-      ...llamaSizes(json, file),
-      contextLength: json.max_position_embeddings ?? 2048,
+      ...llamaSizes(json, { file, contextLength: 2048 }),
       attentionBias: json.attention_bias,
       attentionOutputBias: json.attention_bias,
       mlpBias: json.mlp_bias,
@@ -92,12 +91,14 @@ type SharedKeys = Omit<z.output<z.ZodObject<typeof keys.used>>, "attention_bias"
 /**
  * Interprets what configurations much like Llama's share.
  *
+ * @param defaults.contextLength the class's `max_position_embeddings`
+ * @param defaults.theta the class's `rope_theta`, if not 10000
  * @throws UserError if the sizes do not fit together.
  */
 export function llamaSizes(
   json: SharedKeys,
-  file: string,
-): Omit<Parsed<LlamaConfiguration>, "contextLength" | "windows" | "attentionBias" | "attentionOutputBias" | "mlpBias"> {
+  { file, ...defaults }: { file: string; contextLength: number; theta?: number },
+): Omit<Parsed<LlamaConfiguration>, "windows" | "attentionBias" | "attentionOutputBias" | "mlpBias"> {
   const { hidden_size: width, num_attention_heads: heads } = json;
   const keyValueHeads = json.num_key_value_heads ?? heads;
   const headWidth = json.head_dim ?? dividedAmong({ width, heads }, { file, field: "hidden_size" });
@@ -108,6 +109,7 @@ export function llamaSizes(
     const problem = `${keyValueHeads} key-value heads cannot be shared evenly by ${heads} heads`;
     throw new UserError(problem, { file, field: "num_key_value_heads" });
   }
+  const contextLength = json.max_position_embeddings ?? defaults.contextLength;
   return {
     width,
     layers: json.num_hidden_layers,
@@ -116,8 +118,9 @@ export function llamaSizes(
     headWidth,
     feedForwardWidth: json.intermediate_size,
     vocabularySize: json.vocab_size,
+    contextLength,
     normEpsilon: json.rms_norm_eps ?? 1e-6,
-    ...parseRope(json, file),
+    ...parseRope(json, { ...defaults, file, headWidth, contextLength }),
     tiedEmbeddings: json.tie_word_embeddings,
     ...tokensOf(json),
   };

@@ -34,8 +34,7 @@ export const mistral: Family<LlamaConfiguration> = {
   parse(raw, file) {
     const json = readKeys(raw, keys, file);
     return {
-      ...llamaSizes(json, file),
-      contextLength: json.max_position_embeddings ?? 131072,
+      ...llamaSizes(json, { file, contextLength: 131072 }),
       windows: windowsOf(json, json.sliding_window, () => json.sliding_window !== null, file),
       attentionBias: false,
       attentionOutputBias: false,

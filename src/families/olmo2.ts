@@ -35,9 +35,8 @@ export const olmo2: Family<LlamaConfiguration> = {
   parse(raw, file) {
     const json = readKeys(raw, keys, file);
     return {
-      ...llamaSizes(json, file),
+      ...llamaSizes(json, { file, contextLength: 2048 }),
       normEpsilon: json.rms_norm_eps ?? 1e-5,
-      contextLength: json.max_position_embeddings ?? 2048,
       attentionBias: json.attention_bias,
       attentionOutputBias: json.attention_bias,
       mlpBias: false,

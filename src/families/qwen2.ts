@@ -53,8 +53,7 @@ export const qwen2: Family<LlamaConfiguration> = {
   parse(raw, file) {
     const json = readKeys(raw, keys, file);
     return {
-      ...llamaSizes(json, file),
-      contextLength: json.max_position_embeddings ?? 32768,
+      ...llamaSizes(json, { file, contextLength: 32768 }),
       windows: qwenWindows(json, file),
       attentionBias: true,
       attentionOutputBias: false,

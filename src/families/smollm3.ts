@@ -49,8 +49,7 @@ export const smollm3: Family<SmolLm3Configuration> = {
     const rotating = rotatingLayers(json, file);
     const slides = json.use_sliding_window && Boolean(json.sliding_window);
     return {
-      ...llamaSizes({ ...json, rope_theta: json.rope_theta ?? 2e6 }, file),
-      contextLength: json.max_position_embeddings ?? 32768,
+      ...llamaSizes(json, { file, contextLength: 32768, theta: 2e6 }),
       rotating,
       windows: windowsOf(json, json.sliding_window, (layer) => slides && !rotating[layer], file),
       attentionBias: json.attention_bias,

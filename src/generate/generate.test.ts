@@ -6,11 +6,13 @@ import { loadTokenizer } from "../data/tokens/load-tokenizer.ts";
 import { promptIds } from "../data/tokens/testing/token-ids.ts";
 import type { Tokenizer } from "../data/tokens/tokenizer.ts";
 import type { Engine } from "../engine/engine.ts";
+import { architectureOf, parseConfiguration } from "../families/registry.ts";
+import { initializeLanguageModel } from "../models/initialize.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import { loadLanguageModel } from "../storage/load-model.ts";
 import { defaultGenerateOptions, type GenerateOptions, type Generation, generate } from "./generate.ts";
 import { greedy } from "./sampler.ts";
-import { byteModel, byteTokenizer, endToken } from "./testing/byte-model.ts";
+import { byteConfiguration, byteModel, byteTokenizer, endToken } from "./testing/byte-model.ts";
 
 const tokenizer = await byteTokenizer();
 /** A letter for each token, so that texts are easy to cut. */
@@ -133,6 +135,22 @@ describe("an answer ends", () => {
       [10, "length"],
     ]);
   });
+});
+
+test("an answer ends where longer sequences have other rotary frequencies", async () => {
+  const factors = { short_factor: [1, 2], long_factor: [3, 4], original_max_position_embeddings: 20 };
+  const raw = { ...byteConfiguration.raw, rope_scaling: { rope_type: "longrope", ...factors } };
+  const configuration = parseConfiguration(raw, "model");
+  const model = await initializeLanguageModel(exact, architectureOf(configuration), {
+    seed: 5,
+    standardDeviation: 0.4,
+  });
+  const some = [20, 18, 21].map((length) => Int32Array.from({ length }, (_, index) => index));
+  const answers = await answersOf(exact, { temperature: 0 }, { model, some });
+  expect(answers.map(({ tokens }) => tokens.length)).toEqual([1, 3, 10]);
+  for (const { prompt, tokens } of answers) {
+    expect(tokens).toEqual(await recompute(exact, model, some[prompt]!, tokens.length, 257));
+  }
 });
 
 test("pieces of text come while the answer grows, and join to it", async () => {

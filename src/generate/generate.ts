@@ -1,5 +1,6 @@
 import type { Tokenizer } from "../data/tokens/tokenizer.ts";
 import type { Engine, FloatArray, FloatValue } from "../engine/engine.ts";
+import type { ModelConfiguration } from "../models/configuration.ts";
 import { Decoder } from "../models/decoder.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 import { Answer, type AnswerOptions, type Generation } from "./answer.ts";
@@ -55,11 +56,11 @@ export async function* generate(
   options: GenerateOptions,
 ): AsyncGenerator<Generation[]> {
   const decoder = new Decoder(engine, model);
-  const { contextLength } = model.configuration;
+  const { configuration } = model;
   try {
     for (let first = 0; first < prompts.length; first += options.batchSize) {
       const batch = prompts.slice(first, first + options.batchSize);
-      const limits = batch.map(({ length }) => Math.min(options.maxNewTokens, contextLength - length));
+      const limits = batch.map(({ length }) => Math.min(options.maxNewTokens, endOf(length, configuration) - length));
       const answers = limits.flatMap((limit, index) =>
         Array.from({ length: options.samples }, (_, sample) => {
           const prompt = (options.firstPrompt ?? 0) + first + index;
@@ -77,6 +78,14 @@ export async function* generate(
   } finally {
     decoder.dispose();
   }
+}
+
+/**
+ * The most tokens that a sequence may grow to. The cache holds keys as they are in a sequence on
+ * one side of the short context, and the last token never comes into it.
+ */
+function endOf(length: number, { contextLength, shortContextLength = 0 }: ModelConfiguration): number {
+  return length <= shortContextLength ? Math.min(shortContextLength + 1, contextLength) : contextLength;
 }
 
 /** Goes on until all answers have ended; false if the signal came first. */

@@ -72,9 +72,9 @@ export class OnnxWriter {
     return this.#add(opType, inputs, attributes, 1)[0]!;
   }
 
-  /** Cuts the last axis into equal parts. */
-  split(x: string, parts: number): string[] {
-    return this.#add("Split", [x], { axis: -1, num_outputs: parts }, parts);
+  /** Cuts the last axis into parts of these lengths. */
+  split(x: string, lengths: readonly number[]): string[] {
+    return this.#add("Split", [x, this.integers(lengths)], { axis: -1 }, lengths.length);
   }
 
   /** The rank of an operand of the op being written. */

@@ -17,7 +17,7 @@ export interface Block {
   readonly sections: {
     /**
      * x [tokens, width] to query, key and value; with rotary positions, constants cos and sin
-     * [tokens, 1, rotaryWidth].
+     * [tokens, 1, headWidth].
      */
     readonly attentionInput: ModelSection;
     /**
@@ -33,7 +33,7 @@ export interface Block {
 
 /**
  * A whole block as generation runs it, one new token per sequence: x [tokens, width], cos and sin
- * [tokens, 1, rotaryWidth] if the block has rotary positions, cachedKey and cachedValue
+ * [tokens, 1, headWidth] if the block has rotary positions, cachedKey and cachedValue
  * [length, tokens, keyValueHeads, headWidth] and their mask [tokens, 1, 1, length] to output
  * [tokens, width] and the token's own key and value [tokens, keyValueHeads * headWidth].
  */

@@ -1,5 +1,6 @@
 import { attentionMask, type PackedBatch } from "../data/batch.ts";
 import { type Engine, type FloatValue, upload } from "../engine/engine.ts";
+import { UserError } from "../errors.ts";
 import type { Architecture, Layer } from "./architecture.ts";
 import { type Rotary, rotaryTables } from "./rotary.ts";
 
@@ -62,7 +63,12 @@ export class BatchTables {
       rotary: new Map(
         Array.from(new Set(this.#layers.map(({ rotary }) => rotary)), (rotary) => [
           rotary,
-          rotary ? rotaryTables(this.#engine, rotary, batch.positions) : {},
+          rotary
+            ? rotaryTables(this.#engine, rotary, {
+                positions: batch.positions,
+                lengths: sequenceLengths(batch, rotary),
+              })
+            : {},
         ]),
       ),
       masks: new Map(
@@ -76,6 +82,35 @@ export class BatchTables {
     this.#last = { batch, tables };
     return tables;
   }
+}
+
+/**
+ * For each token of a batch how many tokens its sequence has. A prompt has the length of its first
+ * answer's sequence: what is rotated once must serve all answers.
+ *
+ * @throws UserError where the lengths of a row's sequences ask for different angles.
+ */
+function sequenceLengths({ rows, tokens }: PackedBatch, rotary: Rotary): Int32Array {
+  const lengths = new Int32Array(tokens.length);
+  for (const { start, promptLength, responseLengths } of rows) {
+    const ofSequences = responseLengths.map((length) => promptLength + length);
+    const first = ofSequences[0] ?? promptLength;
+    const other = ofSequences.find((length) => rotary.angleClass(length) !== rotary.angleClass(first));
+    if (other !== undefined) {
+      throw new UserError(
+        `answers to one prompt end after ${first} and ${other} tokens, and the model's rotary positions ` +
+          "have other frequencies in a sequence of the one length than of the other",
+        { field: "maxLength", hint: "cut both to a length with the same frequencies, or leave the pair out" },
+      );
+    }
+    lengths.fill(first, start, start + promptLength);
+    let end = start + promptLength;
+    for (const [index, length] of responseLengths.entries()) {
+      lengths.fill(ofSequences[index]!, end, end + length);
+      end += length;
+    }
+  }
+  return lengths;
 }
 
 function masksOf(engine: Engine, batch: PackedBatch, window: number | undefined): FloatValue[] {

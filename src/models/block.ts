@@ -9,8 +9,8 @@ import type { Block, Step } from "./architecture.ts";
 import { type ParameterPlan, SectionParameters } from "./section-parameters.ts";
 
 /**
- * Cosines and sines of the tokens' positions, each [tokens, 1, rotaryWidth]; undefined without
- * rotary positions.
+ * Cosines and sines of the tokens' positions, each [tokens, 1, headWidth]; undefined without rotary
+ * positions.
  */
 export type RotaryInputs = Readonly<Record<"cos" | "sin", Tensor>> | undefined;
 
@@ -65,9 +65,9 @@ export function defineBlock(plan: ParameterPlan, block: BlockDefinition): Block 
   };
 }
 
-function rotaryInputs({ rotaryWidth }: BlockDefinition): RotaryInputs {
+function rotaryInputs({ rotaryWidth, headWidth }: BlockDefinition): RotaryInputs {
   if (rotaryWidth === 0) return undefined;
-  return { cos: input(["tokens", 1, rotaryWidth]), sin: input(["tokens", 1, rotaryWidth]) };
+  return { cos: input(["tokens", 1, headWidth]), sin: input(["tokens", 1, headWidth]) };
 }
 
 function attentionInput(plan: ParameterPlan, block: BlockDefinition) {

@@ -10,6 +10,11 @@ export interface ModelConfiguration {
   readonly layers: number;
   readonly vocabularySize: number;
   readonly contextLength: number;
+  /**
+   * The most tokens of sequences that are computed in one way; longer ones have other rotary
+   * frequencies. Absent where all lengths have the same.
+   */
+  readonly shortContextLength?: number;
   /** Whether the head is the embedding matrix. */
   readonly tiedEmbeddings: boolean;
   readonly bosTokenId: number | undefined;

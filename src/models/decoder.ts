@@ -184,10 +184,11 @@ export class Decoder {
    */
   #tables(layers: readonly Layer[], positions: Int32Array) {
     const rotary = new Map<Rotary | undefined, Record<string, FloatValue>>();
+    const lengths = positions.map((position) => position + 1);
     const masks = new Map<number | undefined, FloatValue>();
     for (const layer of layers) {
       if (layer.rotary && !rotary.has(layer.rotary)) {
-        rotary.set(layer.rotary, rotaryTables(this.#engine, layer.rotary, positions));
+        rotary.set(layer.rotary, rotaryTables(this.#engine, layer.rotary, { positions, lengths }));
       }
       if (!masks.has(layer.window)) masks.set(layer.window, this.#mask(layer.window));
     }

@@ -1,76 +1,94 @@
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { largestError } from "../../test/helpers/compare.ts";
-import type { RopeScaling } from "./rotary.ts";
-import { rotaryFrequencies } from "./rotary.ts";
+import { engines } from "../../test/helpers/engines.ts";
+import { logitsOf, scoringAll, sequenceBatch } from "../../test/helpers/logits.ts";
+import { example, tinyConfiguration, tinyModel } from "../../test/helpers/tiny.ts";
+import { packBatch } from "../data/batch.ts";
+import { upload } from "../engine/engine.ts";
+import { UserError } from "../errors.ts";
+import { defineProgram } from "../graph/program.ts";
+import { input } from "../graph/tensor.ts";
+import { rotaryOf, rotaryTables, rotate } from "./rotary.ts";
 
-const frequencies = (headWidth: number, ropeTheta: number, ropeScaling?: RopeScaling) =>
-  rotaryFrequencies({ headWidth, ropeTheta, ropeScaling });
-const llama3 = {
-  type: "llama3",
-  factor: 8,
-  lowFrequencyFactor: 1,
-  highFrequencyFactor: 4,
-  originalContextLength: 8192,
-} as const;
+const rope = { ropeTheta: 100, ropeScaling: undefined };
 
-test("theta to the power of -2i / width, once for each half of a head", () => {
-  // 10000^0, 10000^-1/2, and for width 6 and theta 1000: 1000^0, 1000^-1/3, 1000^-2/3.
-  expect([...frequencies(4, 10000)]).toEqual([1, 0.01, 1, 0.01]);
-  expect(largestError(frequencies(6, 1000), [1, 0.1, 0.01, 1, 0.1, 0.01])).toBeLessThan(1e-15);
-});
-
-test("linear scaling stretches every wavelength", () => {
-  expect([...frequencies(4, 10000, { type: "linear", factor: 4 })]).toEqual([0.25, 0.0025, 0.25, 0.0025]);
-});
-
-describe("Llama 3's scaling", () => {
-  test("by hand", () => {
-    // A head of width 2 has frequency 1, which turns c / 2π times in a context of c.
-    const at = (turns: number) => frequencies(2, 10000, { ...llama3, originalContextLength: turns * 2 * Math.PI })[0];
-    expect(at(0.5)).toBe(1 / 8); // below low: stretched
-    expect(at(5)).toBe(1); // above high: kept
-    // Between, (turns - 1) / (4 - 1) is kept: at 2 turns 1/3 of 1 and 2/3 of 1/8.
-    expect(at(2)).toBeCloseTo(5 / 12, 14);
-    // Without jumps at the borders.
-    expect(at(1.000001)).toBeCloseTo(1 / 8, 5);
-    expect(at(3.999999)).toBeCloseTo(1, 5);
+describe.each(engines)("in $precision", ({ engine, tolerance }) => {
+  test.each([
+    { layout: "halves", rotaryWidth: 6 },
+    { layout: "halves", rotaryWidth: 4 },
+    { layout: "interleaved", rotaryWidth: 6 },
+    { layout: "interleaved", rotaryWidth: 4 },
+  ] as const)("each pair of a head turns by its angle: %o", async ({ layout, rotaryWidth }) => {
+    const positions = Int32Array.of(0, 3, 50);
+    const [heads, headWidth, half] = [2, 6, rotaryWidth / 2];
+    const rotary = rotaryOf({ ...rope, rotaryWidth }, headWidth, layout);
+    const tables = rotaryTables(engine, rotary, { positions, lengths: Int32Array.of(1, 4, 51) });
+    const x = input(["tokens", heads * headWidth]);
+    const [cos, sin] = [input(["tokens", 1, headWidth]), input(["tokens", 1, headWidth])];
+    const y = rotate(x, { heads, headWidth, rotaryWidth, layout }, { cos, sin });
+    const program = engine.compile(defineProgram("rotate", { x, cos, sin }, { y }));
+    const numbers = Array.from({ length: 3 * heads * headWidth }, (_, index) => Math.sin(index + 1));
+    const value = upload(engine, [3, heads * headWidth], numbers);
+    const expected = [...numbers];
+    for (const [token, position] of positions.entries()) {
+      for (let head = 0; head < heads; head++) {
+        for (let pair = 0; pair < half; pair++) {
+          const start = (token * heads + head) * headWidth;
+          const [i, j] = layout === "halves" ? [pair, pair + half] : [2 * pair, 2 * pair + 1];
+          const [a, b] = [numbers[start + i]!, numbers[start + j]!];
+          const angle = position * 100 ** ((-2 * pair) / rotaryWidth);
+          expected[start + i] = a * Math.cos(angle) - b * Math.sin(angle);
+          expected[start + j] = b * Math.cos(angle) + a * Math.sin(angle);
+        }
+      }
+    }
+    const { y: turned } = await program.run({ x: value, ...tables });
+    expect(largestError(await engine.read(turned!), expected)).toBeLessThan(tolerance);
+    program.dispose();
+    for (const used of [value, turned!, ...Object.values(tables)]) engine.release(used);
   });
 
-  test("the formula in terms of wavelengths, as transformers has it", () => {
-    const { factor, lowFrequencyFactor: low, highFrequencyFactor: high, originalContextLength: context } = llama3;
-    const plain = frequencies(128, 500000);
-    const scaled = frequencies(128, 500000, llama3);
-    const kinds = new Set<string>();
-    plain.forEach((frequency, column) => {
-      const wavelength = (2 * Math.PI) / frequency;
-      const smooth = (context / wavelength - low) / (high - low);
-      const [kind, expected] =
-        wavelength < context / high
-          ? ["kept", frequency]
-          : wavelength > context / low
-            ? ["stretched", frequency / factor]
-            : ["between", ((1 - smooth) * frequency) / factor + smooth * frequency];
-      kinds.add(kind as string);
-      expect(scaled[column]! / (expected as number)).toBeCloseTo(1, 12);
+  describe("with factors for sequences beyond 8 tokens", () => {
+    const rope_scaling = {
+      rope_type: "longrope",
+      short_factor: [1, 1.5],
+      long_factor: [2, 7],
+      original_max_position_embeddings: 8,
+    };
+    const model = tinyModel(engine, tinyConfiguration({ rope_scaling }), 3);
+    const short = [[3, 4, 5, 6], [7, 8, 9], [10]] as const;
+    const long = [
+      [13, 14, 15],
+      [16, 17, 18, 19, 20, 21],
+      [22, 23, 24, 25, 26, 27, 28],
+    ] as const;
+
+    test("packed rows on both sides say what each sequence says alone", async () => {
+      const batch = packBatch([short, long].map(([prompt, ...answers]) => example(prompt, ...answers)));
+      const packed = await logitsOf(engine, model, scoringAll(batch));
+      const alone = [];
+      for (const [prompt, first, second] of [short, long]) {
+        const [one, other] = [
+          [...prompt, ...first],
+          [...prompt, ...second],
+        ].map(sequenceBatch);
+        alone.push(...(await logitsOf(engine, model, one!)));
+        alone.push(...(await logitsOf(engine, model, other!)).slice(prompt.length));
+      }
+      expect(largestError(packed.flat(), alone.flat())).toBeLessThan(tolerance);
     });
-    expect(kinds).toEqual(new Set(["kept", "stretched", "between"]));
-  });
-});
 
-test("both halves agree and frequencies fall, whatever the width, theta and scaling", () => {
-  const scalings = fc.constantFrom<RopeScaling | undefined>(undefined, { type: "linear", factor: 3 }, llama3);
-  fc.assert(
-    fc.property(
-      fc.integer({ min: 1, max: 64 }),
-      fc.double({ min: 2, max: 1e6, noNaN: true }),
-      scalings,
-      (half, theta, scaling) => {
-        const all = [...frequencies(2 * half, theta, scaling)];
-        const first = all.slice(0, half);
-        expect(all.slice(half)).toEqual(first);
-        expect(first).toEqual(first.toSorted((a, b) => b - a));
-      },
-    ),
-  );
+    test("the length of the whole sequence counts, for its first tokens too", async () => {
+      const whole = await logitsOf(engine, model, sequenceBatch([1, 2, 3, 4, 5, 6, 7, 8, 9]));
+      const begun = await logitsOf(engine, model, sequenceBatch([1, 2, 3, 4, 5, 6, 7, 8]));
+      expect(largestError(begun.flat(), whole.slice(0, 8).flat())).toBeGreaterThan(0.01);
+    });
+
+    test("answers on both sides cannot share their prompt", async () => {
+      const batch = packBatch([example(long[0], long[1], short[1])]);
+      const message = "maxLength: answers to one prompt end after 9 and 6 tokens, and the model's rotary positions";
+      await expect(logitsOf(engine, model, scoringAll(batch))).rejects.toThrow(UserError);
+      await expect(logitsOf(engine, model, scoringAll(batch))).rejects.toThrow(message);
+    });
+  });
 });

@@ -4,7 +4,7 @@ import { interpret } from "../../graph/interpreter.ts";
 import { add, multiply, scale, silu } from "../../graph/ops/elementwise.ts";
 import { linear } from "../../graph/ops/matmul.ts";
 import { mean, sum } from "../../graph/ops/reduce.ts";
-import { reshape, rotateHalf, transpose } from "../../graph/ops/shape.ts";
+import { reshape, swapPairs, transpose } from "../../graph/ops/shape.ts";
 import { softmax } from "../../graph/ops/softmax.ts";
 import { defineProgram, type Program } from "../../graph/program.ts";
 import { input } from "../../graph/tensor.ts";
@@ -73,7 +73,8 @@ function layerProgram(): Program {
   const split = (flat: typeof x) => transpose(reshape(flat, ["n", heads, width / heads]), [1, 0, 2]);
   const query = split(linear(x, weights.query, weights.bias));
   const key = split(linear(x, weights.key));
-  const scores = scale(sum(multiply(query, rotateHalf(key)), [-1], { keepDimensions: true }), 0.25);
+  const swapped = swapPairs(key, { width: width / heads, layout: "halves" });
+  const scores = scale(sum(multiply(query, swapped), [-1], { keepDimensions: true }), 0.25);
   const mixed = reshape(transpose(multiply(softmax(scores), key), [1, 0, 2]), ["n", width]);
   const normed = multiply(mixed, mean(multiply(mixed, mixed)));
   const y = add(x, linear(silu(linear(normed, weights.gate)), weights.down, weights.bias));

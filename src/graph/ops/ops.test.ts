@@ -62,8 +62,6 @@ describe("the table of cases", () => {
       "place",
       "relu",
       "reshape",
-      "rotateHalf",
-      "rotateHalfBack",
       "sigmoid",
       "softmax",
       "softplus",
@@ -71,6 +69,7 @@ describe("the table of cases", () => {
       "stopGradient",
       "subtract",
       "sum",
+      "swapPairs",
       "tanh",
       "transpose",
       "where",
@@ -186,8 +185,9 @@ describe("values", () => {
   const product = matmul.matmul(matrix, matrix, { transposeB: true });
   const ones = reduce.expandLike(elementwise.constant(1), product);
   test.each([
-    ["rotateHalf", shape.rotateHalf(row), [-3, -4, 1, 2]],
-    ["rotateHalf back", shape.rotateHalf(row, -1), [3, 4, -1, -2]],
+    ["swapPairs of halves", shape.swapPairs(row, { width: 4, layout: "halves" }), [3, 4, 1, 2]],
+    ["swapPairs of neighbours", shape.swapPairs(row, { width: 4, layout: "interleaved" }), [2, 1, 4, 3]],
+    ["swapPairs of a part", shape.swapPairs(row, { width: 2, layout: "halves" }), [2, 1, 3, 4]],
     ["transpose", shape.transpose(matrix, [1, 0]), [1, 4, 2, 5, 3, 6]],
     ["reshape", shape.reshape(matrix, [3, 2]), [1, 2, 3, 4, 5, 6]],
     ["sum over rows", reduce.sum(matrix, [0]), [5, 7, 9]],
@@ -237,6 +237,7 @@ describe("values", () => {
 describe("what does not fit is refused when the graph is built", () => {
   const matrix = input([2, 3]);
   const batched = input([4, 2, 3]);
+  const swap = (x: Tensor, width: number) => shape.swapPairs(x, { width, layout: "halves" });
   test.each([
     ["broadcasting", () => elementwise.add(matrix, input([2])), "shapes [2, 3] and [2] do not broadcast"],
     ["two symbolic lengths", () => elementwise.add(input(["n"]), input(["m"])), "shapes [n] and [m] do not broadcast"],
@@ -254,8 +255,9 @@ describe("what does not fit is refused when the graph is built", () => {
     ],
     ["a reshape with two unknowns", () => shape.reshape(matrix, ["n", "m"]), "more than one symbolic length"],
     ["a reshape of another count", () => shape.reshape(matrix, [4, 2]), "reshape [2, 3] to [4, 2]"],
-    ["an odd width to rotate", () => shape.rotateHalf(matrix), "the last length of [2, 3] must be even"],
-    ["a symbolic width to rotate", () => shape.rotateHalf(input(["n"])), "the last length of [n] must be even"],
+    ["an odd number of columns in pairs", () => swap(matrix, 3), "[2, 3] has no 3 columns in pairs"],
+    ["more columns in pairs than there are", () => swap(matrix, 4), "[2, 3] has no 4 columns in pairs"],
+    ["pairs in an unknown width", () => swap(input(["n"]), 2), "[n] has no 2 columns in pairs"],
     [
       "choices of other shapes",
       () => comparison.where(matrix, matrix, input([3])),

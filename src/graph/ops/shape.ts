@@ -69,46 +69,51 @@ export function transpose(x: Tensor, order: readonly number[]): Tensor {
   );
 }
 
-const rotateHalfOp: Op<Record<string, never>> = {
-  name: "rotateHalf",
-  evaluate: ([x]) => {
+/**
+ * Which columns form pairs: `i` and `i + width / 2` (halves), or `2i` and `2i + 1` (interleaved).
+ */
+export type PairLayout = "halves" | "interleaved";
+
+/** The first columns of the last axis, `width` of them, in pairs. */
+type Pairs = { readonly width: number; readonly layout: PairLayout };
+
+/** The other column of the pair that a column is in; itself beyond the pairs. */
+function partnerOf(column: number, { width, layout }: Pairs): number {
+  if (column >= width) return column;
+  if (layout === "interleaved") return column % 2 === 0 ? column + 1 : column - 1;
+  return (column + width / 2) % width;
+}
+
+const swapPairsOp: Op<Pairs & { columns: number }> = {
+  name: "swapPairs",
+  evaluate: ([x], pairs) => {
     const width = x!.shape.at(-1)!;
-    const half = width / 2;
     const data = Float64Array.from(x!.data, (_, index) => {
       const column = index % width;
-      return column < half ? -x!.data[index + half]! : x!.data[index - half]!;
+      return x!.data[index - column + partnerOf(column, pairs)]!;
     });
     return { shape: x!.shape, data };
   },
-  onnx: (writer, [x]) => {
-    const [left, right] = writer.split(x!, 2);
-    return writer.node("Concat", [writer.node("Neg", [right!]), left!], { axis: -1 });
+  onnx: (writer, [x], { columns, ...pairs }) => {
+    const { width, layout } = pairs;
+    if (layout === "interleaved") {
+      const partners = Array.from({ length: columns }, (_, column) => partnerOf(column, pairs));
+      return writer.node("Gather", [x!, writer.integers(partners)], { axis: -1 });
+    }
+    const rest = columns - width;
+    const [left, right, others = []] = writer.split(x!, [width / 2, width / 2, ...(rest > 0 ? [rest] : [])]);
+    return writer.node("Concat", [right!, left!, others].flat(), { axis: -1 });
   },
-  gradient: ({ dy }) => [rotateHalf(dy, -1)],
+  // It is its own inverse and its own transpose.
+  gradient: ({ attributes, dy }) => [swapPairs(dy, attributes)],
 };
 
-const rotateHalfBackOp: Op<Record<string, never>> = {
-  name: "rotateHalfBack",
-  evaluate: (inputs) => {
-    const { shape, data } = rotateHalfOp.evaluate(inputs, {});
-    return { shape, data: (data as Float64Array).map((value) => -value) };
-  },
-  onnx: (writer, [x]) => {
-    const [left, right] = writer.split(x!, 2);
-    return writer.node("Concat", [right!, writer.node("Neg", [left!])], { axis: -1 });
-  },
-  gradient: ({ dy }) => [rotateHalf(dy, 1)],
-};
-
-/**
- * `(left, right)` of the last axis becomes `(-right, left)`, or with direction -1 `(right, -left)`,
- * its inverse and transpose.
- */
-export function rotateHalf(x: Tensor, direction: 1 | -1 = 1): Tensor {
-  const width = x.shape.at(-1);
-  if (typeof width !== "number" || width % 2 !== 0)
-    throw new Error(`rotateHalf: the last length of ${formatShape(x.shape)} must be even`);
-  return apply(direction === 1 ? rotateHalfOp : rotateHalfBackOp, [x], x.shape, {});
+/** Swaps the columns of each pair in the last axis; those beyond the pairs stay. */
+export function swapPairs(x: Tensor, { width, layout }: Pairs): Tensor {
+  const columns = x.shape.at(-1);
+  if (typeof columns !== "number" || !(width > 0 && width <= columns && width % 2 === 0))
+    throw new Error(`swapPairs: ${formatShape(x.shape)} has no ${width} columns in pairs`);
+  return apply(swapPairsOp, [x], x.shape, { width, layout, columns });
 }
 
 const columnsOp: Op<{ start: number; end: number }> = {

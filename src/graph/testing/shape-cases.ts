@@ -1,5 +1,5 @@
 import { multiply, square } from "../ops/elementwise.ts";
-import { columns, padColumns, reshape, rotateHalf, transpose } from "../ops/shape.ts";
+import { columns, padColumns, reshape, swapPairs, transpose } from "../ops/shape.ts";
 import { formatShape } from "../tensor.ts";
 import { lengths, type OpCase } from "./op-case.ts";
 
@@ -42,13 +42,21 @@ export const shapeCases: OpCase[] = [
       lengths,
     }),
   ),
-  ...([1, -1] as const).flatMap((direction) =>
-    ([[4], ["n", 6], [2, 3, 2]] as const).map(
-      (shape): OpCase => ({
-        covers: ["rotateHalf"],
-        title: `rotateHalf ${formatShape(shape)}, direction ${direction}`,
+  ...(["halves", "interleaved"] as const).flatMap((layout) =>
+    (
+      [
+        [[4], 4],
+        [["n", 6], 6],
+        [[2, 3, 2], 2],
+        [["n", 2, 7], 4],
+        [["n", 6], 2],
+      ] as const
+    ).map(
+      ([shape, width]): OpCase => ({
+        covers: ["swapPairs"],
+        title: `swapPairs of ${formatShape(shape)}, ${width} columns in ${layout}`,
         inputs: { x: shape },
-        build: ({ x }) => multiply(x!, rotateHalf(x!, direction)),
+        build: ({ x }) => multiply(x!, square(swapPairs(x!, { width, layout }))),
         lengths,
       }),
     ),

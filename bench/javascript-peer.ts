@@ -41,7 +41,7 @@ async function run(model: string, batch: string, options: Options): Promise<void
   const folder = await openModelFolder(model);
   const read = async (amount: number) => {
     const weights: Weights = {};
-    for (const [name, { shape }] of folder.weights) {
+    for (const [name, { shape }] of folder.parameters) {
       const data = new Float32Array(await folder.read(name));
       if (amount !== 0) jitter(data, amount);
       weights[name] = np.array(data as Float32Array<ArrayBuffer>).reshape([...shape]);

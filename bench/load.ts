@@ -29,8 +29,8 @@ export function loadCommand(): Command {
 
 async function run(options: Options): Promise<void> {
   const engine = onnxRuntimeEngine({ threads: options.threads });
-  const { weights } = await openModelFolder(options.model);
-  const bytes = [...weights.values()].reduce((sum, weight) => sum + weight.bytes, 0);
+  const { parameters } = await openModelFolder(options.model);
+  const bytes = [...parameters.values()].reduce((sum, { bytes }) => sum + bytes, 0);
   const first = await loadLanguageModel(engine, options.model);
   const load = (like: LanguageModel | undefined) =>
     timed(async () => {

@@ -51,7 +51,7 @@ test.each(Object.keys(tinyFamilies))("%s, from init to generate", async (family)
     expect(losses.at(-1)).not.toBe(losses[0]);
   }
   const trained = await openModelFolder(join(root, "whole", "model"));
-  expect([...trained.weights.keys()].sort()).toEqual([...(await openModelFolder(model)).weights.keys()].sort());
+  expect([...trained.parameters.keys()].sort()).toEqual([...(await openModelFolder(model)).parameters.keys()].sort());
 
   await work("export", join(root, "adapted"), "--output", join(root, "merged"));
   expect(JSON.parse(await readFile(join(root, "merged", "config.json"), "utf8")).model_type).toBe(family);

@@ -78,7 +78,7 @@ describe("training", () => {
     await trainTiny(folder, { output: half, steps: 10, data: { train: data.train }, dtype: "bfloat16" });
     const opened = await openModelFolder(join(half, "model"));
     const parameters = new Map<string, Float32Array>();
-    for (const name of opened.weights.keys()) parameters.set(name, await opened.read(name));
+    for (const name of opened.parameters.keys()) parameters.set(name, await opened.read(name));
     await saveModelFolder(join(folder, "wide"), {
       configuration: opened.configuration,
       parameters,

@@ -102,7 +102,7 @@ describe("supervised training", () => {
   test("stores the model in bfloat16 if asked, checkpoints never", async () => {
     const { result } = await trainTiny(folder, { dtype: "bfloat16" });
     const dtypes = async (path: string) =>
-      new Set([...(await openModelFolder(path)).weights.values()].map(({ dtype }) => dtype));
+      new Set([...(await openModelFolder(path)).parameters.values()].map(({ dtype }) => dtype));
     expect(await dtypes(result.model!)).toEqual(new Set(["BF16"]));
     expect(await dtypes(join(result.checkpoint!, "model"))).toEqual(new Set(["F32"]));
   });

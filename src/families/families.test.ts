@@ -197,7 +197,7 @@ describe("a folder of GPT-2", () => {
   test("with the names of the model below the head, its causal masks, and a key of somebody's own", async () => {
     const original = await openModelFolder(join(golden("gpt2"), ".."));
     const tensors: NamedTensor[] = [];
-    for (const [name, { shape }] of original.weights) {
+    for (const [name, { shape }] of original.parameters) {
       tensors.push({ name: name.replace("transformer.", ""), shape, data: await original.read(name) });
     }
     const mask = { name: "h.0.attn.bias", shape: [1, 1, 32, 32], data: new Uint8Array(32 * 32) };
@@ -207,7 +207,7 @@ describe("a folder of GPT-2", () => {
     await writeFile(file, JSON.stringify({ ...configurationOf("gpt2"), my_key: 1 }));
     const folder = await openModelFolder(path);
     expect(folder.notes).toEqual([`${file}: not used, since no gpt2 model has them: "my_key"`]);
-    expect([...folder.weights.keys()].sort()).toEqual([...original.weights.keys()].sort());
-    for (const name of folder.weights.keys()) expect(await folder.read(name)).toEqual(await original.read(name));
+    expect([...folder.parameters.keys()].sort()).toEqual([...original.parameters.keys()].sort());
+    for (const name of folder.parameters.keys()) expect(await folder.read(name)).toEqual(await original.read(name));
   });
 });

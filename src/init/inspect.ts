@@ -86,7 +86,7 @@ export async function inspectModel(path: string): Promise<ModelFindings> {
   const folder = await openModelFolder(modelPath(path));
   const { configuration } = folder;
   const tokenizer = await loadModelTokenizer(folder);
-  const entries = [...(folder.base ?? folder).weights.values()];
+  const entries = [...(folder.base ?? folder).parameters.values()];
   return {
     ...{ path, configuration, tokenizer },
     parameters: entries.reduce((sum, { shape }) => sum + elementCount(shape), 0),

@@ -17,7 +17,7 @@ export async function journalSettings(
   options: GenerateOptions,
 ): Promise<JournalSettings> {
   const { samples, maxNewTokens, temperature, topK, topP, seed, stop, batchSize } = options;
-  const files = new Set(Array.from(folder.weights.values(), ({ file }) => file));
+  const files = new Set(Array.from(folder.parameters.values(), ({ file }) => file));
   const model = await Promise.all(
     Array.from(files, async (file) => {
       const { size, mtimeMs } = await stat(file);

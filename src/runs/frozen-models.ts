@@ -75,8 +75,8 @@ export class FrozenModels {
  */
 async function statesOf(folders: Iterable<ModelFolder>): Promise<Map<string, FileState>> {
   const states = new Map<string, FileState>();
-  for (const { base, weights } of folders) {
-    for (const { file } of (base?.weights ?? weights).values()) {
+  for (const { base, parameters } of folders) {
+    for (const { file } of (base?.parameters ?? parameters).values()) {
       if (states.has(file)) continue;
       const found = await stat(file, { bigint: true }).catch(() => undefined);
       if (found) states.set(file, { id: `${found.dev} ${found.ino}`, version: `${found.size} ${found.mtimeNs}` });

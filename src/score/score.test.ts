@@ -177,7 +177,7 @@ describe("refuses, before any weights are loaded", () => {
   test("a reference whose context is shorter than an example", async () => {
     const opened = await openModelFolder(model);
     const parameters = new Map<string, Float32Array>();
-    for (const name of opened.weights.keys()) parameters.set(name, await opened.read(name));
+    for (const name of opened.parameters.keys()) parameters.set(name, await opened.read(name));
     const raw = { ...opened.configuration.raw, max_position_embeddings: 8 };
     const configuration = { ...opened.configuration, contextLength: 8, raw };
     await saveModelFolder(at("short"), { configuration, parameters, tokenizerFrom: model });

@@ -62,13 +62,13 @@ describe("saving and opening", () => {
       ...parameterShapes(architectureOf(tinyConfiguration)),
       ...adapterShapes(architectureOf(tinyConfiguration), tinyLora),
     ];
-    expect([...folder.weights.keys()].sort()).toEqual(shapes.map(([name]) => name).sort());
+    expect([...folder.parameters.keys()].sort()).toEqual(shapes.map(([name]) => name).sort());
     const written = new Map([
       ...numbersFor(parameterShapes(architectureOf(tinyConfiguration))),
       ...Array.from(adapterFor(tinyLora), ([name, { data }]) => [name, data] as const),
     ]);
     for (const [name, shape] of shapes) {
-      expect(folder.weights.get(name)!.shape).toEqual(shape);
+      expect(folder.parameters.get(name)!.shape).toEqual(shape);
       expect(await folder.read(name)).toEqual(written.get(name));
     }
     const into = new Float32Array(16);
@@ -101,7 +101,7 @@ describe("saving and opening", () => {
     const folder = await openModelFolder(target);
     expect(folder).toMatchObject({ tokenizerFolder: target, lora: { rslora: true }, base: { path: base } });
     const name = `${layer(0)}.lora_A.weight`;
-    expect(folder.weights.get(name)!.dtype).toBe("BF16");
+    expect(folder.parameters.get(name)!.dtype).toBe("BF16");
     expect(await folder.read(name)).toEqual(saved.adapter.get(name)!.data);
   });
 
@@ -158,7 +158,7 @@ describe("what PEFT writes is read", () => {
       }
     });
     const opened = await openModelFolder(path);
-    expect([...opened.weights.keys()].sort()).toEqual([...before.weights.keys()].sort());
+    expect([...opened.parameters.keys()].sort()).toEqual([...before.parameters.keys()].sort());
     for (const [key, { data }] of adapterFor(tinyLora)) expect(await opened.read(key)).toEqual(data);
   });
 

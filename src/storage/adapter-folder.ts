@@ -55,7 +55,7 @@ export async function openAdapterFolder(
     configuration: base.configuration,
     architecture: base.architecture,
     notes: base.notes,
-    weights: new Map([...base.weights, ...own]),
+    parameters: new Map([...base.parameters, ...own]),
     tokenizerFolder: names.includes(fileNames.tokenizer) ? path : base.path,
     lora,
     base,

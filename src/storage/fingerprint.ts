@@ -8,16 +8,16 @@ import { fileNames, type ModelFolder } from "./folder.ts";
 
 /**
  * Identifies a model by all that its folder says of it: the configuration and the bytes of the
- * weights, and for an adapter what its matrices are for.
+ * parameters, and for an adapter what its matrices are for.
  */
-export async function modelFingerprint({ configuration, weights, lora, base }: ModelFolder): Promise<string> {
+export async function modelFingerprint({ configuration, parameters, lora, base }: ModelFolder): Promise<string> {
   const hash = createHash("sha256").update(JSON.stringify(configuration));
   if (lora) {
     const { rank, alpha, rslora, targetModules } = lora;
     hash.update(JSON.stringify({ rank, alpha, rslora, targetModules }));
   }
   // The base first, wherever the two folders are.
-  const files = new Set([...(base ? filesOf(base) : []), ...filesOf({ weights })]);
+  const files = new Set([...(base ? filesOf(base) : []), ...filesOf({ parameters })]);
   for (const file of files) {
     await pipeline(createReadStream(file, { highWaterMark: 1 << 20 }), async (pieces) => {
       for await (const piece of pieces) hash.update(piece);
@@ -28,8 +28,8 @@ export async function modelFingerprint({ configuration, weights, lora, base }: M
   return hash.digest("hex");
 }
 
-function filesOf({ weights }: Pick<ModelFolder, "weights">): string[] {
-  return [...new Set(Array.from(weights.values(), ({ file }) => file))].sort();
+function filesOf({ parameters }: Pick<ModelFolder, "parameters">): string[] {
+  return [...new Set(Array.from(parameters.values(), ({ file }) => file))].sort();
 }
 
 /** Identifies the tokenizer of a folder. */

@@ -45,7 +45,7 @@ describe("saving and opening", () => {
     await saveModelFolder(path, { configuration, parameters, shardBytes });
     const folder = await openModelFolder(path);
     expect(folder.configuration).toEqual(configuration);
-    expect([...folder.weights.keys()].sort()).toEqual([...parameters.keys()].sort());
+    expect([...folder.parameters.keys()].sort()).toEqual([...parameters.keys()].sort());
     const loaded = await readParameters(folder);
     expect([...loaded.keys()]).toEqual([...parameters.keys()]);
     expect(loaded).toEqual(parameters);
@@ -74,7 +74,7 @@ describe("saving and opening", () => {
   test("rounds to bfloat16 once, and says so in config.json", async () => {
     await saveModelFolder(path, { configuration, parameters, dtype: "bfloat16" });
     const folder = await openModelFolder(path);
-    expect(folder.weights.get("lm_head.weight")!.dtype).toBe("BF16");
+    expect(folder.parameters.get("lm_head.weight")!.dtype).toBe("BF16");
     expect(folder.configuration.raw.torch_dtype).toBe("bfloat16");
     const rounded = await readParameters(folder);
     expect(rounded.get("lm_head.weight")![1]).toBeCloseTo(parameters.get("lm_head.weight")![1]!, 2);

@@ -16,13 +16,13 @@ import type { TensorEntry } from "./safetensors-header.ts";
 export { fileNames, isModelFolder, modelPath } from "./model-path.ts";
 
 /** Where a parameter lies: `bytes` bytes from `offset` on in `file`, which need not be aligned. */
-export interface StoredWeight extends TensorEntry {
+export interface StoredParameter extends TensorEntry {
   file: string;
 }
 
 /**
- * A model in Hugging Face's layout that was checked: its weights are exactly the parameters it
- * needs. An adapter has the configuration and the weights of its base, and its own matrices
+ * A model in Hugging Face's layout that was checked: it has exactly the parameters that it
+ * needs. An adapter has the configuration and the parameters of its base, and its own matrices
  * besides.
  */
 export interface ModelFolder {
@@ -36,7 +36,7 @@ export interface ModelFolder {
    */
   notes: readonly string[];
   /** By name; the matrices of an adapter by those of `adapterShapes`, after the base's. */
-  weights: ReadonlyMap<string, StoredWeight>;
+  parameters: ReadonlyMap<string, StoredParameter>;
   /** Where the tokenizer lies: here, or with the base of an adapter that comes without. */
   tokenizerFolder: string;
   /** What to do with the adapter's matrices; undefined for a whole model. */
@@ -44,7 +44,7 @@ export interface ModelFolder {
   /** The model that the adapter is for, which is no adapter itself; undefined for a whole model. */
   base?: ModelFolder;
   /**
-   * Reads a weight as float32, row-major, into `into` if given. Throws UserError for NaN and
+   * Reads a parameter as float32, row-major, into `into` if given. Throws UserError for NaN and
    * infinity.
    */
   read(name: string, into?: Float32Array): Promise<Float32Array>;

@@ -73,7 +73,7 @@ test("float16 that no page boundary or alignment helps is read instead of mapped
   length.writeBigUInt64LE(BigInt(odd.length));
   await writeFile(file, Buffer.concat([length, Buffer.from(odd), written.subarray(8 + headerBytes)]));
   const folder = await openModelFolder(path);
-  expect(folder.weights.get(matrix)!.offset % 2).toBe(1);
+  expect(folder.parameters.get(matrix)!.offset % 2).toBe(1);
   const { parameters: weights, matrices } = await load(folder);
   expect(matrices).toBe("float16");
   expect([...numbers(weights.get(matrix)!)]).toEqual([...(await folder.read(matrix))]);
@@ -100,7 +100,7 @@ describe("a number that is not finite is named", () => {
     ["bfloat16", Uint16Array.of(0xff80)],
   ] as const)("in %s", async (dtype, bad) => {
     await writeTinyModel(path, dtype, untied);
-    const { offset } = (await openModelFolder(path)).weights.get(matrix)!;
+    const { offset } = (await openModelFolder(path)).parameters.get(matrix)!;
     const file = join(path, "model.safetensors");
     const bytes = await readFile(file);
     bytes.set(new Uint8Array(bad.buffer), offset + 3 * bad.BYTES_PER_ELEMENT);

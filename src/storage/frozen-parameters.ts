@@ -48,7 +48,7 @@ function keptFormats(folder: ModelFolder, format: FrozenFormat) {
 export function frozenBytes(folder: ModelFolder, format: FrozenFormat): number {
   let bytes = 0;
   for (const [name, kept] of keptFormats(folder, format).formats) {
-    const [rows, columns = 1] = folder.weights.get(name)!.shape as [number, number?];
+    const [rows, columns = 1] = folder.parameters.get(name)!.shape as [number, number?];
     if (kept === "int4") bytes += Math.ceil((rows * columns) / 2) + 4 * rows * blocksOf(columns);
     else if (kept !== formatOf(folder, name)) bytes += 4 * rows * columns;
   }
@@ -73,7 +73,7 @@ export async function loadFrozenParameters(
   for (const [name, kept] of formats) {
     if (kept === formatOf(folder, name)) parameters.set(name, await asStored(folder, name));
     else if (kept === "int4") {
-      const { packed, scales } = quantize({ shape: folder.weights.get(name)!.shape, data: await folder.read(name) });
+      const { packed, scales } = quantize({ shape: folder.parameters.get(name)!.shape, data: await folder.read(name) });
       parameters.set(name, packed);
       parameters.set(scalesName(name), scales);
     } else {
@@ -90,7 +90,7 @@ export async function loadFrozenParameters(
 /** The format that a parameter could be mapped in; undefined where it must be converted. */
 function formatOf(folder: ModelFolder, name: string): StorageFormat | "float" | undefined {
   const formats = { F32: "float", BF16: "bfloat16", F16: "float16" } as const;
-  const { dtype } = folder.weights.get(name)!;
+  const { dtype } = folder.parameters.get(name)!;
   return dtype in formats ? formats[dtype as keyof typeof formats] : undefined;
 }
 
@@ -99,7 +99,7 @@ function formatOf(folder: ModelFolder, name: string): StorageFormat | "float" | 
  * it is not aligned.
  */
 async function asStored(folder: ModelFolder, name: string): Promise<Value> {
-  const { file, offset, bytes, shape, dtype } = folder.weights.get(name)!;
+  const { file, offset, bytes, shape, dtype } = folder.parameters.get(name)!;
   const aligned = offset % dtypeBytes(dtype) === 0;
   const memory = (aligned && mapFile(file, offset, bytes)) || (await readPart(file, offset, bytes));
   const format = formatOf(folder, name)!;

@@ -115,7 +115,7 @@ describe("a tied configuration", () => {
     const folder = await openModelFolder(path);
     expect(folder.notes).toEqual([]);
     expect(folder.configuration.tiedEmbeddings).toBe(true);
-    expect(folder.weights.has(head)).toBe(false);
+    expect(folder.parameters.has(head)).toBe(false);
     expect(() => folder.read(head)).toThrow("has no parameter lm_head.weight");
   });
 

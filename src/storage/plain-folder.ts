@@ -9,7 +9,7 @@ import type { ModelConfiguration } from "../models/configuration.ts";
 import { quoted } from "../one-line.ts";
 import { counted, grouped } from "../words.ts";
 import { checkParameters } from "./check-parameters.ts";
-import type { ModelFolder, StoredWeight } from "./folder.ts";
+import type { ModelFolder, StoredParameter } from "./folder.ts";
 import { explainFolder } from "./foreign-files.ts";
 import { fileNames } from "./model-path.ts";
 import { openSafetensors, readTensor, type SafetensorsFile } from "./safetensors.ts";
@@ -17,7 +17,7 @@ import { byFamilyNames } from "./stored-names.ts";
 import { holdTheSame } from "./tied-head.ts";
 
 /** A tensor of a folder: where it lies, and what it is called there. */
-interface FolderTensor extends StoredWeight {
+interface FolderTensor extends StoredParameter {
   readonly opened: SafetensorsFile;
   readonly name: string;
 }
@@ -42,16 +42,16 @@ export async function openPlainFolder(path: string, names: readonly string[]): P
   const architecture = architectureOf(configuration);
   checkParameters(tensors, architecture, { place, isBuffer: (name) => family.buffers.test(name) });
   const shapes = parameterShapes(architecture);
-  const weights = new Map([...tensors].filter(([name]) => shapes.has(name)));
+  const parameters = new Map([...tensors].filter(([name]) => shapes.has(name)));
   return {
     path,
     configuration,
     architecture,
     notes: [...unknownKeyNotes(configuration, file), ...notes],
-    weights,
+    parameters,
     tokenizerFolder: path,
     read: (name, into) => {
-      const tensor = weights.get(name);
+      const tensor = parameters.get(name);
       if (!tensor) throw new RangeError(`${path} has no parameter ${name}`);
       return readTensor(tensor.opened, tensor.name, into);
     },

@@ -72,7 +72,7 @@ async function countPairs(path: string): Promise<string | undefined> {
 
 async function readModel(folder: string): Promise<undefined> {
   const model = await openModelFolder(folder);
-  for (const name of model.weights.keys()) await model.read(name);
+  for (const name of model.parameters.keys()) await model.read(name);
 }
 
 export const subjects: readonly Subject[] = [
@@ -171,7 +171,7 @@ export const subjects: readonly Subject[] = [
     },
     read: async (folder) => {
       const model = await openModelFolder(join(folder, "adapter"), { base: join(folder, "base") });
-      for (const name of model.weights.keys()) await model.read(name);
+      for (const name of model.parameters.keys()) await model.read(name);
       return undefined;
     },
   },

@@ -20,7 +20,7 @@ beforeEach(async () => {
 });
 
 const dtypes = async (path: string) =>
-  [...new Set(Array.from((await openModelFolder(path)).weights.values(), ({ dtype }) => dtype))].join();
+  [...new Set(Array.from((await openModelFolder(path)).parameters.values(), ({ dtype }) => dtype))].join();
 
 test("writes a whole model that needs neither adapter nor base", async () => {
   const { code, out } = await runHere("export", adapter, "--output", output);

@@ -93,8 +93,8 @@ async function checkOutput(output: string, { path, base }: ModelFolder, { overwr
 }
 
 /** The format that loses nothing of the base: float16 has digits that bfloat16 has not. */
-function dtypeOf({ base, weights }: ModelFolder): "float32" | "bfloat16" {
-  return [...(base?.weights ?? weights).values()].every(({ dtype }) => dtype === "BF16") ? "bfloat16" : "float32";
+function dtypeOf({ base, parameters }: ModelFolder): "float32" | "bfloat16" {
+  return [...(base?.parameters ?? parameters).values()].every(({ dtype }) => dtype === "BF16") ? "bfloat16" : "float32";
 }
 
 /** The same parameters, counted as they are made, until Ctrl-C. */

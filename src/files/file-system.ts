@@ -1,5 +1,5 @@
 import { isUtf8 } from "node:buffer";
-import { createReadStream, existsSync } from "node:fs";
+import { createReadStream, existsSync, lstatSync } from "node:fs";
 import {
   access,
   constants,
@@ -186,6 +186,10 @@ export function isDiskFull(error: unknown): boolean {
 export function asUserError(error: unknown, file: string, problem: string): unknown {
   const code = errorCode(error);
   if (code === undefined || error instanceof UserError) return error;
+  if (code === "ENOENT" && lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink()) {
+    const hint = "was it moved, or not downloaded to its end?";
+    return new UserError(`${problem}: it is a link to a file that is not there`, { file, hint, cause: error });
+  }
   return new UserError(`${problem}: ${reasons[code] ?? code}`, { file, cause: error });
 }
 

@@ -34,6 +34,22 @@ describe("checkParameters", () => {
     expect(check(old, untied)).not.toThrow();
   });
 
+  test.each([
+    "model.layers.0.self_attn.q_proj.qweight",
+    "model.layers.0.self_attn.q_proj.g_idx",
+    "model.layers.0.self_attn.q_proj.scales",
+    "model.embed_tokens.biases",
+    "model.layers.0.mlp.up_proj.weight.absmax",
+    "model.layers.0.mlp.up_proj.weight.quant_state.bitsandbytes__nf4",
+    "model.layers.0.mlp.up_proj.weight_scale_inv",
+    "model.layers.0.mlp.up_proj.weight_packed",
+    "model.layers.0.mlp.up_proj.SCB",
+    "model.layers.0.mlp.experts.gate_up_proj_blocks",
+  ])("refuses quantized weights, which have %s", (name) => {
+    const message = `folder: ${name}: its weights are quantized, which is not supported; use the unquantized model`;
+    expect(check(stored(untied).set(name, float([3])), untied)).toThrow(message);
+  });
+
   test("lists what is missing", () => {
     expect(check(stored(tied), untied)).toThrow("folder: missing lm_head.weight; if the head is the embedding matrix");
     const two = { ...untied, layers: 2 };

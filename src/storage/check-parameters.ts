@@ -18,6 +18,13 @@ export function checkParameters(
   { place, isBuffer }: { place: string; isBuffer: (name: string) => boolean },
 ): void {
   const shapes = parameterShapes(architecture);
+  const quantized = [...tensors.keys()].find(
+    (name) => !shapes.has(name) && !isBuffer(name) && quantizedNames.test(name),
+  );
+  if (quantized !== undefined) {
+    const hint = "use the unquantized model, or dequantize this one";
+    throw new UserError("its weights are quantized, which is not supported", { file: place, field: quantized, hint });
+  }
   const missing = [...shapes.keys()].filter((name) => !tensors.has(name));
   if (missing.length > 0) {
     const headOnly = missing.length === 1 && missing[0] === architecture.head;
@@ -42,6 +49,10 @@ export function checkParameters(
     throw new UserError(`holds what the model has no place for: ${list(extra)}`, { file: place, hint });
   }
 }
+
+/** What GPTQ, AWQ, MLX, bitsandbytes, FP8, compressed-tensors and others store beside weights. */
+const quantizedNames =
+  /(^|[._])(qweight|qzeros|g_idx|scales?|biases|zeros|absmax|quant_map|quant_state\..*|SCB|weight_(format|packed|scale|scale_inv|scale_2|shape|zero_point|blocks|scales)|input_scale|blocks)$/;
 
 function fits(found: TensorEntry, shape: readonly number[]): boolean {
   return isFloatDtype(found.dtype) && found.shape.join() === shape.join();

@@ -1,5 +1,5 @@
 import { existsSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { UserError } from "../errors.ts";
 import { asUserError, isFolder } from "../files/file-system.ts";
 import { listFolder } from "../files/system-files.ts";
@@ -7,9 +7,9 @@ import type { Architecture } from "../models/architecture.ts";
 import type { ModelConfiguration } from "../models/configuration.ts";
 import type { LoraSettings } from "../models/lora.ts";
 import { openAdapterFolder } from "./adapter-folder.ts";
-import { explainFile, explainFolder } from "./foreign-files.ts";
+import { explainFile, explainFolder, ownWeights } from "./foreign-files.ts";
 import { cachedModel, snapshotsOf } from "./hub-cache.ts";
-import { fileNames, isModelFolder } from "./model-path.ts";
+import { fileNames, isModelFolder, modelPath } from "./model-path.ts";
 import { holdsWeights, openPlainFolder } from "./plain-folder.ts";
 import type { TensorEntry } from "./safetensors-header.ts";
 
@@ -78,7 +78,7 @@ export async function openModelFolder(
     throw new UserError("holds both a whole model and an adapter", { file: path, hint });
   }
   if (!isWhole) {
-    throw explainNoModel(path, names);
+    throw await explainNoModel(path, names);
   }
   if (base !== undefined) {
     throw new UserError("is a whole model, not an adapter", { file: path, hint: "name no base" });
@@ -87,15 +87,42 @@ export async function openModelFolder(
 }
 
 /** What a folder without a model is instead. */
-function explainNoModel(path: string, names: readonly string[]): UserError {
+async function explainNoModel(path: string, names: readonly string[]): Promise<UserError> {
   const missing = "is not a model folder: it holds no config.json and no adapter_config.json";
   const snapshots = snapshotsOf(path);
   if (snapshots && snapshots.length !== 1) {
     const hint = snapshots.length > 0 ? `give one of ${snapshots.slice(0, 3).join(", ")}` : "download the model again";
     return new UserError(`is a model's folder in a cache, with ${snapshots.length} snapshots`, { file: path, hint });
   }
-  const models = names.filter((name) => isModelFolder(join(path, name)));
-  if (models.length === 0) return explainFolder(path, names, missing);
-  const list = models.slice(0, 3).map((name) => join(path, name));
-  return new UserError(missing, { file: path, hint: `give one that lies in it: ${list.join(", ")}` });
+  const weights = ownWeights(names);
+  if (weights !== undefined) {
+    const file = weights === fileNames.adapterWeights ? fileNames.adapterConfiguration : fileNames.configuration;
+    return new UserError(missing, { file: path, hint: `download the ${file} that belongs to its ${weights}` });
+  }
+  const below = await modelsBelow(path, names);
+  if (below.length > 0) {
+    const list = below.slice(0, 3).join(", ");
+    return new UserError(missing, { file: path, hint: `give one that lies in it: ${list}` });
+  }
+  const above = dirname(resolve(path));
+  const around = [above, dirname(above)].map(modelPath).find(isModelFolder);
+  if (around !== undefined) {
+    return new UserError(missing, { file: path, hint: `it lies in a model's folder: give ${around}` });
+  }
+  return explainFolder(path, names, missing);
+}
+
+/** Folders that are looked into, of each folder. */
+const mostFolders = 100;
+
+/** The folders in a folder that mean a model, or else those in its folders. */
+async function modelsBelow(path: string, names: readonly string[], depth = 2): Promise<string[]> {
+  const folders = names.slice(0, mostFolders).map((name) => join(path, name));
+  const models = folders.filter((folder) => isModelFolder(modelPath(folder)));
+  if (models.length > 0 || depth === 1) return models;
+  for (const folder of folders) {
+    const inside = await listFolder(folder).catch(() => []);
+    models.push(...(await modelsBelow(folder, inside, depth - 1)));
+  }
+  return models;
 }

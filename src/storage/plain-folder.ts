@@ -125,7 +125,8 @@ export function holdsWeights(names: readonly string[]): boolean {
 async function openWeights(path: string, names: readonly string[]): Promise<SafetensorsFile[]> {
   if (names.includes(fileNames.weights)) return [await openSafetensors(join(path, fileNames.weights))];
   if (names.includes(fileNames.index)) return openShards(path, names);
-  throw explainFolder(path, names, "holds no weights: neither model.safetensors nor its index");
+  const missing = "holds no weights: neither model.safetensors nor its index";
+  throw explainFolder(path, names, missing, "download them too, to where its config.json lies");
 }
 
 const indexSchema = z.looseObject({ weight_map: z.record(z.string(), z.string()) });

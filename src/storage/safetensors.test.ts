@@ -153,7 +153,7 @@ describe("refuses", () => {
   });
 
   test.each([
-    ["an empty file", "", /not a safetensors file/],
+    ["an empty file", "", /not a safetensors file: it is empty; download/],
     ["a short file", "abc", /not a safetensors file/],
     ["a web page", "<!doctype html><html></html>", /is a web page, not the weights; download/],
     ["a Git LFS pointer", "version https://git-lfs.github.com/spec/v1\n", /Git LFS pointer.*git lfs pull/],

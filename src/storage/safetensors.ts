@@ -48,7 +48,7 @@ export async function openSafetensors(file: string): Promise<SafetensorsFile> {
     const start = Buffer.alloc(Math.min(header.lengthBytes, fileBytes));
     await readFully(handle, start, 0, file);
     const headerBytes = start.length < header.lengthBytes ? Number.NaN : Number(start.readBigUInt64LE());
-    if (!(headerBytes <= header.longestHeader && header.lengthBytes + headerBytes <= fileBytes)) {
+    if (!(headerBytes >= 2 && headerBytes <= header.longestHeader && header.lengthBytes + headerBytes <= fileBytes)) {
       const foreign = explainBeginning(file, start.toString("latin1"));
       if (foreign) throw foreign;
       const hint = "copy or download it again";

@@ -67,24 +67,29 @@ export function projections(x: Tensor, parameters: SectionParameters, c: LlamaCo
 }
 
 /** Query and key with the tokens' positions, where the block has rotary positions. */
-export function rotated({ query, key, value }: Projections, c: LlamaConfiguration, rotary: RotaryInputs): Projections {
-  if (!rotary) return { query, key, value };
-  return { query: rotate(query, c, rotary), key: rotate(key, { ...c, heads: c.keyValueHeads }, rotary), value };
+export function rotated<Projected extends Projections>(
+  { query, key, ...rest }: Projected,
+  c: LlamaConfiguration,
+  rotary: RotaryInputs,
+) {
+  if (!rotary) return { query, key, ...rest };
+  return { query: rotate(query, c, rotary), key: rotate(key, { ...c, heads: c.keyValueHeads }, rotary), ...rest };
 }
 
-/** Query and key with a norm over each head, as Qwen3 has it. */
+/** Query and key with a norm over each head, as Qwen3 has it, and what a backward pass needs. */
 export function normedHeads(
   { query, key, value }: Projections,
   parameters: SectionParameters,
   { headWidth }: LlamaConfiguration,
   norm: Norm,
-): Projections {
+): Projections & Readonly<Record<"queryProduct" | "keyProduct", Tensor>> {
   const perHead = (x: Tensor, path: string) => {
     const [tokens, width] = x.shape as [string, number];
     const heads = reshape(x, [tokens, width / headWidth, headWidth]);
     return reshape(norm(heads, parameters, path), [tokens, width]);
   };
-  return { query: perHead(query, "self_attn.q_norm"), key: perHead(key, "self_attn.k_norm"), value };
+  const normed = { query: perHead(query, "self_attn.q_norm"), key: perHead(key, "self_attn.k_norm") };
+  return { ...normed, value, queryProduct: query, keyProduct: key };
 }
 
 /** What the attention adds to the hidden states, before any norm. */

@@ -51,7 +51,7 @@ export const olmo2: Family<LlamaConfiguration> = {
           query: norm(query, parameters, "self_attn.q_norm"),
           key: norm(key, parameters, "self_attn.k_norm"),
         };
-        return rotated({ ...normed, value }, c, rotary);
+        return rotated({ ...normed, value, queryProduct: query, keyProduct: key }, c, rotary);
       },
       finish(x, context, parameters) {
         const attended = attentionOutput(context, parameters, c);

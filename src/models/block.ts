@@ -31,16 +31,17 @@ export interface BlockDefinition {
   place(layer: number): string;
   /**
    * x [tokens, width] to query [tokens, heads * headWidth], key and value
-   * [tokens, keyValueHeads * headWidth].
+   * [tokens, keyValueHeads * headWidth]. All else that is returned is kept for the backward pass,
+   * which computes the rest again.
    */
   project(
     x: Tensor,
     parameters: SectionParameters,
     rotary: RotaryInputs,
-  ): Readonly<Record<"query" | "key" | "value", Tensor>>;
+  ): Readonly<Record<string, Tensor> & Record<"query" | "key" | "value", Tensor>>;
   /**
    * x and context [tokens, heads * headWidth] to output [tokens, width]. All else that is returned
-   * is kept for the backward pass, which computes the rest again.
+   * is kept, under names that `project` does not use.
    */
   finish(
     x: Tensor,
@@ -74,13 +75,13 @@ function attentionInput(plan: ParameterPlan, block: BlockDefinition) {
   const x = input(["tokens", block.width]);
   const constants = rotaryInputs(block);
   const parameters = new SectionParameters(plan, block.place);
-  const outputs = block.project(x, parameters, constants);
+  const { query, key, value, ...saved } = block.project(x, parameters, constants);
   return parameters.section({
     name: "attention input",
     inputs: { x },
     constants: { ...constants },
-    outputs,
-    saved: {},
+    outputs: { query, key, value },
+    saved,
   });
 }
 

@@ -12,6 +12,7 @@ import type { ModelSection } from "./section-parameters.ts";
 import { type BlockPrograms, compileBlock, compileSection, type SectionPrograms } from "./section-programs.ts";
 
 type Values = Record<string, FloatValue>;
+type Projected = Values & Record<"query" | "key" | "value", FloatValue>;
 
 /**
  * What a forward pass keeps for its backward pass: for each layer the flat arrays that its sections
@@ -134,12 +135,14 @@ export class Transformer {
     const { attentionInput, attentionOutput } = this.#layer(layer).block.sections;
     const programs = this.#programs(layer);
     const { masks, rotary } = this.#tables.of(batch, layer);
-    const projections = (await this.#withMasks(attentionInput, batch, layer, dropout, (dropped) =>
-      programs.attentionInput.plain.run({
+    const version = save ? "saving" : "plain";
+    const { query, key, value, ...kept } = (await this.#withMasks(attentionInput, batch, layer, dropout, (dropped) =>
+      programs.attentionInput[version].run({
         ...{ x, ...rotary, ...dropped },
         ...parametersOf(attentionInput, parameters, layer),
       }),
-    )) as Record<"query" | "key" | "value", FloatValue>;
+    )) as Projected;
+    const projections = { query, key, value };
     onKeysAndValues?.(projections);
     const context = await attend(engine, programs.attention.plain, { batch, masks }, projections);
     // Behind the last attention only the scored positions matter.
@@ -148,13 +151,12 @@ export class Transformer {
     const [residual, attended] = scored
       ? [gatherRows(engine, x, sources), gatherRows(engine, context, sources)]
       : [x, context];
-    const program = programs.attentionOutput[save ? "saving" : "plain"];
     const own = parametersOf(attentionOutput, parameters, layer);
     const { output, ...saved } = await this.#withMasks(attentionOutput, batch, layer, dropout, (dropped) =>
-      program.run({ x: residual, context: attended, ...dropped, ...own }),
+      programs.attentionOutput[version].run({ x: residual, context: attended, ...dropped, ...own }),
     );
     if (scored) for (const used of [residual, context]) engine.release(used);
-    if (save) return { output: output!, saved: { ...projections, context: attended, ...saved } };
+    if (save) return { output: output!, saved: { ...projections, ...kept, context: attended, ...saved } };
     for (const used of [...Object.values(projections), attended]) engine.release(used);
     return { output: output!, saved: {} };
   }
@@ -191,19 +193,24 @@ export class Transformer {
       const programs = this.#programs(layer);
       const { masks, rotary } = this.#tables.of(batch, layer);
       const saved = await this.#savedOf(parameters, batch, layer, layers[layer]!, dropout);
-      const { x, query, key, value, ...output } = saved;
+      const { x, query, key, value, ...rest } = saved;
+      const kept = Object.fromEntries(Object.keys(attentionInput.saved).map((name) => [name, rest[name]!]));
+      const output = Object.fromEntries(Object.entries(rest).filter(([name]) => !(name in kept)));
+      // Where the MLP runs beside the attention, its gradient depends on x.
+      const takesX = programs.attentionOutput.backward!.program.inputs.has("x");
+      const beside = takesX && this.#isLast(layer) ? gatherRows(engine, x, this.#tables.sources(batch)) : x;
       const second = await this.#withMasks(attentionOutput, batch, layer, dropout, (dropped) =>
         this.#runBackward(attentionOutput, programs.attentionOutput.backward!, place, {
-          ...output,
+          ...{ x: beside, ...output },
           ...dropped,
           [gradientName("output")]: dx,
         }),
       );
       let [residual, context] = [second[gradientName("x")]!, second[gradientName("context")]!];
-      for (const used of [dx, ...Object.values(output)]) engine.release(used);
+      for (const used of [dx, ...Object.values(output), ...(beside === x ? [] : [beside])]) engine.release(used);
       const isFront = layer === 0 && !this.#trainsEmbedding;
       if (isFront && !this.#firstBackward) {
-        for (const used of [x, query, key, value, residual, context]) engine.release(used);
+        for (const used of [x, query, key, value, residual, context, ...Object.values(kept)]) engine.release(used);
         return;
       }
       if (this.#isLast(layer)) {
@@ -218,13 +225,13 @@ export class Transformer {
       const flat = { query, key, value, [gradientName("context")]: context };
       const attention = await attendBackward(engine, programs.attention.backward!, { batch, masks }, flat);
       for (const used of [query, key, value, context]) engine.release(used);
-      const first = { x, ...rotary, ...attention };
+      const first = { x, ...rotary, ...kept, ...attention };
       const total = isFront ? {} : { [gradientName("x")]: residual };
       const program = isFront ? this.#firstBackward! : programs.attentionInput.backward!;
       await this.#withMasks(attentionInput, batch, layer, dropout, (dropped) =>
         this.#runBackward(attentionInput, program, place, { ...first, ...dropped, ...total }, total),
       );
-      for (const used of [x, ...Object.values(attention)]) engine.release(used);
+      for (const used of [x, ...Object.values(kept), ...Object.values(attention)]) engine.release(used);
       dx = residual;
     }
     if (this.#trainsEmbedding) await this.embedding.backward(gradients, dx, batch);
@@ -251,7 +258,7 @@ export class Transformer {
       this.#engine.release(again.output);
       all = { ...saved, ...again.saved };
     }
-    return all as Values & Record<"x" | "query" | "key" | "value", FloatValue>;
+    return all as Projected & Record<"x", FloatValue>;
   }
 
   /** Runs a section's backward program, its parameters' gradients accumulating in place. */

@@ -269,10 +269,13 @@ test("config.json keeps unknown keys and writes floats as Python does", () => {
     other: { factor: "8", list: [1, '"factor": 8'] },
     rope_theta: 10000,
     rope_scaling: { factor: 8, low_freq_factor: 1.5 },
+    final_logit_softcapping: 30,
+    attn_logit_softcapping: null,
     dtype: "bfloat16",
   };
   const text = formatConfiguration(raw, "float32");
   expect(text).toContain('"rope_theta": 10000.0,\n');
   expect(text).toContain('"factor": 8.0,\n');
+  expect(text).toContain('"final_logit_softcapping": 30.0,\n');
   expect(JSON.parse(text)).toEqual({ ...raw, dtype: "float32" });
 });

@@ -82,15 +82,24 @@ export async function saveModelFolder(path: string, model: SavedModel): Promise<
   });
 }
 
+/**
+ * Keys for which transformers wants a float: it refuses whole numbers, or warns of them. Python
+ * tells 30.0 from 30, JavaScript does not.
+ */
+const floatKeys = [
+  ...["rope_theta", "rope_local_base_freq", "factor", "low_freq_factor", "high_freq_factor", "attention_factor"],
+  ...["beta_fast", "beta_slow", "mscale", "mscale_all_dim", "partial_rotary_factor"],
+  ...["attn_logit_softcapping", "final_logit_softcapping", "initializer_range"],
+  ...["rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon"],
+];
+
 /** The text of a config.json: what was read, with the dtype that is stored now. */
 export function formatConfiguration(raw: ModelConfiguration["raw"], dtype: "float32" | "bfloat16"): string {
   // transformers 5 writes dtype, 4 torch_dtype.
   const keys = ["dtype", "torch_dtype"].filter((key) => key in raw);
   const updates = Object.fromEntries((keys.length > 0 ? keys : ["torch_dtype"]).map((key) => [key, dtype]));
   const text = JSON.stringify({ ...raw, ...updates }, undefined, 2);
-  // Python tells 10000.0 from 10000, and transformers warns of whole numbers where it wants a
-  // float.
-  const whole = /^( *"(?:rope_theta|factor|low_freq_factor|high_freq_factor)": \d+)(?=,?$)/gm;
+  const whole = new RegExp(`^( *"(?:${floatKeys.join("|")})": \\d+)(?=,?$)`, "gm");
   return `${text.replace(whole, "$1.0")}\n`;
 }
 

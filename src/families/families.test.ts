@@ -4,15 +4,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { tinyFamilies } from "../../test/helpers/tiny.ts";
 import { UserError } from "../errors.ts";
 import { openModelFolder } from "../storage/folder.ts";
 import { type NamedTensor, writeSafetensors } from "../storage/safetensors.ts";
-import { familyOf, parseConfiguration } from "./registry.ts";
+import { familyNames, familyOf, parseConfiguration } from "./registry.ts";
 
 const golden = (name: string) =>
   fileURLToPath(new URL(`../../test/golden/architectures/${name}/config.json`, import.meta.url));
 const configurationOf = (name: string) => JSON.parse(readFileSync(golden(name), "utf8")) as Record<string, unknown>;
-const families = ["llama", "mistral", "qwen2", "qwen3", "smollm3", "gemma2", "gemma3_text", "gpt2"];
 
 /** Keys of every config.json that change nothing, and those of each family. */
 const withoutEffect: Record<string, string[]> = {
@@ -25,12 +25,24 @@ const withoutEffect: Record<string, string[]> = {
   smollm3: ["attention_dropout", "no_rope_layer_interval", "sliding_window", "use_sliding_window"],
   gemma2: ["attention_dropout"],
   gemma3_text: ["_sliding_window_pattern", "attention_dropout"],
+  olmo2: ["attention_dropout"],
+  granite: ["attention_dropout"],
   gpt2: [
     ...["attn_pdrop", "embd_pdrop", "reorder_and_upcast_attn", "resid_pdrop", "summary_activation"],
     ...["summary_first_dropout", "summary_proj_to_labels", "summary_type", "summary_use_proj"],
   ],
 };
 
+const families = Object.keys(withoutEffect).filter((name) => name !== "all");
+
+test("every family is tested here and with random weights, and is named in README.md", () => {
+  expect(families.sort()).toEqual([...familyNames].sort());
+  expect(["llama", ...Object.keys(tinyFamilies)].sort()).toEqual(families);
+  const readme = readFileSync(fileURLToPath(new URL("../../README.md", import.meta.url)), "utf8");
+  expect(families.filter((name) => !readme.includes(`\`${name}\``))).toEqual([]);
+});
+
+/** A golden file has every key of transformers' class. */
 describe.each(families)("config.json of %s", (name) => {
   const raw = configurationOf(name);
   const meaning = (json: object) => JSON.stringify({ ...parseConfiguration(json, "config.json"), raw: 0 });

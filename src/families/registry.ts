@@ -30,6 +30,9 @@ const families: readonly Family<ModelConfiguration>[] = [
   gpt2,
 ];
 
+/** The `model_type`s that are supported. */
+export const familyNames: readonly string[] = families.map(({ name }) => name);
+
 /** The family that a configuration belongs to. */
 export function familyOf({ family: name }: ModelConfiguration): Family<ModelConfiguration> {
   const family = families.find((one) => one.name === name);
@@ -76,8 +79,7 @@ function findFamily(raw: Readonly<Record<string, unknown>>, file: string): Famil
     untyped ? own.some((one) => found.includes(one)) : name === type,
   );
   if (!family && (!untyped || found.length === 0)) {
-    const names = families.map(({ name }) => name);
-    throw unsupported(raw, names, file);
+    throw unsupported(raw, familyNames, file);
   }
   if (!family || (found.length > 0 && !family.architectures.some((one) => found.includes(one)))) {
     const classes = (family ? [family] : families)

@@ -76,14 +76,20 @@ const commonHarmless = [
   ...["begin_suppress_tokens"],
 ];
 
+/**
+ * The list of `ConfigKeys` that a key is in, or in which every class has it; undefined for none.
+ */
+export function roleOf(key: string, keys: ConfigKeys<z.ZodRawShape>): keyof ConfigKeys<z.ZodRawShape> | undefined {
+  if (Object.hasOwn(keys.used, key)) return "used";
+  if (Object.hasOwn(keys.aliases ?? {}, key)) return "aliases";
+  if (Object.hasOwn(keys.only, key) || Object.hasOwn(commonOnly, key)) return "only";
+  return keys.harmless.includes(key) || commonHarmless.includes(key) ? "harmless" : undefined;
+}
+
 /** The names of a config.json's keys that a family does not know. */
 export function unknownKeys(raw: Readonly<Record<string, unknown>>, keys: ConfigKeys<z.ZodRawShape>): string[] {
-  const { used, only, harmless, aliases = {} } = keys;
-  const known = new Set(
-    [used, only, aliases, commonOnly].flatMap((table) => Object.keys(table)).concat(harmless, commonHarmless),
-  );
-  const inside = "rope_parameters" in used ? unusedRopeKeys(raw) : [];
-  return [...Object.keys(raw).filter((key) => !known.has(key)), ...inside];
+  const inside = "rope_parameters" in keys.used ? unusedRopeKeys(raw) : [];
+  return [...Object.keys(raw).filter((key) => roleOf(key, keys) === undefined), ...inside];
 }
 
 /**

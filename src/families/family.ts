@@ -1,6 +1,8 @@
+import type { z } from "zod";
 import type { ArchitectureParts } from "../models/architecture.ts";
 import type { ModelConfiguration } from "../models/configuration.ts";
 import type { ParameterPlan } from "../models/section-parameters.ts";
+import type { ConfigKeys } from "./config-keys.ts";
 
 /**
  * What a family's own `parse` finds in a config.json; the rest of a configuration is the same for
@@ -32,6 +34,8 @@ export interface Family<Configuration extends ModelConfiguration> {
    * configuration.
    */
   readonly buffers: RegExp;
+  /** What the family does with each key of its config.json. */
+  readonly keys: ConfigKeys<z.ZodRawShape>;
   /**
    * Reads a config.json with the defaults of transformers' class.
    *
@@ -39,8 +43,6 @@ export interface Family<Configuration extends ModelConfiguration> {
    * @throws UserError naming the key that is missing, wrong, or asks for something that we lack.
    */
   parse(json: Readonly<Record<string, unknown>>, file: string): Parsed<Configuration>;
-  /** The keys of a config.json that this family does not know. */
-  unknownKeys(json: Readonly<Record<string, unknown>>): string[];
   /** The model's parts, with parameters kept as planned. */
   build(configuration: Configuration, plan: ParameterPlan): ArchitectureParts;
 }

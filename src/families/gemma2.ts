@@ -5,7 +5,7 @@ import type { ArchitectureParts } from "../models/architecture.ts";
 import type { BlockDefinition } from "../models/block.ts";
 import { rmsNorms } from "../models/norms.ts";
 import type { ParameterPlan, SectionParameters } from "../models/section-parameters.ts";
-import { type ConfigKeys, readKeys, unknownKeys } from "./config-keys.ts";
+import { type ConfigKeys, readKeys } from "./config-keys.ts";
 import type { Family, Parsed } from "./family.ts";
 import { count, flag, tokenFields } from "./fields.ts";
 import { windowFields, windowsOf } from "./layer-types.ts";
@@ -68,7 +68,7 @@ export const gemma2: Family<GemmaConfiguration> = {
   ...llama,
   name: "gemma2",
   architectures: ["Gemma2ForCausalLM"],
-  unknownKeys: (json) => unknownKeys(json, keys),
+  keys,
   parse(raw, file) {
     const json = readKeys(raw, keys, file);
     return {

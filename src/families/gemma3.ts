@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { rotaryOf } from "../models/rotary.ts";
 import type { Rope } from "../models/rotary-frequencies.ts";
-import { type ConfigKeys, readKeys, unknownKeys } from "./config-keys.ts";
+import { type ConfigKeys, readKeys } from "./config-keys.ts";
 import type { Family } from "./family.ts";
 import { count } from "./fields.ts";
 import {
@@ -62,7 +62,7 @@ export const gemma3: Family<Gemma3Configuration> = {
   ...llama,
   name: "gemma3_text",
   architectures: ["Gemma3ForCausalLM"],
-  unknownKeys: (json) => unknownKeys(json, keys),
+  keys,
   parse(raw, file) {
     const { rope_parameters: ropes, ...json } = readKeys(raw, keys, file);
     const { sliding_window_pattern: pattern, final_logit_softcapping: cap } = json;

@@ -6,7 +6,7 @@ import { defineBlock } from "../models/block.ts";
 import type { ModelConfiguration } from "../models/configuration.ts";
 import { finalNorm, layerNorm } from "../models/norms.ts";
 import type { SectionParameters } from "../models/section-parameters.ts";
-import { type ConfigKeys, readKeys, unknownKeys } from "./config-keys.ts";
+import { type ConfigKeys, readKeys } from "./config-keys.ts";
 import { type Family, untiedHead } from "./family.ts";
 import { count, dividedAmong, flag, tokenFields, tokensOf } from "./fields.ts";
 
@@ -65,7 +65,7 @@ export const gpt2: Family<Gpt2Configuration> = {
   layersKey: "n_layer",
   // The causal mask.
   buffers: /\.attn\.(bias|masked_bias)$/,
-  unknownKeys: (json) => unknownKeys(json, keys),
+  keys,
   parse(raw, file) {
     const json = readKeys(raw, keys, file);
     const { n_embd: width, n_head: heads } = json;

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { add, scale } from "../graph/ops/elementwise.ts";
 import { rmsNorms } from "../models/norms.ts";
-import { type ConfigKeys, readKeys, unknownKeys } from "./config-keys.ts";
+import { type ConfigKeys, readKeys } from "./config-keys.ts";
 import type { Family } from "./family.ts";
 import { flag, tokenFields } from "./fields.ts";
 import { type LlamaConfiguration, llama, llamaFields, llamaSizes } from "./llama.ts";
@@ -44,7 +44,7 @@ export const granite: Family<GraniteConfiguration> = {
   ...llama,
   name: "granite",
   architectures: ["GraniteForCausalLM"],
-  unknownKeys: (json) => unknownKeys(json, keys),
+  keys,
   parse(raw, file) {
     const json = readKeys(raw, keys, file);
     return {

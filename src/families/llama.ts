@@ -2,7 +2,7 @@ import { z } from "zod";
 import { UserError } from "../errors.ts";
 import type { ModelConfiguration } from "../models/configuration.ts";
 import type { Rope } from "../models/rotary-frequencies.ts";
-import { type ConfigKeys, readKeys, unknownKeys } from "./config-keys.ts";
+import { type ConfigKeys, readKeys } from "./config-keys.ts";
 import type { Family, Parsed } from "./family.ts";
 import { count, dividedAmong, flag, tokenFields, tokensOf } from "./fields.ts";
 import { buildLlama } from "./llama-block.ts";
@@ -72,7 +72,7 @@ export const llama: Family<LlamaConfiguration> = {
   prefix: "model.",
   layersKey: "num_hidden_layers",
   buffers: /rotary_emb\.inv_freq$/,
-  unknownKeys: (json) => unknownKeys(json, keys),
+  keys,
   parse(raw, file) {
     const json = readKeys(raw, keys, file);
     return {

@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import { type ConfigKeys, readKeys, unknownKeys } from "./config-keys.ts";
+import { type ConfigKeys, readKeys } from "./config-keys.ts";
 import type { Family } from "./family.ts";
 import { count, tokenFields } from "./fields.ts";
 import { windowsOf } from "./layer-types.ts";
@@ -30,7 +30,7 @@ export const mistral: Family<LlamaConfiguration> = {
   ...llama,
   name: "mistral",
   architectures: ["MistralForCausalLM"],
-  unknownKeys: (json) => unknownKeys(json, keys),
+  keys,
   parse(raw, file) {
     const json = readKeys(raw, keys, file);
     return {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type ConfigKeys, readKeys, unknownKeys } from "./config-keys.ts";
+import { type ConfigKeys, readKeys } from "./config-keys.ts";
 import type { Family } from "./family.ts";
 import { count, flag, tokenFields } from "./fields.ts";
 import { windowFields, windowsOf } from "./layer-types.ts";
@@ -49,7 +49,7 @@ export const qwen2: Family<LlamaConfiguration> = {
   ...llama,
   name: "qwen2",
   architectures: ["Qwen2ForCausalLM"],
-  unknownKeys: (json) => unknownKeys(json, keys),
+  keys,
   parse(raw, file) {
     const json = readKeys(raw, keys, file);
     return {

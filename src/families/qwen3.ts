@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import { rmsNorms } from "../models/norms.ts";
-import { type ConfigKeys, readKeys, unknownKeys } from "./config-keys.ts";
+import { type ConfigKeys, readKeys } from "./config-keys.ts";
 import type { Family } from "./family.ts";
 import { count, flag, tokenFields } from "./fields.ts";
 import { type LlamaConfiguration, llama, llamaFields, llamaSizes } from "./llama.ts";
@@ -33,7 +33,7 @@ export const qwen3: Family<LlamaConfiguration> = {
   ...llama,
   name: "qwen3",
   architectures: ["Qwen3ForCausalLM"],
-  unknownKeys: (json) => unknownKeys(json, keys),
+  keys,
   parse(raw, file) {
     const json = readKeys(raw, keys, file);
     return {

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { UserError } from "../errors.ts";
 import { defineBlock } from "../models/block.ts";
-import { type ConfigKeys, readKeys, unknownKeys } from "./config-keys.ts";
+import { type ConfigKeys, readKeys } from "./config-keys.ts";
 import type { Family } from "./family.ts";
 import { count, flag, tokenFields } from "./fields.ts";
 import { windowFields, windowsOf } from "./layer-types.ts";
@@ -43,7 +43,7 @@ export const smollm3: Family<SmolLm3Configuration> = {
   ...llama,
   name: "smollm3",
   architectures: ["SmolLM3ForCausalLM"],
-  unknownKeys: (json) => unknownKeys(json, keys),
+  keys,
   parse(raw, file) {
     const json = readKeys(raw, keys, file);
     const rotating = rotatingLayers(json, file);

@@ -1,6 +1,7 @@
 import { basename, join } from "node:path";
 import { z } from "zod";
 import { UserError } from "../errors.ts";
+import { unknownKeys } from "../families/config-keys.ts";
 import { untiedHead } from "../families/family.ts";
 import { architectureOf, familyOf, parseConfiguration } from "../families/registry.ts";
 import { readJson } from "../files/json.ts";
@@ -60,7 +61,7 @@ export async function openPlainFolder(path: string, names: readonly string[]): P
 
 /** Keys that no class of the family reads change nothing; they may still be meant to. */
 function unknownKeyNotes(configuration: ModelConfiguration, file: string): string[] {
-  const unknown = familyOf(configuration).unknownKeys(configuration.raw);
+  const unknown = unknownKeys(configuration.raw, familyOf(configuration).keys);
   if (unknown.length === 0) return [];
   const names = unknown
     .slice(0, 5)

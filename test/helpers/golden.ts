@@ -127,9 +127,9 @@ export async function stepOf(
 }
 
 /**
- * How far each gradient is from the golden one, relative to the latter's norm, or to a thousandth of
- * the largest norm where it is smaller: a bias of keys without rotary positions changes nothing, and
- * its gradient is rounding alone.
+ * How far each gradient is from the golden one, relative to the latter's norm, or to a thousandth
+ * of the largest norm where it is smaller: a bias of keys without rotary positions changes nothing,
+ * and its gradient is rounding alone.
  *
  * @throws Error where there are other gradients than golden ones.
  */

@@ -23,6 +23,6 @@ test("the text part of a multimodal model is named where it is supported", () =>
   const json = { model_type: "gemma3", text_config: { model_type: "gemma3_text" }, vision_config: {} };
   expect(() => parseConfiguration(json, "config.json")).toThrow(
     'model_type: "gemma3" is a multimodal model, which is not supported; its text part is a gemma3_text: save that ' +
-      "alone, with text_config as config.json, and only its tensors; supported are ",
+      "alone, text_config as config.json, and its tensors by a gemma3_text's names; supported are ",
   );
 });

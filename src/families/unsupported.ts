@@ -25,7 +25,7 @@ export function unsupported(raw: Json, names: readonly string[], file: string): 
   const kind = kindOf(raw);
   const problem = kind ? `${quoted(type)} is ${kind}, which is not supported` : `${quoted(type)} is not supported`;
   const inner = isObject(text) && names.find((name) => name === text.model_type);
-  const own = `its text part is a ${inner}: save that alone, with text_config as config.json, and only its tensors`;
+  const own = `its text part is a ${inner}: save that alone, text_config as config.json, and its tensors by a ${inner}'s names`;
   return new UserError(problem, { ...place, hint: inner ? `${own}; ${supported}` : supported });
 }
 

@@ -1,18 +1,15 @@
-import { UserError } from "../errors.ts";
 import { counted } from "../words.ts";
 import type { TokenizedExample } from "./example.ts";
-import { type PairOptions, type PreferencePair, readPairs } from "./forms/pairs.ts";
-import { type PlainText, readTexts } from "./forms/text.ts";
-import { epochOrder } from "./order.ts";
-import { type Remarks, remarkPairs, remarkRecords } from "./remarks.ts";
+import type { Form, ReadSettings } from "./forms/form.ts";
+import { type ColumnName, type FormName, formNamed } from "./forms/index.ts";
+import type { Remarks } from "./remarks.ts";
 import { showExample } from "./shown-example.ts";
-import { countSharedPrompts, splitByPrompt } from "./split.ts";
-import { type TokenizedData, tokenizeChosen, tokenizePairs, tokenizeTexts } from "./tokenize.ts";
-import { isContinuation } from "./tokens/boundaries.ts";
+import { countSharedPrompts } from "./split.ts";
+import type { TokenizedData } from "./tokenize.ts";
 import { userCacheFolder } from "./tokens/cache-folder.ts";
 import { RememberedTokens } from "./tokens/remembered-tokens.ts";
 import { TokenCache } from "./tokens/token-cache.ts";
-import type { TextRequest, Tokenizer } from "./tokens/tokenizer.ts";
+import type { Tokenizer } from "./tokens/tokenizer.ts";
 import { type SpecialTokensSetting, WrittenTokens } from "./written-tokens.ts";
 
 /** The examples of a run, and what became of the data on the way, in sentences for the user. */
@@ -36,8 +33,8 @@ export interface DataSettings {
     readonly train: string | readonly string[];
     readonly evaluation?: string | readonly string[] | undefined;
     readonly heldOut: number;
-    readonly format: "pairs" | "text";
-    readonly columns: NonNullable<PairOptions["columns"]> & { readonly text?: string | undefined };
+    readonly format: FormName;
+    readonly columns: NonNullable<ReadSettings<ColumnName>["columns"]>;
     readonly onBadPair: "error" | "skip";
     readonly repeatedPrompt: "keep" | "strip";
     readonly specialTokens?: SpecialTokensSetting | undefined;
@@ -68,7 +65,8 @@ export async function prepareExamples(
   { heldOutOnly = false, heldOutName = "held-out" }: { heldOutOnly?: boolean; heldOutName?: string } = {},
 ): Promise<RunExamples> {
   const remarks: Remarks = { notes: [], warnings: [] };
-  const { format, pack, maxLength, maxPromptLength, truncation, specialTokens } = recipe.data;
+  const form = formNamed(recipe.data.format);
+  const { pack, maxLength, maxPromptLength, truncation, specialTokens } = recipe.data;
   const options = {
     maxLength,
     maxPromptLength,
@@ -82,22 +80,12 @@ export async function prepareExamples(
   const tokens = new RememberedTokens(reading, tokenCache(recipe, remarks, heldOutOnly));
   const { tokenizer: remembering } = tokens;
   const names = ["training", heldOutName] as const;
-  let examples: RunExamples;
-  if (format === "text") {
-    const { train, heldOut } = await readSplitTexts(recipe, remarks, heldOutOnly, (texts) =>
-      tokens.expect([texts.map(({ text }) => ({ text, continues: false }))]),
-    );
-    const tokenize = (texts: readonly PlainText[]) => tokenizeTexts(texts, remembering, { ...options, pack });
-    examples = await tokenized(recipe, heldOutOnly ? [] : train, heldOut, tokenize, names, remarks);
-  } else {
-    const isPair = responses === 2;
-    const { train, heldOut } = await readSplitPairs(recipe, remarks, heldOutOnly, (pairs) =>
-      tokens.expect(columnsOf(pairs, isPair ? ["chosen", "rejected"] : ["chosen"])),
-    );
-    const tokenizeAll = isPair ? tokenizePairs : tokenizeChosen;
-    const tokenize = (pairs: readonly PreferencePair[]) => tokenizeAll(pairs, remembering, options);
-    examples = await tokenized(recipe, heldOutOnly ? [] : train, heldOut, tokenize, names, remarks);
-  }
+  const { train, heldOut } = await readSplit(form, recipe, remarks, heldOutOnly, (items) =>
+    tokens.expect(form.requests(items, responses)),
+  );
+  const tokenize = (items: readonly unknown[]) =>
+    form.tokenize(items, remembering, { ...options, responses, ...(form.packs && { pack }) });
+  const examples = await tokenized(recipe, heldOutOnly ? [] : train, heldOut, tokenize, names, remarks);
   await tokens.keep();
   const first = examples.train[0] ?? examples.heldOut[0];
   if (first) remarks.notes.push(showExample(first, tokenizer));
@@ -112,68 +100,31 @@ function tokenCache({ data }: DataSettings, { notes }: Remarks, heldOutOnly: boo
   return folder && new TokenCache(folder, (message) => notes.push(message));
 }
 
-/** What the tokenizer will be asked for, column by column. */
-function columnsOf(pairs: readonly PreferencePair[], answers: readonly ("chosen" | "rejected")[]): TextRequest[][] {
-  return [
-    pairs.map(({ prompt }) => ({ text: prompt, continues: false })),
-    ...answers.map((answer) => pairs.map((pair) => ({ text: pair[answer], continues: isContinuation(pair.prompt) }))),
-  ];
-}
-
-/** @param expect told of all pairs of some files at once, before any is tokenized */
-async function readSplitPairs(
+/** @param expect told of all items of some files at once, before any is tokenized */
+async function readSplit(
+  form: Form,
   { data, seed }: DataSettings,
   remarks: Remarks,
   heldOutOnly: boolean,
-  expect: (pairs: readonly PreferencePair[]) => Promise<void>,
-) {
-  const read = async (files: string | readonly string[], limit?: number): Promise<PreferencePair[]> => {
+  expect: (items: readonly unknown[]) => Promise<void>,
+): Promise<{ train: readonly unknown[]; heldOut: readonly unknown[] }> {
+  const read = async (files: string | readonly string[], limit?: number) => {
     const { columns, onBadPair, repeatedPrompt } = data;
-    const found = await readPairs(files, { columns, onBadPair, repeatedPrompt, limit });
-    remarkPairs(found, data, remarks);
-    const { pairs } = found;
-    await expect(pairs);
-    return pairs;
+    const { items, remark } = await form.read(files, { columns, onBadPair, repeatedPrompt, limit });
+    remark(remarks);
+    await expect(items);
+    return items;
   };
   if (data.evaluation && heldOutOnly) return { train: [], heldOut: await read(data.evaluation) };
-  const pairs = await read(data.train, data.limit);
-  if (!data.evaluation) return splitByPrompt(pairs, { heldOut: data.heldOut, seed });
+  const train = await read(data.train, data.limit);
+  if (!data.evaluation) return form.split(train, { heldOut: data.heldOut, seed });
   const heldOut = await read(data.evaluation);
-  const shared = countSharedPrompts(pairs, heldOut);
+  const shared = form.promptKey ? countSharedPrompts(train, heldOut, form.promptKey) : 0;
   if (shared > 0)
     remarks.warnings.push(
-      `${shared} of ${heldOut.length} evaluation pairs have a prompt that the training pairs have too`,
+      `${shared} of ${heldOut.length} evaluation ${form.items} have a prompt that the training ${form.items} have too`,
     );
-  return { train: pairs, heldOut };
-}
-
-async function readSplitTexts(
-  { data, seed }: DataSettings,
-  remarks: Remarks,
-  heldOutOnly: boolean,
-  expect: (texts: readonly PlainText[]) => Promise<void>,
-): Promise<{ train: PlainText[]; heldOut: PlainText[] }> {
-  const read = async (files: string | readonly string[], limit?: number) => {
-    const found = await readTexts(files, { column: data.columns.text, onBadPair: data.onBadPair, limit });
-    const { texts } = found;
-    remarkRecords({ records: texts.length, what: "text", ...found }, remarks);
-    await expect(texts);
-    return texts;
-  };
-  if (data.evaluation && heldOutOnly) return { train: [], heldOut: await read(data.evaluation) };
-  const texts = await read(data.train, data.limit);
-  if (data.evaluation) return { train: texts, heldOut: await read(data.evaluation) };
-  const isShare = data.heldOut > 0 && data.heldOut < 1;
-  const count = isShare ? Math.max(1, Math.round(data.heldOut * texts.length)) : data.heldOut;
-  if (count >= texts.length)
-    throw new UserError(`holding out ${count} of ${texts.length} texts leaves none to train on`, {
-      field: "data.heldOut",
-    });
-  const chosen = new Set(epochOrder(texts.length, seed, 0).subarray(0, count));
-  return {
-    train: texts.filter((_, index) => !chosen.has(index)),
-    heldOut: texts.filter((_, index) => chosen.has(index)),
-  };
+  return { train, heldOut };
 }
 
 async function tokenized<Item>(

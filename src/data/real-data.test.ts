@@ -22,7 +22,7 @@ const hh = "data/hh-rlhf/harmless-base.jsonl.gz";
 test("Anthropic's HH dialogues, with their blank answers and one early parting", async (context) => {
   const file = sharedFile(context, hh);
   const { pairs, skipped, multiTurnAnswers } = await readPairs(file, { onBadPair: "skip" });
-  expect([pairs.length, multiTurnAnswers]).toEqual([1496, 1]);
+  expect([pairs.length, multiTurnAnswers.count]).toEqual([1496, 1]);
   expect(skipped.map(({ line }) => line)).toEqual([87, 517, 926, 1104]);
   await expect(readPairs(file)).rejects.toThrow(/:87: chosen: is blank/);
 });

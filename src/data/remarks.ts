@@ -58,15 +58,15 @@ export function remarkRecords(
 /** Says what is to be said of pairs. */
 export function remarkPairs(
   found: PreferenceData,
-  { repeatedPrompt }: { readonly repeatedPrompt: "keep" | "strip" },
+  { repeatedPrompt = "keep" }: { readonly repeatedPrompt?: "keep" | "strip" | undefined },
   remarks: Remarks,
 ): void {
   const { pairs, multiTurnAnswers, repeatedPrompts, repeats, contradictions } = found;
   const { notes, warnings } = remarks;
   remarkRecords({ records: pairs.length, what: "pair", ...found }, remarks);
-  if (multiTurnAnswers > 0)
+  if (multiTurnAnswers.count > 0)
     notes.push(
-      `${grouped(multiTurnAnswers)} pairs part ways before the last turn, so that an answer holds further turns`,
+      `${grouped(multiTurnAnswers.count)} pairs part ways before the last turn, so that an answer holds further turns`,
     );
   if (repeatedPrompts.count > 0) {
     const which = `${grouped(repeatedPrompts.count)} of ${counted(pairs.length, "pair")}`;

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { UserError } from "../errors.ts";
 import { Random } from "../random.ts";
-import { countSharedPrompts, splitByPrompt } from "./split.ts";
+import { countSharedPrompts, promptKey, splitByPrompt } from "./split.ts";
 
 /** `count` pairs over `prompts` different prompts. */
 const makePairs = (count: number, prompts: number) =>
@@ -25,7 +25,7 @@ describe("splitByPrompt", () => {
           const split = splitByPrompt(pairs, { heldOut, seed });
           expect(new Set([...split.train, ...split.heldOut])).toEqual(new Set(pairs));
           expect(split.train.length + split.heldOut.length).toBe(count);
-          expect(countSharedPrompts(split.train, split.heldOut)).toBe(0);
+          expect(countSharedPrompts(split.train, split.heldOut, promptKey)).toBe(0);
           expect(split.heldOut.length).toBeGreaterThanOrEqual(heldOut);
           expect(split.heldOut.length).toBeLessThan(heldOut + Math.ceil(count / prompts));
         },
@@ -49,7 +49,7 @@ describe("splitByPrompt", () => {
     const spaced = makePairs(40, 40).flatMap((pair) => [pair, { ...pair, prompt: ` ${pair.prompt}\n` }]);
     const { train, heldOut } = splitByPrompt(spaced, { heldOut: 20, seed: 3 });
     expect(heldOut).toHaveLength(20);
-    expect(countSharedPrompts(train, heldOut)).toBe(0);
+    expect(countSharedPrompts(train, heldOut, promptKey)).toBe(0);
     const unprompted = makePairs(10, 10).map((pair) => ({ ...pair, prompt: "" }));
     expect(splitByPrompt(unprompted, { heldOut: 3, seed: 1 }).heldOut).toHaveLength(3);
   });
@@ -75,6 +75,6 @@ describe("splitByPrompt", () => {
 
 test("countSharedPrompts counts the held-out pairs whose prompt is trained on", () => {
   const [train, other] = [makePairs(6, 3), makePairs(8, 4)];
-  expect(countSharedPrompts(train, other)).toBe(6);
-  expect(countSharedPrompts(train, [])).toBe(0);
+  expect(countSharedPrompts(train, other, promptKey)).toBe(6);
+  expect(countSharedPrompts(train, [], promptKey)).toBe(0);
 });

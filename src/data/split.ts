@@ -7,22 +7,44 @@ import type { PreferencePair } from "./forms/pairs.ts";
 /** What a split looks at; a `PreferencePair` has it. */
 export type PromptAndAnswers = Pick<PreferencePair, "prompt" | "chosen" | "rejected">;
 
+export interface SplitOptions {
+  /**
+   * Items to hold out: a count from 1, or a share between 0 and 1; 0 holds out none. Prompts are
+   * taken whole, so there may be a few more.
+   */
+  readonly heldOut: number;
+  readonly seed: number;
+}
+
 /**
- * Splits pairs into training and held-out ones so that no prompt is on both sides. Prompts are
- * drawn by a hash of the seed and the prompt: the same pairs give the same split in whatever order
- * they come. Both sides keep the order of the input.
- *
- * @param options.heldOut Pairs to hold out: a count from 1, or a share between 0 and 1; 0 holds out
- * none. Prompts are taken whole, so there may be a few more.
- * @throws UserError for an impossible number, or if nothing would be left to train on.
+ * Splits pairs into training and held-out ones so that no prompt is on both sides; see
+ * `splitByKey`.
  */
 export function splitByPrompt<Pair extends PromptAndAnswers>(
   pairs: readonly Pair[],
-  options: { heldOut: number; seed: number },
+  options: SplitOptions,
 ): { train: Pair[]; heldOut: Pair[] } {
-  const target = heldOutCount(options.heldOut, pairs.length);
+  return splitByKey(pairs, promptKey, "pair", options);
+}
+
+/**
+ * Splits items into training and held-out ones so that no prompt is on both sides. Prompts are
+ * drawn by a hash of the seed and the prompt: the same items give the same split in whatever order
+ * they come. Both sides keep the order of the input.
+ *
+ * @param keyOf the same for all items with one prompt
+ * @param item what an item is called
+ * @throws UserError for an impossible number, or if nothing would be left to train on.
+ */
+export function splitByKey<Item>(
+  items: readonly Item[],
+  keyOf: (item: Item) => string,
+  item: string,
+  options: SplitOptions,
+): { train: Item[]; heldOut: Item[] } {
+  const target = heldOutCount(options.heldOut, items.length, item);
   checkSeed(options.seed);
-  const keys = pairs.map(promptKey);
+  const keys = items.map(keyOf);
   const groupSizes = new Map<string, number>();
   for (const key of keys) groupSizes.set(key, (groupSizes.get(key) ?? 0) + 1);
   const order = [...groupSizes.keys()]
@@ -35,26 +57,30 @@ export function splitByPrompt<Pair extends PromptAndAnswers>(
     heldOutKeys.add(key);
     count += groupSizes.get(key)!;
   }
-  if (count >= pairs.length) {
+  if (count >= items.length) {
     throw new UserError(
-      `holding out ${target} of ${counted(pairs.length, "pair")} (${counted(groupSizes.size, "different prompt")}) leaves none to train on`,
+      `holding out ${target} of ${counted(items.length, item)} (${counted(groupSizes.size, "different prompt")}) leaves none to train on`,
       { field: "heldOut", hint: "hold out fewer, or give a held-out file of its own" },
     );
   }
-  const [train, heldOut]: [Pair[], Pair[]] = [[], []];
-  for (const [index, pair] of pairs.entries()) (heldOutKeys.has(keys[index]!) ? heldOut : train).push(pair);
+  const [train, heldOut]: [Item[], Item[]] = [[], []];
+  for (const [index, one] of items.entries()) (heldOutKeys.has(keys[index]!) ? heldOut : train).push(one);
   return { train, heldOut };
 }
 
 /**
- * How many of the held-out pairs have a prompt that the training pairs have too: what they measure
+ * How many of the held-out items have a prompt that the training items have too: what they measure
  * is partly memory.
  */
-export function countSharedPrompts(train: Iterable<PromptAndAnswers>, heldOut: Iterable<PromptAndAnswers>): number {
+export function countSharedPrompts<Item>(
+  train: Iterable<Item>,
+  heldOut: Iterable<Item>,
+  keyOf: (item: Item) => string,
+): number {
   const seen = new Set<string>();
-  for (const pair of train) seen.add(promptKey(pair));
+  for (const item of train) seen.add(keyOf(item));
   let shared = 0;
-  for (const pair of heldOut) if (seen.has(promptKey(pair))) shared++;
+  for (const item of heldOut) if (seen.has(keyOf(item))) shared++;
   return shared;
 }
 
@@ -67,8 +93,8 @@ export function promptKey({ prompt, chosen, rejected }: PromptAndAnswers): strin
   return trimmed === "" ? JSON.stringify([chosen, rejected].sort()) : trimmed;
 }
 
-function heldOutCount(heldOut: number, pairs: number): number {
-  if (heldOut >= 0 && heldOut < 1) return heldOut === 0 ? 0 : Math.max(1, Math.round(heldOut * pairs));
+function heldOutCount(heldOut: number, items: number, item: string): number {
+  if (heldOut >= 0 && heldOut < 1) return heldOut === 0 ? 0 : Math.max(1, Math.round(heldOut * items));
   if (Number.isInteger(heldOut) && heldOut >= 1) return heldOut;
-  throw new UserError(`must be a count of pairs or a share between 0 and 1, got ${heldOut}`, { field: "heldOut" });
+  throw new UserError(`must be a count of ${item}s or a share between 0 and 1, got ${heldOut}`, { field: "heldOut" });
 }

@@ -42,7 +42,9 @@ export async function tokenizePairs(
   tokenizer: Tokenizer,
   options: TokenizeOptions = {},
 ): Promise<TokenizedData> {
-  return tokenizeAnswers(pairs, tokenizer, options, ({ chosen, rejected }) => [chosen, rejected]);
+  return tokenizeAnswers(pairs, tokenizer, options, ({ prompt, chosen, rejected, place }) => {
+    return { prompt, answers: [chosen, rejected], place };
+  });
 }
 
 /**
@@ -54,7 +56,9 @@ export async function tokenizeChosen(
   tokenizer: Tokenizer,
   options: TokenizeOptions = {},
 ): Promise<TokenizedData> {
-  return tokenizeAnswers(pairs, tokenizer, options, ({ chosen }) => [chosen]);
+  return tokenizeAnswers(pairs, tokenizer, options, ({ prompt, chosen, place }) => {
+    return { prompt, answers: [chosen], place };
+  });
 }
 
 /**
@@ -99,33 +103,48 @@ export async function tokenizeTexts(
   return { examples, report, written };
 }
 
-async function tokenizeAnswers(
-  pairs: readonly PreferencePair[],
+/** A prompt with answers to it, as texts. */
+export interface Answered {
+  readonly prompt: string;
+  readonly answers: readonly string[];
+  /** See `TokenizedExample`. */
+  readonly given?: TokenizedExample["given"];
+  readonly place: RecordPlace;
+}
+
+/**
+ * Items of any kind that are a prompt with answers: an example has the answers as its responses, in
+ * their order.
+ *
+ * @throws UserError as `tokenizePairs`.
+ */
+export async function tokenizeAnswers<Item>(
+  items: readonly Item[],
   tokenizer: Tokenizer,
   options: TokenizeOptions,
-  answersOf: (pair: PreferencePair) => string[],
+  answersOf: (item: Item) => Answered,
 ): Promise<TokenizedData> {
   const limits = resolveLimits(options);
   const bosId = tokenizer.addsBos ? tokenizer.bosId : undefined;
   const { examples, report, add } = collector();
   const written = new WrittenTokens(tokenizer, options.specialTokens);
-  for (const part of parts(pairs)) {
+  for (const part of parts(items)) {
+    const texts = part.map(answersOf);
     const prompts = await encodePrompts(
       tokenizer,
-      part.map(({ prompt }) => prompt),
+      texts.map(({ prompt }) => prompt),
     );
-    const answers = part.flatMap((pair) => answersOf(pair).map((response) => ({ prompt: pair.prompt, response })));
+    const answers = texts.flatMap(({ prompt, answers }) => answers.map((response) => ({ prompt, response })));
     const encoded = (await encodeResponses(tokenizer, answers)).values();
-    for (const [index, pair] of part.entries()) {
+    for (const [index, { answers, given, place }] of texts.entries()) {
       const prompt = prompts[index]!;
-      const responses = answersOf(pair).map(() => encoded.next().value!);
-      for (const ids of [prompt, ...responses])
-        checkVocabulary(ids, options.modelVocabularySize, tokenizer, pair.place);
-      written.look("prompt", prompt, pair.place);
-      for (const ids of responses) written.look("answer", ids, pair.place);
+      const responses = answers.map(() => encoded.next().value!);
+      for (const ids of [prompt, ...responses]) checkVocabulary(ids, options.modelVocabularySize, tokenizer, place);
+      written.look("prompt", prompt, place);
+      for (const ids of responses) written.look("answer", ids, place);
       const kept = truncate(prompt, responses, limits, bosId);
-      checkOneSide(kept, options.shortContextLength, pair.place);
-      add(prompt, responses, pair.place, kept);
+      checkOneSide(kept, options.shortContextLength, place);
+      add(prompt, responses, place, kept, given);
     }
   }
   return { examples, report, written };
@@ -152,10 +171,12 @@ function collector() {
     responses: readonly Ids[],
     place: RecordPlace | undefined,
     kept = { prompt, responses },
+    given?: TokenizedExample["given"],
   ): void => {
     const example = {
       prompt: new Int32Array(kept.prompt),
       responses: kept.responses.map((ids) => new Int32Array(ids)),
+      ...(given && { given }),
       cut: {
         prompt: prompt.length - kept.prompt.length,
         responses: responses.map((ids, index) => ids.length - kept.responses[index]!.length),

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { example } from "../../test/helpers/tiny.ts";
-import type { PreferencePair } from "../data/forms/pairs.ts";
+import { type PreferencePair, pairs } from "../data/forms/pairs.ts";
+import { text } from "../data/forms/text.ts";
 import { splitByPrompt } from "../data/split.ts";
 import type { Tokenizer } from "../data/tokens/tokenizer.ts";
 import { byteConfiguration, byteTokenizer } from "../generate/testing/byte-model.ts";
@@ -33,12 +34,12 @@ function pairsWith(
   prompts = lengths.length,
 ) {
   const place = { file: "pairs.jsonl", line: 1 };
-  const pairs = lengths.map(
+  const items = lengths.map(
     (_, index): PreferencePair => ({ prompt: `p${index % prompts}`, chosen: `${index}`, rejected: "r", place }),
   );
   const examples = lengths.map(([prompt, chosen, rejected]) => example(ids(prompt), ids(chosen), ids(rejected)));
   return {
-    ...{ files: ["pairs.jsonl"], columns: {}, format: "pairs", pairs, texts: [], records: pairs.length, skipped: [] },
+    ...{ files: ["pairs.jsonl"], columns: {}, form: pairs, items, records: items.length, skipped: [] },
     ...{ prompts, duplicates: 0, multiTurnAnswers: 0, examples, identicalAfterTokenizing: 0 },
     ...{ repeatedPrompts: 0, contradictions: 0, unusedColumns: [] },
   } satisfies DataFindings;
@@ -64,7 +65,7 @@ test("the context is the limit", () => {
 });
 
 test("texts are packed where many do not fit", () => {
-  const texts = (length: number) => ({ format: "text" as const, examples: times(10, example([0], ids(length))) });
+  const texts = (length: number) => ({ form: text, examples: times(10, example([0], ids(length))) });
   expect(chooseLengths(texts(100), modelWith(256))).toMatchObject({ pack: false, maxLength: 112 });
   expect(chooseLengths(texts(300), modelWith(256))).toMatchObject({ pack: true, maxLength: 256, shareCut: 0 });
   expect(chooseLengths(texts(9000), modelWith(8192))).toMatchObject({ pack: true, maxLength: 512 });
@@ -144,7 +145,7 @@ test("whatever the sizes, the recipe is valid and fits the data", () => {
           recipeText({ model, data, objective: name, choices, machineBytes, output: "runs/x" }),
           "r.yaml",
         );
-        const { train } = splitByPrompt(data.pairs, { heldOut: recipe.data.heldOut, seed: recipe.seed });
+        const { train } = splitByPrompt(data.items, { heldOut: recipe.data.heldOut, seed: recipe.seed });
         expect(train).toHaveLength(choices.trainExamples);
         expect(runLength(recipe, train.length).totalSteps).toBe(choices.totalSteps);
         expect(recipe.lora !== undefined).toBe(parameters > 1e9);

@@ -2,7 +2,6 @@
  * The settings that fit a model and its data. What each is good for stands beside it in the recipe:
  * see `recipe-text.ts`.
  */
-import { splitByPrompt } from "../data/split.ts";
 import { resolveLimits, truncate } from "../data/truncate.ts";
 import { UserError } from "../errors.ts";
 import type { Objective } from "../objectives/objective.ts";
@@ -112,7 +111,7 @@ export function learningRateFor(
  * Texts that would often be cut are packed instead.
  */
 export function chooseLengths(
-  { examples, format }: Pick<DataFindings, "examples" | "format">,
+  { examples, form }: Pick<DataFindings, "examples" | "form">,
   { configuration: { contextLength }, tokenizer }: Pick<ModelFindings, "configuration" | "tokenizer">,
 ): LengthChoice {
   const sorted = Float64Array.from(examples, limitedLength).sort();
@@ -121,7 +120,7 @@ export function chooseLengths(
   const wanted = longest <= limit && (longest <= 512 || longest <= 2 * most) ? longest : most;
   const maxLength = Math.max(2, Math.min(limit, roundUp(wanted, 16)));
   const shareCut = sorted.filter((length) => length > maxLength).length / sorted.length;
-  const pack = format === "text" && shareCut > 0.01;
+  const pack = form.packs && shareCut > 0.01;
   if (pack) {
     const window = Math.min(contextLength, windowLength);
     return { maxLength: window, maxPromptLength: 1, pack, shareCut: 0, sizes: examples.map(() => window) };
@@ -137,12 +136,11 @@ export function chooseLengths(
 }
 
 /** A tenth, at most 256; nothing where that would leave too little to train on. */
-function chooseHeldOut({ format, pairs, records }: DataFindings): HeldOutChoice {
+function chooseHeldOut({ form, items, records }: DataFindings): HeldOutChoice {
   const heldOut = Math.min(mostHeldOut, Math.max(1, Math.round(records / 10)));
   const nothing = { heldOut: 0, records: 0 };
-  if (format === "text") return records < 2 ? nothing : { heldOut, records: heldOut };
   try {
-    const split = splitByPrompt(pairs, { heldOut, seed: 0 });
+    const split = form.split(items, { heldOut, seed: 0 });
     // A prompt with very many pairs goes to one side as a whole.
     return split.train.length < records / 2 ? nothing : { heldOut, records: split.heldOut.length };
   } catch (error) {

@@ -6,10 +6,9 @@ import { createHash } from "node:crypto";
 import type { TokenizedExample } from "../data/example.ts";
 import { columnValue, type SkippedRecord } from "../data/files/convert.ts";
 import { type RecordPlace, readRecords } from "../data/files/read.ts";
-import { type PreferencePair, readPairs } from "../data/forms/pairs.ts";
-import { type PlainText, readTexts } from "../data/forms/text.ts";
-import { promptKey } from "../data/split.ts";
-import { type TokenizedData, tokenizeChosen, tokenizePairs, tokenizeTexts } from "../data/tokenize.ts";
+import type { Finding, Form } from "../data/forms/form.ts";
+import { type ColumnName, forms } from "../data/forms/index.ts";
+import type { TokenizedData } from "../data/tokenize.ts";
 import type { Tokenizer } from "../data/tokens/tokenizer.ts";
 import { UserError } from "../errors.ts";
 import type { ModelConfiguration } from "../models/configuration.ts";
@@ -19,6 +18,7 @@ import type { Recipe } from "../recipe/schema.ts";
 import { modelPath, openModelFolder } from "../storage/folder.ts";
 import { loadModelTokenizer } from "../storage/model-tokenizer.ts";
 import { elementCount } from "../storage/safetensors-header.ts";
+import { oneOf } from "../words.ts";
 import { type AdapterFindings, inspectAdapter } from "./adapter.ts";
 
 export interface ModelFindings {
@@ -45,13 +45,12 @@ export interface DataSource {
   /** As they were given. */
   readonly files: readonly string[];
   readonly columns: Columns;
-  readonly format: Recipe["data"]["format"];
+  readonly form: Form;
 }
 
 export interface DataFindings extends DataSource {
-  readonly pairs: readonly PreferencePair[];
-  readonly texts: readonly PlainText[];
-  /** Pairs or texts that can be used. */
+  /** Pairs, texts or whatever the form has, as far as they can be used. */
+  readonly items: readonly unknown[];
   readonly records: number;
   readonly skipped: readonly SkippedRecord[];
   /** Different prompts, as the split into training and held-out pairs tells them apart. */
@@ -97,33 +96,30 @@ export async function inspectModel(path: string): Promise<ModelFindings> {
 }
 
 /**
- * Finds out whether files hold pairs or texts: what the first record says that has a column of
- * either.
+ * Finds out which form of data the files hold: what the first record says that has a column of one.
  *
- * @throws UserError where no record has one, files differ, or the named columns belong to both.
+ * @throws UserError where no record has one, files differ, or the named columns belong to no one
+ * form.
  */
 export async function inspectFormat(files: readonly string[], columns: Columns): Promise<DataSource> {
-  const { text, ...ofPairs } = columns;
-  const namesPairs = Object.values(ofPairs).some((name) => name !== undefined);
-  if (text !== undefined && namesPairs)
-    throw new UserError("name columns of pairs or the column of texts, not both", { field: "--columns" });
-  const formats: DataSource["format"][] = [];
-  for (const file of files) {
-    const format = text !== undefined ? "text" : await formatOf(file, columns, { pairsOnly: namesPairs });
-    formats.push(format);
-    if (format !== formats[0])
-      throw new UserError(`holds ${inWords[format]}, but ${files[0]} holds ${inWords[formats[0]!]}`, { file });
+  const named = Object.keys(columns).filter((name) => columns[name as ColumnName] !== undefined);
+  const possible: readonly Form[] = forms.filter((form) => named.every((name) => name in form.columns));
+  if (possible.length === 0) {
+    const kinds = oneOf(forms.map(({ items }) => items));
+    throw new UserError(`name the columns of one form of data: ${kinds}`, { field: "--columns" });
   }
-  return { files, columns, format: formats[0]! };
+  const found: Form[] = [];
+  for (const file of files) {
+    const form = await formOf(file, columns, possible);
+    found.push(form);
+    if (form !== found[0])
+      throw new UserError(`holds ${form.items}, but ${files[0]} holds ${found[0]!.items}`, { file });
+  }
+  return { files, columns, form: found[0]! };
 }
 
-const inWords = { pairs: "pairs", text: "texts" } as const;
-
-async function formatOf(
-  file: string,
-  { chosen = "chosen", rejected = "rejected" }: Columns,
-  { pairsOnly }: { pairsOnly: boolean },
-): Promise<DataSource["format"]> {
+async function formOf(file: string, columns: Columns, possible: readonly Form[]): Promise<Form> {
+  const nameOf = (column: string) => columns[column as ColumnName] ?? column;
   let unknown: { names: string[]; place: RecordPlace } | undefined;
   let unreadable: { problem: string; place: RecordPlace } | undefined;
   for await (const record of readRecords(file)) {
@@ -132,14 +128,16 @@ async function formatOf(
       continue;
     }
     const { fields, place } = record;
-    if ([chosen, rejected].some((column) => columnValue(fields, column) !== undefined)) return "pairs";
-    if (!pairsOnly && columnValue(fields, "text") !== undefined) return "text";
+    const form = possible.find(({ signs }) => signs.some((sign) => columnValue(fields, nameOf(sign)) !== undefined));
+    if (form) return form;
     unknown ??= { names: Object.keys(fields).map((name) => `\`${name}\``), place };
   }
   if (!unknown) throw new UserError(`no record can be read; this one ${unreadable!.problem}`, unreadable!.place);
-  const wanted = `pairs (\`${chosen}\`, \`${rejected}\`)${pairsOnly ? "" : " nor texts (`text`)"}`;
-  const found = `the record has ${unknown.names.join(", ") || "no fields"}`;
-  throw new UserError(`holds ${pairsOnly ? "no" : "neither"} ${wanted}: ${found}`, {
+  const wanted = possible.map(
+    ({ items, signs }) => `${items} (${signs.map((sign) => `\`${nameOf(sign)}\``).join(", ")})`,
+  );
+  const none = possible.length === 1 ? `no ${wanted[0]}` : `neither ${wanted.join(" nor ")}`;
+  throw new UserError(`holds ${none}: the record has ${unknown.names.join(", ") || "no fields"}`, {
     ...unknown.place,
     hint: "name its columns, such as `--columns prompt=question chosen=good rejected=bad` or `--columns text=content`",
   });
@@ -154,36 +152,32 @@ async function formatOf(
  * that is not the model's.
  */
 export async function inspectData(
-  { files, columns, format }: DataSource,
+  { files, columns, form }: DataSource,
   { configuration, tokenizer }: Pick<ModelFindings, "configuration" | "tokenizer">,
   objective: Objective,
   onProgress: (done: number, total: number) => void = () => {},
 ): Promise<DataFindings> {
   // Lengths before any cutting; whether they fit is what the recipe is to say.
   const options = { maxLength: Number.MAX_SAFE_INTEGER, modelVocabularySize: configuration.vocabularySize };
-  if (format === "text") {
-    const { texts, skipped, unused } = await readTexts(files, { column: columns.text, onBadPair: "skip" });
-    const tokenize = (part: PlainText[]) => tokenizeTexts(part, tokenizer, options);
-    return {
-      ...{ files, columns, format, pairs: [], texts, records: texts.length, skipped, prompts: 0 },
-      ...{ multiTurnAnswers: 0, repeatedPrompts: 0, contradictions: 0, unusedColumns: [...unused.keys()] },
-      duplicates: texts.length - countDifferent(texts, ({ text }) => text),
-      ...(await tokenizeSample(texts, tokenize, onProgress)),
-    };
-  }
-  const found = await readPairs(files, { columns, onBadPair: "skip", repeatedPrompt: "strip" });
-  const { pairs, skipped, multiTurnAnswers } = found;
-  const tokenizeAll = objective.responses === 2 ? tokenizePairs : tokenizeChosen;
-  const tokenize = (part: PreferencePair[]) => tokenizeAll(part, tokenizer, options);
+  const found = await form.read(files, { columns, onBadPair: "skip", repeatedPrompt: "strip" });
+  const { items, skipped, unused, tallies } = found;
+  const counted = (finding: Finding) => tallies[finding]?.count ?? 0;
+  const tokenize = (part: unknown[]) => form.tokenize(part, tokenizer, { ...options, responses: objective.responses });
   return {
-    ...{ files, columns, format, pairs, texts: [], records: pairs.length, skipped, multiTurnAnswers },
-    prompts: countDifferent(pairs, promptKey),
-    duplicates: found.repeats.count,
-    repeatedPrompts: found.repeatedPrompts.count,
-    contradictions: found.contradictions.count,
-    unusedColumns: [...found.unused.keys()],
-    ...(await tokenizeSample(pairs, tokenize, onProgress)),
+    ...{ files, columns, form, items, records: items.length, skipped, unusedColumns: [...unused.keys()] },
+    prompts: form.promptKey ? countDifferent(items, form.promptKey) : 0,
+    duplicates: tallies.repeats?.count ?? items.length - countDifferent(items, (item) => textsOf(form, item)),
+    repeatedPrompts: counted("repeatedPrompts"),
+    contradictions: counted("contradictions"),
+    multiTurnAnswers: counted("multiTurnAnswers"),
+    ...(await tokenizeSample(items, tokenize, onProgress)),
   };
+}
+
+/** All texts of an item. */
+function textsOf(form: Form, item: unknown): string {
+  const requests = form.requests([item], Math.max(...form.responses)).flat();
+  return JSON.stringify(requests.map(({ text }) => text));
 }
 
 /** Counts by hash, so that the texts are not held twice. */

@@ -41,12 +41,12 @@ export async function proposeRecipe(options: ProposeOptions): Promise<Proposal> 
   const { columns = {}, onProgress, machineBytes = totalmem() } = options;
   const model = await inspectModel(options.model);
   const source = await inspectFormat(options.data, columns);
-  const name = options.objective ?? (source.format === "text" ? "sft" : "tdpo2");
+  const name = options.objective ?? (source.form.responses.includes(2) ? "tdpo2" : "sft");
   const objective = objectiveNamed(name).create();
-  if (source.format === "text" && objective.responses === 2)
-    throw new UserError(`${name} needs pairs, but ${source.files[0]} holds texts`, {
+  if (!source.form.responses.includes(objective.responses))
+    throw new UserError(`${name} needs pairs, but ${source.files[0]} holds ${source.form.items}`, {
       field: "--objective",
-      hint: "texts serve sft only",
+      hint: `${source.form.items} serve sft only`,
     });
   const data = await inspectData(source, model, objective, onProgress);
   const choices = choose(model, data, objective, machineBytes);

@@ -1,4 +1,5 @@
 import { stringify } from "yaml";
+import { forms } from "../data/forms/index.ts";
 import type { ObjectiveDefinition } from "../objectives/define.ts";
 import { type ObjectiveName, objectiveNamed, objectives } from "../objectives/index.ts";
 import { counted, grouped, mebibytes, millions, percent } from "../words.ts";
@@ -73,9 +74,9 @@ export function describeModel({ configuration, parameters, adapter }: ModelFindi
 }
 
 /** How much of what: records found and usable. */
-export function describeRecords({ format, records, prompts }: DataFindings): string {
-  if (format === "text") return counted(records, "text");
-  return `${counted(records, "pair")}, ${counted(prompts, "different prompt")}`;
+export function describeRecords({ form, records, prompts }: DataFindings): string {
+  const items = counted(records, form.item, form.items);
+  return form.hasPrompts ? `${items}, ${counted(prompts, "different prompt")}` : items;
 }
 
 /** The number of bad records, and the first of them. */
@@ -93,7 +94,7 @@ export function describeRepeatedPrompts({ repeatedPrompts, records }: DataFindin
 function dataLines(fitting: Fitting): string[] {
   const { data, choices } = fitting;
   const { heldOut, lengths } = choices;
-  const { files, columns, format, skipped } = data;
+  const { files, columns, form, skipped } = data;
   const named = Object.entries(columns).filter(([, name]) => name !== undefined);
   const what = describeRecords(data);
   return [
@@ -102,14 +103,14 @@ function dataLines(fitting: Fitting): string[] {
       ...(files.length === 1
         ? setting("train", scalar(files[0]!), what)
         : [...setting("train", "", what), ...files.map((file) => `  - ${scalar(file)}`)]),
-      ...(format === "text" ? setting("format", "text", "learnt whole, without prompts") : []),
+      ...(form.name === forms[0].name ? [] : setting("format", form.name, form.summary)),
       ...(named.length > 0 ? ["columns:", ...named.map(([key, name]) => `  ${key}: ${scalar(name!)}`)] : []),
       ...heldOutLines(data, heldOut),
       ...(skipped.length > 0 ? setting("onBadPair", "skip", describeSkipped(data)) : []),
       ...(data.repeatedPrompts > 0 ? setting("repeatedPrompt", "strip", describeRepeatedPrompts(data)) : []),
       ...setting("maxLength", lengths.maxLength, lengthReason(fitting)),
       ...(lengths.pack ? setting("pack", true, "texts are joined and divided into windows, so nothing is cut") : []),
-      ...(lengths.shareCut > 0 && format === "pairs"
+      ...(lengths.shareCut > 0 && form.hasPrompts
         ? [
             ...setting(
               "maxPromptLength",
@@ -121,44 +122,44 @@ function dataLines(fitting: Fitting): string[] {
             ),
           ]
         : []),
-      ...(format === "text" && !lengths.pack
-        ? comment("pack: true # join texts instead of learning each on its own")
-        : []),
+      ...(form.packs && !lengths.pack ? comment("pack: true # join texts instead of learning each on its own") : []),
     ]),
   ];
 }
 
 function heldOutLines(
-  { format, prompts, records }: DataFindings,
+  { form, prompts, records }: DataFindings,
   { heldOut, records: held }: Choices["heldOut"],
 ): string[] {
   if (heldOut === 0) {
-    const few = format === "text" ? "one text" : `${counted(records, "pair")} with ${counted(prompts, "prompt")}`;
+    const few = !form.hasPrompts
+      ? `one ${form.item}`
+      : `${counted(records, form.item, form.items)} with ${counted(prompts, "prompt")}`;
     return comment(`evaluation: other.jsonl # a file to evaluate on; nothing is held out of ${few}`);
   }
   const share = `about ${percent(held / records)}, for evaluation`;
-  if (format === "text") return setting("heldOut", heldOut, share);
+  if (!form.hasPrompts) return setting("heldOut", heldOut, share);
   const more = held > heldOut ? `; ${grouped(held)} in fact, ` : ", ";
   return setting("heldOut", heldOut, `${share}${more}split off by prompt`);
 }
 
 function lengthReason({ model, data, objective, choices: { lengths } }: Fitting): string {
-  const { examples, records, format } = data;
+  const { examples, records, form } = data;
   const { maxLength, pack, shareCut } = lengths;
   if (pack) return "tokens of a window";
   const sampled = examples.length < records;
   if (shareCut === 0) {
-    const what = format === "text" ? "text" : objective === "sft" ? "prompt with its answer" : "pair";
+    const what = form.hasPrompts && objective === "sft" ? "prompt with its answer" : form.item;
     const of = sampled ? ` of ${grouped(examples.length)} sampled` : "";
     return `the longest ${what}${of} has ${counted(spreadOf(examples.map(limitedLength)).longest, "token")}`;
   }
   const context = maxLength === model.configuration.contextLength ? "the model's context; " : "";
   const number = `${sampled ? "about " : ""}${grouped(shareCut * records)} of ${grouped(records)}`;
-  return `${context}covers ${percent(1 - shareCut)}: ${number} ${format === "text" ? "texts" : "pairs"} will be cut`;
+  return `${context}covers ${percent(1 - shareCut)}: ${number} ${form.items} will be cut`;
 }
 
 function objectiveLines({ model, objective, data, choices }: Fitting): string[] {
-  if (data.format === "text") return setting("objective", flow(objectiveNamed("sft").proposed), "supervised");
+  if (!data.form.responses.includes(2)) return setting("objective", flow(objectiveNamed("sft").proposed), "supervised");
   const proposed = objectiveNamed(objective);
   // Those that need weights as well have a line of their own.
   const others = objectives.filter(({ name }) => name !== objective && !needsWeights(name));
@@ -236,7 +237,7 @@ function scheduleLines({ schedule }: Choices): string[] {
 }
 
 function microbatchReason({ data, objective, choices: { lengths } }: Fitting): string {
-  const what = data.format === "text" ? "text" : `prompt with its answer${objective === "sft" ? "" : "s"}`;
+  const what = !data.form.hasPrompts ? data.form.item : `prompt with its answer${objective === "sft" ? "" : "s"}`;
   return `computed at once, which decides the memory; the longest ${lengths.pack ? "window" : what} takes ${grouped(spreadOf(lengths.sizes).longest)}`;
 }
 
@@ -245,13 +246,13 @@ function watchLines({ data, choices: { heldOut, evaluationSteps, checkpointSteps
   if (heldOut.heldOut === 0) return checkpoints;
   const steps = `everySteps: ${evaluationSteps}`;
   return [
-    ...(data.format === "text"
-      ? setting("evaluation", `{ ${steps} }`, "on what is held out")
-      : setting(
+    ...(data.form.hasPrompts
+      ? setting(
           "evaluation",
           `{ ${steps}, samples: 1 }`,
           "on what is held out; an answer to 8 of its prompts each time",
-        )),
+        )
+      : setting("evaluation", `{ ${steps} }`, "on what is held out")),
     ...checkpoints,
   ];
 }

@@ -90,9 +90,9 @@ function commonReasons(skipped: readonly SkippedRecord[]): string[] {
   return common.slice(0, listedReasons).map(([reason, count]) => `${grouped(count)} of them because ${reason}`);
 }
 
-function describeLengths({ data: { examples, format } }: Proposal): string[] {
+function describeLengths({ data: { examples, form } }: Proposal): string[] {
   const responses = spreadOf(examples.flatMap((example) => example.responses.map(({ length }) => length)));
-  if (format === "text") return [`tokens of a text: ${describeSpread(responses)}`];
+  if (!form.hasPrompts) return [`tokens of a ${form.item}: ${describeSpread(responses)}`];
   const bias = lengthBias(examples);
   return [
     `tokens of a prompt: ${describeSpread(spreadOf(examples.map(({ prompt }) => prompt.length)))}`,

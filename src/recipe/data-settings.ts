@@ -1,8 +1,12 @@
 import { z } from "zod";
+import { type ColumnName, columnsOfForms, forms } from "../data/forms/index.ts";
 import { count, nonnegative } from "../numbers.ts";
 import { files } from "./path-settings.ts";
 
 const columnName = (what: string) => z.string().optional().describe(`the column with the ${what}`);
+const columns = Object.fromEntries(
+  Object.entries(columnsOfForms()).map(([name, what]) => [name, columnName(what)]),
+) as Record<ColumnName, ReturnType<typeof columnName>>;
 
 /** The settings of a recipe that say which examples there are. */
 export const dataSettings = z.strictObject({
@@ -13,16 +17,11 @@ export const dataSettings = z.strictObject({
     .default(0)
     .describe("examples held out of `train`, by prompt: a count, or a share below 1"),
   format: z
-    .enum(["pairs", "text"])
-    .default("pairs")
-    .describe("preference pairs, or plain text for supervised training"),
+    .enum(forms.map(({ name }) => name))
+    .default(forms[0].name)
+    .describe(forms.map(({ summary }) => summary).join(", or ")),
   columns: z
-    .strictObject({
-      prompt: columnName("prompt"),
-      chosen: columnName("chosen answer"),
-      rejected: columnName("rejected answer"),
-      text: columnName("text"),
-    })
+    .strictObject(columns)
     .default({})
     .describe("other names of columns; by default a column has the name of its key"),
   onBadPair: z

@@ -1,4 +1,6 @@
 import { isAbsolute, relative, sep } from "node:path";
+import type { Form } from "../data/forms/form.ts";
+import { formNamed, forms } from "../data/forms/index.ts";
 import { templateProblem } from "../importance/prompt-templates.ts";
 import type { TransformOptions } from "../importance/transforms.ts";
 import { createObjective } from "../objectives/index.ts";
@@ -47,19 +49,32 @@ function* conflicts(recipe: Recipe): Generator<Issue> {
     yield issue("reference", `${objective.name} compares with no reference`, "leave it out");
 
   yield* weightConflicts(recipe, objective);
-  if (data.format === "text" && objective.responses === 2)
-    yield issue("data.format", `${objective.name} needs pairs, not text`);
-  if (data.format === "pairs" && data.pack) yield issue("data.pack", "only texts can be packed, not pairs");
-  const strange = (data.format === "text" ? (["prompt", "chosen", "rejected"] as const) : (["text"] as const)).find(
-    (column) => data.columns[column] !== undefined,
-  );
-  if (strange) yield issue(`data.columns.${strange}`, `\`format: ${data.format}\` has no such column`);
+  yield* formConflicts(data, objective);
   if (data.evaluation && data.heldOut > 0)
     yield issue("data.heldOut", "`data.evaluation` already gives the held-out data", "keep one of them");
   for (const key of ["everySteps", "samples"] as const) {
     if (evaluation[key] && !data.evaluation && data.heldOut === 0)
       yield issue(`evaluation.${key}`, "nothing is held out", "set `data.heldOut` or `data.evaluation`");
   }
+}
+
+function* formConflicts({ format, pack, columns }: Recipe["data"], { name, responses }: Objective): Generator<Issue> {
+  const form = formNamed(format);
+  const namesOf = (fits: (form: Form) => boolean, key: "name" | "items") =>
+    forms
+      .filter(fits)
+      .map((form) => form[key])
+      .join(" or ");
+  if (!form.responses.includes(responses))
+    yield issue(
+      "data.format",
+      `${name} needs ${namesOf((one) => one.responses.includes(responses), "name")}, not ${format}`,
+    );
+  if (pack && !form.packs)
+    yield issue("data.pack", `only ${namesOf((one) => one.packs, "items")} can be packed, not ${form.items}`);
+  for (const [column, given] of Object.entries(columns))
+    if (given !== undefined && !(column in form.columns))
+      yield issue(`data.columns.${column}`, `\`format: ${format}\` has no such column`);
 }
 
 function* weightConflicts({ weights, output, init }: Recipe, objective: Objective): Generator<Issue> {

@@ -296,7 +296,7 @@ describe("bad input is one clear error, and nothing is written", () => {
     expectOneError(await init(data, "--columns", "answer=a"), /It must be name=column/);
     expectOneError(
       await init(data, "--columns", "text=a", "chosen=b"),
-      /--columns: name columns of pairs or the column/,
+      /--columns: name the columns of one form of data: pairs or texts/,
     );
     expectOneError(
       await init(data, "--columns", "chosen=good"),

@@ -31,7 +31,7 @@ describe("forms", () => {
       { ...good, place: { file, line: 1 } },
       { ...good, prompt: "", place: { file, line: 2 } },
     ]);
-    expect([skipped, multiTurnAnswers]).toEqual([[], 0]);
+    expect([skipped, multiTurnAnswers.count]).toEqual([[], 0]);
   });
 
   test("other names of columns", async () => {
@@ -49,7 +49,7 @@ describe("forms", () => {
     expect(pairs.map(({ prompt }) => prompt)).toEqual([dialogue, dialogue, dialogue]);
     expect(pairs[0]).toMatchObject({ chosen: " Because.", rejected: " Be quiet." });
     expect(pairs[1]).toMatchObject({ chosen: " Because.", rejected: " Because.\n\nHuman: And?\n\nAssistant: So." });
-    expect(multiTurnAnswers).toBe(1);
+    expect(multiTurnAnswers.count).toBe(1);
   });
 
   test("records of both forms and several files may be mixed", async () => {

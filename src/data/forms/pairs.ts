@@ -9,11 +9,44 @@ import {
   textField,
 } from "../files/convert.ts";
 import type { Fields, RecordPlace } from "../files/read.ts";
+import { remarkPairs } from "../remarks.ts";
+import { promptKey, splitByPrompt } from "../split.ts";
 import { Tally } from "../tally.ts";
+import { tokenizedAsAnswers } from "./answers.ts";
 import { assistantTurn, hasFurtherTurns, sharedPromptLength } from "./dialogues.ts";
+import type { Form } from "./form.ts";
 import { refuseOtherForms } from "./other-forms.ts";
 import { RepeatedPairs } from "./repeated-pairs.ts";
 import { withoutRepeatedPrompt } from "./repeated-prompt.ts";
+
+/** Two answers to one prompt, of which one was preferred. */
+export const pairs = {
+  name: "pairs",
+  summary: "preference pairs",
+  item: "pair",
+  items: "pairs",
+  columns: { prompt: "prompt", chosen: "chosen answer", rejected: "rejected answer" },
+  signs: ["chosen", "rejected"],
+  responses: [2, 1],
+  hasPrompts: true,
+  packs: false,
+
+  async read(files, settings) {
+    const found = await readPairs(files, settings);
+    const { pairs: items, repeats, contradictions, repeatedPrompts, multiTurnAnswers } = found;
+    return {
+      ...{ ...found, items },
+      tallies: { repeats, contradictions, repeatedPrompts, multiTurnAnswers },
+      remark: (remarks) => remarkPairs(found, settings, remarks),
+    };
+  },
+
+  split: splitByPrompt,
+  promptKey,
+  ...tokenizedAsAnswers(({ prompt, chosen, rejected, place }, responses) => {
+    return { prompt, answers: responses === 2 ? [chosen, rejected] : [chosen], place };
+  }),
+} as const satisfies Form<PreferencePair, "prompt" | "chosen" | "rejected">;
 
 /**
  * A prompt and two answers to it. The answers are continuations: a space between prompt and answer
@@ -51,7 +84,7 @@ export interface PreferenceData extends Omit<ConvertedRecords<PreferencePair>, "
    * Pairs of dialogues that part ways before the last turn, so that an answer holds further turns.
    * They are kept.
    */
-  readonly multiTurnAnswers: number;
+  readonly multiTurnAnswers: Tally;
   /**
    * Pairs whose answers both began with the prompt; with `repeatedPrompt: strip` it was taken off.
    */
@@ -79,7 +112,7 @@ export async function readPairs(files: string | readonly string[], options: Pair
   const columns = [prompt, chosen, rejected];
   const repeatedPrompts = new Tally();
   const repeated = new RepeatedPairs();
-  let multiTurnAnswers = 0;
+  const multiTurnAnswers = new Tally();
 
   const convert = (fields: Fields, place: RecordPlace): PreferencePair => {
     refuseOtherForms(fields, columns, place);
@@ -101,7 +134,7 @@ export async function readPairs(files: string | readonly string[], options: Pair
       throw new BadRecord(`${problem} that ends with ${quoted(assistantTurn)}`, prompt);
     }
     const answers = checked({ chosen: whole.chosen.slice(start), rejected: whole.rejected.slice(start) });
-    if (hasFurtherTurns(answers.chosen) || hasFurtherTurns(answers.rejected)) multiTurnAnswers++;
+    if (hasFurtherTurns(answers.chosen) || hasFurtherTurns(answers.rejected)) multiTurnAnswers.add(place);
     return { prompt: whole.chosen.slice(0, start), ...answers, place };
   };
 

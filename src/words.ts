@@ -10,8 +10,17 @@ export function counted(count: number, one: string, several = `${one}s`): string
 
 /** `dpo, ipo or sft`. */
 export function oneOf(words: readonly string[]): string {
+  return listed(words, "or");
+}
+
+/** `dpo, ipo and sft`. */
+export function allOf(words: readonly string[]): string {
+  return listed(words, "and");
+}
+
+function listed(words: readonly string[], before: string): string {
   const last = words.at(-1) ?? "";
-  return words.length < 2 ? last : `${words.slice(0, -1).join(", ")} or ${last}`;
+  return words.length < 2 ? last : `${words.slice(0, -1).join(", ")} ${before} ${last}`;
 }
 
 /** `7.5 %`, and neither 0 nor 100 unless exactly so. */

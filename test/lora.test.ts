@@ -254,7 +254,7 @@ describe("the adapter's gradient agrees with finite differences", () => {
       engine,
       policy,
       reference,
-      objective: createObjective({ name: "dpo", beta: 0.3, labelSmoothing: 0, referenceFree: false }),
+      objective: createObjective({ name: "dpo", beta: 0.3 }),
       seed: 3,
     });
     const batch = packBatch(examples);

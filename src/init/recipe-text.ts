@@ -161,13 +161,8 @@ function lengthReason({ model, data, objective, choices: { lengths } }: Fitting)
 function objectiveLines({ model, objective, data, choices }: Fitting): string[] {
   if (!data.form.responses.includes(2)) return setting("objective", flow(objectiveNamed("sft").proposed), "supervised");
   const proposed = objectiveNamed(objective);
-  // Those that need weights as well have a line of their own.
-  const others = objectives.filter(({ name }) => name !== objective && !needsWeights(name));
-  const other = ({
-    name,
-    proposed,
-    summary,
-  }: Pick<ObjectiveDefinition<ObjectiveName>, "name" | "proposed" | "summary">) => {
+  const others = usual.filter((name) => name !== objective).map(objectiveNamed);
+  const other = ({ name, proposed, summary }: ObjectiveDefinition) => {
     const adapter = choices.training.what !== "whole model";
     const rate = learningRateFor(model.parameters, { supervised: name === "sft", adapter });
     const otherRate = rate === choices.learningRate ? "" : `; wants a learningRate of ${rate}`;
@@ -177,8 +172,12 @@ function objectiveLines({ model, objective, data, choices }: Fitting): string[] 
     ...setting("objective", flow(proposed.proposed), proposed.summary),
     ...weightLines(objective),
     ...others.flatMap((name) => comment(other(name))),
+    ...comment(`or one of ${objectives.length} in all; README.md lists them, docs/recipes.md their settings`),
   ];
 }
+
+/** The objectives that a proposal shows beside its own. */
+const usual: readonly ObjectiveName[] = ["sft", "dpo", "ipo", "simpo", "orpo", "tdpo1", "tdpo2"];
 
 function needsWeights(name: ObjectiveName): boolean {
   return objectiveNamed(name).create().weights === "required";

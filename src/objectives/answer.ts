@@ -1,6 +1,6 @@
 /** Sums and means over the tokens of an answer. */
-import { minimum } from "../graph/ops/comparison.ts";
-import { constant, divide, multiply } from "../graph/ops/elementwise.ts";
+import { maximum, minimum } from "../graph/ops/comparison.ts";
+import { constant, divide, multiply, scale, subtract } from "../graph/ops/elementwise.ts";
 import { expandLike, sum } from "../graph/ops/reduce.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { Answer } from "./objective.ts";
@@ -11,9 +11,12 @@ export function tokenSum({ weight }: Answer, perToken: Tensor): Tensor {
   return sum(weight ? multiply(perToken, weight) : perToken, [1]);
 }
 
-/** Σ_t w_t s_t / n, where n is the answer's length unless a token rule says otherwise. */
+/**
+ * Σ_t w_t s_t / n, where n is the answer's length unless a token rule says otherwise. The mean over
+ * no tokens is 0.
+ */
 export function tokenMean(answer: Answer, perToken: Tensor): Tensor {
-  return divide(tokenSum(answer, perToken), answer.count ?? length(answer));
+  return divide(tokenSum(answer, perToken), maximum(answer.count ?? length(answer), constant(1)));
 }
 
 /** How the tokens of an answer become one number. */
@@ -23,6 +26,16 @@ export type Aggregate = keyof typeof aggregates;
 /** Σ_t w_t ρ_t, or their mean. */
 export function logRatio(answer: Answer, aggregate: Aggregate = "sum"): Tensor {
   return aggregates[aggregate](answer, answer.ratio);
+}
+
+/** The log-ratio of the chosen answer minus that of the rejected one. */
+export function logRatioMargin(chosen: Answer, rejected: Answer, aggregate: Aggregate = "sum"): Tensor {
+  return subtract(logRatio(chosen, aggregate), logRatio(rejected, aggregate));
+}
+
+/** β Σ_t w_t ρ_t, the implicit reward of DPO and most of its kin. */
+export function implicitReward({ beta }: { readonly beta: number }, answer: Answer): Tensor {
+  return scale(logRatio(answer), beta);
 }
 
 /** Σ_t w_t log π(y_t), or their mean. */
@@ -47,6 +60,11 @@ export function length({ mask }: Answer): Tensor {
   return sum(mask, [1]);
 }
 
+/** Σ_t w_t: the number of tokens, each as it counts in sums. */
+export function countedLength(answer: Answer): Tensor {
+  return tokenSum(answer, answer.mask);
+}
+
 /** The number of tokens of the shorter answer, [examples]. */
 export function shorterLength(a: Answer, b: Answer): Tensor {
   return minimum(length(a), length(b));
@@ -57,6 +75,10 @@ export function shorterLength(a: Answer, b: Answer): Tensor {
  * `step`.
  */
 export function stepMean(perExample: Tensor): Tensor {
-  const ones = expandLike(constant(1), perExample);
-  return divide(sum(perExample, [0]), sum(ones, [0]));
+  return divide(sum(perExample, [0]), stepCount(perExample));
+}
+
+/** The number of the step's examples, a scalar. */
+export function stepCount(perExample: Tensor): Tensor {
+  return sum(expandLike(constant(1), perExample), [0]);
 }

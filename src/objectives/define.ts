@@ -43,14 +43,14 @@ interface Formula<S extends Shape, Answers extends readonly Answer[]> {
   loss(options: Options<S>, ...of: [...Answers, Context]): Tensor;
   /** The implicit reward of an answer, [examples]. */
   reward?(options: Options<S>, answer: Answer): Tensor;
-  /**
-   * Numbers that live from step to step. `update` gives those of a step from those before and the
-   * step's examples.
-   */
-  readonly state?: {
-    readonly initial: Readonly<Record<string, number>>;
-    update(options: Options<S>, ...of: [...Answers, Context]): Readonly<Record<string, Tensor>>;
-  };
+  /** Numbers that live from step to step. May depend on the options, which may leave it out. */
+  readonly state?: State<S, Answers> | ((options: Options<S>) => State<S, Answers> | undefined);
+}
+
+interface State<S extends Shape, Answers extends readonly Answer[]> {
+  readonly initial: Readonly<Record<string, number>>;
+  /** The numbers of a step, from those before and the step's examples. */
+  update(options: Options<S>, ...of: [...Answers, Context]): Readonly<Record<string, Tensor>>;
 }
 
 /**
@@ -105,12 +105,13 @@ export function defineObjective<const Name extends string, S extends Shape>(
 }
 
 function objectiveOf<S extends Shape, Answers extends readonly Answer[]>(
-  { name, needs = {}, loss, reward, state }: { readonly name: string } & Formula<S, Answers>,
+  { name, needs = {}, loss, reward, state: declared }: { readonly name: string } & Formula<S, Answers>,
   options: Options<S>,
   reference: Needs["reference"],
   arity: (answers: readonly Answer[]) => Answers,
 ): Omit<Objective, "responses" | "terms"> {
   const { beta } = options as { beta?: unknown };
+  const state = typeof declared === "function" ? declared(options) : declared;
   return {
     name,
     ...usualNeeds,

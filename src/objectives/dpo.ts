@@ -1,26 +1,24 @@
 import { z } from "zod";
 import { scale, subtract } from "../graph/ops/elementwise.ts";
-import { logProbability, logRatio } from "./answer.ts";
+import { aggregates, implicitReward } from "./answer.ts";
 import { pairObjective } from "./define.ts";
 import { negativeLogSigmoid, smoothed } from "./losses.ts";
-import { beta } from "./options.ts";
+import type { Answer } from "./objective.ts";
+import { aggregate, beta, labelSmoothing } from "./options.ts";
 
 /**
  * Direct Preference Optimization (Rafailov et al. 2023, arXiv 2305.18290, Eq. 7): `−log σ(u)`,
  * `u = β (Σρ_w − Σρ_l)`. With label smoothing `−(1 − ε) log σ(u) − ε log σ(−u)` (conservative DPO,
- * Mitchell 2023).
+ * Mitchell 2023). With means instead of sums it is the length-normalised DPO of Tülu 3 (Lambert et
+ * al. 2024, arXiv 2411.15124). Rewards stay `β Σρ`, as TRL logs them.
  */
 export const dpo = pairObjective({
   name: "dpo",
-  summary: "whole answers only, no KL of tokens; also labelSmoothing, referenceFree",
+  summary: "whole answers only, no KL of tokens; also labelSmoothing, aggregate, referenceFree",
   options: {
     beta,
-    labelSmoothing: z
-      .number()
-      .min(0)
-      .max(0.5)
-      .default(0)
-      .describe("the share of pairs assumed to be labelled the wrong way round"),
+    labelSmoothing,
+    aggregate: aggregate("sum", "sums of log-ratios over an answer, or their means: length-normalised DPO"),
     referenceFree: z
       .boolean()
       .default(false)
@@ -28,10 +26,10 @@ export const dpo = pairObjective({
   },
   shown: ["beta"],
   needs: ({ referenceFree }) => ({ reference: referenceFree ? "rewards" : "loss" }),
-  loss({ beta, labelSmoothing, referenceFree }, chosen, rejected) {
-    const score = referenceFree ? logProbability : logRatio;
+  loss({ beta, labelSmoothing, aggregate, referenceFree }, chosen, rejected) {
+    const score = (answer: Answer) => aggregates[aggregate](answer, referenceFree ? answer.policyLogp : answer.ratio);
     const u = subtract(scale(score(chosen), beta), scale(score(rejected), beta));
     return smoothed(negativeLogSigmoid, u, labelSmoothing);
   },
-  reward: ({ beta }, answer) => scale(logRatio(answer), beta),
+  reward: implicitReward,
 });

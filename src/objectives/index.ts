@@ -1,17 +1,74 @@
 import { z } from "zod";
 import { UserError } from "../errors.ts";
 import { quoted } from "../one-line.ts";
+import { alphapo } from "./alphapo.ts";
+import { aot } from "./aot.ts";
+import { apoDown, apoZero } from "./apo.ts";
+import { bcoPair } from "./bco.ts";
+import { betaDpo } from "./beta-dpo.ts";
+import { bpo } from "./bpo.ts";
+import { calDpo } from "./cal-dpo.ts";
+import { cpo } from "./cpo.ts";
 import type { ObjectiveDefinition } from "./define.ts";
+import { discopop } from "./discopop.ts";
 import { dpo } from "./dpo.ts";
+import { dpop } from "./dpop.ts";
+import { exo } from "./exo.ts";
+import { fDpo } from "./f-dpo.ts";
+import { hinge } from "./hinge.ts";
 import { ipo } from "./ipo.ts";
+import { mpo } from "./mpo.ts";
+import { nca } from "./nca.ts";
 import type { Objective } from "./objective.ts";
+import { orpo } from "./orpo.ts";
+import { rDpo } from "./r-dpo.ts";
+import { robustDpo } from "./robust-dpo.ts";
+import { rpo } from "./rpo.ts";
 import { sft } from "./sft.ts";
+import { simper } from "./simper.ts";
+import { simpo } from "./simpo.ts";
 import { slic } from "./slic.ts";
+import { sppo } from "./sppo.ts";
 import { tdpo1, tdpo2 } from "./tdpo.ts";
 import { tisDpo } from "./tis-dpo.ts";
 
 /** Every objective that a recipe can name, in the order in which they are offered. */
-export const objectives = [sft, dpo, ipo, slic, tdpo1, tdpo2, tisDpo] as const;
+export const objectives = [
+  sft,
+  // pairs with a reference
+  dpo,
+  ipo,
+  hinge,
+  robustDpo,
+  rDpo,
+  dpop,
+  calDpo,
+  exo,
+  nca,
+  sppo,
+  apoZero,
+  apoDown,
+  bcoPair,
+  bpo,
+  fDpo,
+  discopop,
+  aot,
+  betaDpo,
+  // with the divergence or a weight of each token
+  tdpo1,
+  tdpo2,
+  tisDpo,
+  // pairs without a reference
+  slic,
+  simpo,
+  alphapo,
+  simper,
+  cpo,
+  orpo,
+  // mixes
+  rpo,
+  mpo,
+] as const;
 
 type Definitions = typeof objectives;
 type SchemasOf<Tuple extends readonly { schema: unknown }[]> = {

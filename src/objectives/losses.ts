@@ -1,5 +1,6 @@
 /** Losses as functions of one number for each pair. */
-import { add, negate, scale, softplus } from "../graph/ops/elementwise.ts";
+import { minimum, relu } from "../graph/ops/comparison.ts";
+import { add, constant, exp, negate, scale, softplus, subtract } from "../graph/ops/elementwise.ts";
 import type { Tensor } from "../graph/tensor.ts";
 
 /** `−log σ(u)`, without overflow. */
@@ -13,4 +14,14 @@ export function negativeLogSigmoid(u: Tensor): Tensor {
  */
 export function smoothed(loss: (u: Tensor) => Tensor, u: Tensor, epsilon: number): Tensor {
   return add(scale(loss(u), 1 - epsilon), scale(loss(negate(u)), epsilon));
+}
+
+/** `max(0, 1 − u)`. */
+export function hingeLoss(u: Tensor): Tensor {
+  return relu(subtract(constant(1), u));
+}
+
+/** `e^x`, held at `e^80`, the largest that float32 represents with room for a factor. */
+export function boundedExp(x: Tensor): Tensor {
+  return exp(minimum(x, constant(80)));
 }

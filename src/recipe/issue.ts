@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { fromTrl } from "../objectives/trl.ts";
 import { quoted } from "../one-line.ts";
 import { similarOf, suggestKey } from "./suggestion.ts";
 
@@ -40,10 +41,11 @@ function describe(issue: z.core.$ZodIssue, found: unknown): { problem: string; h
     return { problem: "is missing", ...(options && { hint: `give one of ${options.join(", ")}` }) };
   const but = `, found ${quoted(found)}`;
   if (options) {
+    const here = issue.path.at(-1) === "name" ? fromTrl(String(found), options) : undefined;
     const similar = similarOf(String(found), options);
     return {
       problem: `must be one of ${options.join(", ")}${but}`,
-      hint: similar && `did you mean \`${similar}\`?`,
+      hint: here ? `TRL's \`${found}\` is \`${here}\`` : similar && `did you mean \`${similar}\`?`,
     };
   }
   switch (issue.code) {

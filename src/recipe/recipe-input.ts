@@ -92,6 +92,10 @@ export type ObjectiveInput =
       readonly beta?: number | undefined;
       /** The share of pairs assumed to be labelled the wrong way round. Default: `0`. */
       readonly labelSmoothing?: number | undefined;
+      /**
+       * Sums of log-ratios over an answer, or their means: length-normalised DPO. Default: `"sum"`.
+       */
+      readonly aggregate?: "sum" | "mean" | undefined;
       /** Leave the reference out of the loss, not out of the logged rewards. Default: `false`. */
       readonly referenceFree?: boolean | undefined;
     }
@@ -99,11 +103,127 @@ export type ObjectiveInput =
       readonly name: "ipo";
       /** How strongly the policy is held to the reference. Default: `0.1`. */
       readonly beta?: number | undefined;
+      /**
+       * Sums of log-ratios over an answer as in the paper, or their means as in TRL. Default:
+       * `"sum"`.
+       */
+      readonly aggregate?: "sum" | "mean" | undefined;
     }
   | {
-      readonly name: "slic";
-      /** The margin of log-probabilities, in nats. Default: `1`. */
-      readonly delta?: number | undefined;
+      readonly name: "hinge";
+      /** How strongly the policy is held to the reference. Default: `0.1`. */
+      readonly beta?: number | undefined;
+    }
+  | {
+      readonly name: "robust-dpo";
+      /** How strongly the policy is held to the reference. Default: `0.1`. */
+      readonly beta?: number | undefined;
+      /** The share of pairs assumed to be labelled the wrong way round. Default: `0.1`. */
+      readonly labelSmoothing?: number | undefined;
+    }
+  | {
+      readonly name: "r-dpo";
+      /** How strongly the policy is held to the reference. Default: `0.1`. */
+      readonly beta?: number | undefined;
+      /** What a token more of the chosen answer adds to the margin. Default: `0.01`. */
+      readonly alpha?: number | undefined;
+    }
+  | {
+      readonly name: "dpop";
+      /** How strongly the policy is held to the reference. Default: `0.1`. */
+      readonly beta?: number | undefined;
+      /** How much a loss of likelihood of the chosen answer counts. Default: `50`. */
+      readonly lambda?: number | undefined;
+    }
+  | {
+      readonly name: "cal-dpo";
+      /** The log-ratios are pulled to 1 / (2 beta) and its negative. Default: `0.001`. */
+      readonly beta?: number | undefined;
+    }
+  | {
+      readonly name: "exo";
+      /** How strongly the policy is held to the reference. Default: `0.1`. */
+      readonly beta?: number | undefined;
+      /** The probability that the rejected answer is the better one. Default: `0.001`. */
+      readonly labelSmoothing?: number | undefined;
+    }
+  | {
+      readonly name: "nca";
+      /** How strongly the policy is held to the reference. Default: `0.1`. */
+      readonly beta?: number | undefined;
+    }
+  | {
+      readonly name: "sppo";
+      /** The targets are 1 / (2 beta) and its negative; the authors use 0.001. Default: `0.1`. */
+      readonly beta?: number | undefined;
+    }
+  | {
+      readonly name: "apo-zero";
+      /** How strongly the policy is held to the reference. Default: `0.1`. */
+      readonly beta?: number | undefined;
+    }
+  | {
+      readonly name: "apo-down";
+      /** How strongly the policy is held to the reference. Default: `0.1`. */
+      readonly beta?: number | undefined;
+    }
+  | {
+      readonly name: "bco-pair";
+      /** How strongly the policy is held to the reference. Default: `0.1`. */
+      readonly beta?: number | undefined;
+      /**
+       * The mean of all rewards so far, which rewards are compared with; none compares them with 0.
+       * Default: `"running"`.
+       */
+      readonly shift?: "running" | "none" | undefined;
+    }
+  | {
+      readonly name: "bpo";
+      /** How strongly the policy is held to the reference. Default: `0.1`. */
+      readonly beta?: number | undefined;
+      /** How much the rejected answer's log-ratio counts. Default: `0.3`. */
+      readonly alpha?: number | undefined;
+      /** Max(0, 1 − u) or −log σ(u). Default: `"hinge"`. */
+      readonly loss?: "hinge" | "logistic" | undefined;
+    }
+  | {
+      readonly name: "f-dpo";
+      /** How strongly the policy is held to the reference. Default: `0.1`. */
+      readonly beta?: number | undefined;
+      /** What ties the model to the reference. Default: `"forward-kl"`. */
+      readonly divergence?: "forward-kl" | "jensen-shannon" | "alpha" | undefined;
+      /** Of `divergence: alpha`; 1 is dpo, towards 0 the forward KL. Default: `0.5`. */
+      readonly alpha?: number | undefined;
+    }
+  | {
+      readonly name: "discopop";
+      /** How strongly the policy is held to the reference. Default: `0.1`. */
+      readonly beta?: number | undefined;
+      /** The width of the turn from one loss to the other. Default: `0.05`. */
+      readonly tau?: number | undefined;
+    }
+  | {
+      readonly name: "aot";
+      /** How strongly the policy is held to the reference. Default: `0.1`. */
+      readonly beta?: number | undefined;
+      /** The share of pairs assumed to be labelled the wrong way round. Default: `0`. */
+      readonly labelSmoothing?: number | undefined;
+      /**
+       * Compare margins of policy and reference; false: log-ratios of chosen and rejected answers.
+       * Default: `true`.
+       */
+      readonly paired?: boolean | undefined;
+    }
+  | {
+      readonly name: "beta-dpo";
+      /** How strongly the policy is held to the reference. Default: `0.1`. */
+      readonly beta?: number | undefined;
+      /** How much the step's margins change beta. Default: `0.6`. */
+      readonly alpha?: number | undefined;
+      /** The share of each step's pairs that is left out. Default: `0.2`. */
+      readonly filtered?: number | undefined;
+      /** How much of the moving averages stays in each step. Default: `0.9`. */
+      readonly momentum?: number | undefined;
     }
   | {
       readonly name: "tdpo1";
@@ -125,6 +245,76 @@ export type ObjectiveInput =
        * The weight of η, the difference of weighted KL divergences; 0 leaves it out. Default: `0`.
        */
       readonly alpha?: number | undefined;
+    }
+  | {
+      readonly name: "slic";
+      /** The margin of log-probabilities, in nats. Default: `1`. */
+      readonly delta?: number | undefined;
+    }
+  | {
+      readonly name: "simpo";
+      /** What the difference of the mean log-probabilities is multiplied by. Default: `2`. */
+      readonly beta?: number | undefined;
+      /** The margin to reach, after the multiplication by beta. Default: `0.5`. */
+      readonly gamma?: number | undefined;
+      /** The share of pairs assumed to be labelled the wrong way round. Default: `0`. */
+      readonly labelSmoothing?: number | undefined;
+    }
+  | {
+      readonly name: "alphapo";
+      /** What the difference of the rewards is multiplied by. Default: `2.5`. */
+      readonly beta?: number | undefined;
+      /** The margin to reach, after the multiplication by beta. Default: `0.1`. */
+      readonly gamma?: number | undefined;
+      /** The shape of the reward: 0 is the mean log-probability. Default: `0.25`. */
+      readonly alpha?: number | undefined;
+      /** The share of pairs assumed to be labelled the wrong way round. Default: `0`. */
+      readonly labelSmoothing?: number | undefined;
+    }
+  | {
+      readonly name: "simper";
+    }
+  | {
+      readonly name: "cpo";
+      /** What the difference of the log-probabilities is multiplied by. Default: `0.1`. */
+      readonly beta?: number | undefined;
+      /** The share of pairs assumed to be labelled the wrong way round. Default: `0`. */
+      readonly labelSmoothing?: number | undefined;
+      /** The weight of supervised fine-tuning on the chosen answers. Default: `1`. */
+      readonly alpha?: number | undefined;
+      /**
+       * A mean over all tokens of the step, or over sequences of the sum over tokens. Default:
+       * `"tokens"`.
+       */
+      readonly mean?: "tokens" | "sequences" | undefined;
+    }
+  | {
+      readonly name: "orpo";
+      /** The weight of the odds ratio. Default: `0.1`. */
+      readonly lambda?: number | undefined;
+    }
+  | {
+      readonly name: "rpo";
+      /** How strongly the policy is held to the reference. Default: `0.1`. */
+      readonly beta?: number | undefined;
+      /** The weight of supervised fine-tuning on the chosen answers. Default: `1`. */
+      readonly alpha?: number | undefined;
+    }
+  | {
+      readonly name: "mpo";
+      /** How strongly the policy is held to the reference. Default: `0.1`. */
+      readonly beta?: number | undefined;
+      /** The weight of dpo's loss. Default: `0.8`. */
+      readonly preference?: number | undefined;
+      /** The weight of bco-pair's loss. Default: `0.2`. */
+      readonly quality?: number | undefined;
+      /** The weight of supervised fine-tuning on the chosen answers. Default: `1`. */
+      readonly generation?: number | undefined;
+      /**
+       * The mean of all rewards so far, which rewards are compared with; none compares them with 0.
+       * Default: `"running"`.
+       */
+      readonly shift?: "running" | "none" | undefined;
     };
 
 export type TrainingInput = {

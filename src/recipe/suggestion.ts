@@ -1,4 +1,5 @@
 import { distance } from "fastest-levenshtein";
+import { allOf } from "../words.ts";
 import { keys } from "./keys.ts";
 
 /**
@@ -11,7 +12,7 @@ export function suggestKey(key: string, path: readonly PropertyKey[]): string | 
   const owners = same
     .filter(({ place }) => place === prefix + key)
     .flatMap(({ variant }) => (variant ? [`\`${variant.key}: ${variant.value}\``] : []));
-  if (owners.length > 0) return `it belongs to ${[...new Set(owners)].join(" and ")}`;
+  if (owners.length > 0) return `it belongs to ${allOf([...new Set(owners)])}`;
   const neighbours = keys.filter((known) => known.place === prefix + known.key);
   const similar =
     same[0]?.place ??

@@ -18,7 +18,12 @@ import type { TokenizedExample } from "../data/example.ts";
 import type { Engine } from "../engine/engine.ts";
 import { hostMemory } from "../engine/host-memory.ts";
 import { interruptible } from "../engine/interruptible.ts";
+import { aot } from "../objectives/aot.ts";
+import { bcoPair } from "../objectives/bco.ts";
+import { betaDpo } from "../objectives/beta-dpo.ts";
+import { cpo } from "../objectives/cpo.ts";
 import { createObjective, type ObjectiveOptions } from "../objectives/index.ts";
+import { mpo } from "../objectives/mpo.ts";
 import type { Objective } from "../objectives/objective.ts";
 import { divisorsOf, meansOf } from "./means.ts";
 import { microbatches } from "./microbatches.ts";
@@ -129,8 +134,16 @@ describe("objectives that see more than their own example", () => {
   const objectives = [againstMean, variance, sorted, shifted, chancy, everything, givenMargin].map((definition) =>
     definition.create({}),
   );
+  const offered = [
+    aot.create(),
+    aot.create({ paired: false }),
+    betaDpo.create(),
+    bcoPair.create(),
+    mpo.create(),
+    cpo.create(),
+  ];
 
-  test.each([...objectives, mixed.create()])(
+  test.each([...objectives, mixed.create(), ...offered])(
     "$name: neither microbatches nor chunks change loss, gradient and state",
     async (objective) => {
       const whole = await trainerOf(objective, { tokens: 1000 }).gradients(examples);

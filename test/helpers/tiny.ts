@@ -26,10 +26,11 @@ const sizes = {
 const eos = 2;
 
 /**
- * Every objective over pairs, with numbers that make each of its terms matter; new ones with their
- * defaults.
+ * Objectives over pairs with numbers that make each of their terms matter. What a model's passes
+ * depend on is all here: statistics, references, means. The others differ from them in the formula
+ * alone.
  */
-const spelledOut = [
+export const pairObjectives = [
   { name: "dpo", beta: 0.1 },
   { name: "dpo", beta: 0.3, labelSmoothing: 0.1 },
   { name: "dpo", beta: 0.3, referenceFree: true },
@@ -39,15 +40,51 @@ const spelledOut = [
   { name: "tis-dpo", beta: 0.3 },
   { name: "tis-dpo", beta: 0.3, alpha: 0.5 },
   { name: "slic", delta: 3 },
+  { name: "simpo", beta: 2, gamma: 0.4 },
+] as const satisfies readonly ObjectiveOptions[];
+
+/** Every objective over pairs, in each of its forms; new ones with their defaults. */
+const spelledOut = [
+  ...pairObjectives,
+  { name: "dpo", beta: 0.8, aggregate: "mean" },
+  { name: "ipo", beta: 0.4, aggregate: "mean" },
+  { name: "hinge", beta: 0.3 },
+  { name: "robust-dpo", beta: 0.3, labelSmoothing: 0.2 },
+  { name: "r-dpo", beta: 0.3, alpha: 0.05 },
+  { name: "dpop", beta: 0.3, lambda: 2 },
+  { name: "cal-dpo", beta: 0.2 },
+  { name: "exo", beta: 0.3, labelSmoothing: 0.01 },
+  { name: "nca", beta: 0.3 },
+  { name: "sppo", beta: 0.2 },
+  { name: "apo-zero", beta: 0.3 },
+  { name: "apo-down", beta: 0.3 },
+  { name: "bco-pair", beta: 0.3 },
+  { name: "bco-pair", beta: 0.3, shift: "none" },
+  { name: "bpo", beta: 0.3, alpha: 0.4 },
+  { name: "bpo", beta: 0.3, alpha: 0.4, loss: "logistic" },
+  { name: "f-dpo", beta: 0.3, divergence: "forward-kl" },
+  { name: "f-dpo", beta: 0.3, divergence: "jensen-shannon" },
+  { name: "f-dpo", beta: 0.3, divergence: "alpha", alpha: 0.7 },
+  { name: "discopop", beta: 0.3, tau: 0.2 },
+  { name: "aot", beta: 0.3, labelSmoothing: 0.1 },
+  { name: "aot", beta: 0.3, paired: false },
+  { name: "beta-dpo", beta: 0.3, alpha: 0.5, filtered: 0.3 },
+  { name: "alphapo", beta: 2, gamma: 0.4, alpha: 0.2, labelSmoothing: 0.1 },
+  { name: "simper" },
+  { name: "cpo", beta: 0.3, alpha: 0.5 },
+  { name: "cpo", beta: 0.3, alpha: 0.5, mean: "sequences" },
+  { name: "orpo", lambda: 0.5 },
+  { name: "rpo", beta: 0.3, alpha: 0.5 },
+  { name: "mpo", beta: 0.3 },
+  { name: "mpo", beta: 0.3, shift: "none" },
 ] as const satisfies readonly ObjectiveOptions[];
 const named = new Set<string>(spelledOut.map(({ name }) => name));
-export const pairObjectives = [
+export const everyPairObjective: readonly ObjectiveOptions[] = [
   ...spelledOut,
-  ...definitions.filter(({ name }) => !named.has(name)).map(({ name }): ObjectiveOptions => ({ name })),
-] as const;
+  ...definitions.filter(({ name }) => !named.has(name)).map(({ name }) => ({ name }) as ObjectiveOptions),
+];
 
 const caps = { attn_logit_softcapping: 3, final_logit_softcapping: 4 };
-
 /** Changes that make the tiny model one of another family. */
 export const tinyFamilies: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   mistral: { model_type: "mistral", sliding_window: 3 },

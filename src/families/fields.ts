@@ -1,9 +1,17 @@
 /** What the config.json of most families has in common. */
 import { z } from "zod";
 import { UserError } from "../errors.ts";
+import { quoted } from "../one-line.ts";
 
 /** A size, from 1 on. */
 export const count = z.int().positive();
+
+const mostLayers = 10_000;
+
+/** A count of layers. Some keys have an entry for each, so it is bounded before anything else. */
+export const layerCount = count.max(mostLayers, {
+  error: ({ input }) => `must be at most ${mostLayers}, found ${quoted(input)}`,
+});
 
 const tokenId = z.int().nonnegative();
 

@@ -8,7 +8,7 @@ import { finalNorm, layerNorm } from "../models/norms.ts";
 import type { SectionParameters } from "../models/section-parameters.ts";
 import { type ConfigKeys, readKeys } from "./config-keys.ts";
 import { type Family, untiedHead } from "./family.ts";
-import { count, dividedAmong, flag, tokenFields, tokensOf } from "./fields.ts";
+import { count, dividedAmong, flag, layerCount, tokenFields, tokensOf } from "./fields.ts";
 
 /** What the computation of a GPT-2 depends on. */
 interface Gpt2Configuration extends ModelConfiguration {
@@ -27,7 +27,7 @@ const keys = {
     vocab_size: count,
     n_positions: count,
     n_embd: count,
-    n_layer: count,
+    n_layer: layerCount,
     n_head: count,
     n_inner: count.nullish(),
     layer_norm_epsilon: z.number().positive().nullish(),

@@ -4,7 +4,7 @@ import type { ModelConfiguration } from "../models/configuration.ts";
 import type { Rope } from "../models/rotary-frequencies.ts";
 import { type ConfigKeys, readKeys } from "./config-keys.ts";
 import type { Family, Parsed } from "./family.ts";
-import { count, dividedAmong, flag, tokenFields, tokensOf } from "./fields.ts";
+import { count, dividedAmong, flag, layerCount, tokenFields, tokensOf } from "./fields.ts";
 import { buildLlama } from "./llama-block.ts";
 import { parseRope, ropeFields, ropeOnly } from "./rope-configuration.ts";
 
@@ -34,7 +34,7 @@ export interface LlamaConfiguration extends ModelConfiguration, Rope {
 export const llamaFields = {
   hidden_size: count,
   intermediate_size: count,
-  num_hidden_layers: count,
+  num_hidden_layers: layerCount,
   num_attention_heads: count,
   vocab_size: count,
   // Missing or null: as many as there are heads, where the family has no other default.

@@ -162,7 +162,8 @@ describe("names", () => {
 });
 
 test.each([
-  [{ num_hidden_layers: 1e9 }, "num_hidden_layers: is 1,000,000,000, but"],
+  [{ num_hidden_layers: 1e9 }, "num_hidden_layers: must be at most 10000, found 1000000000"],
+  [{ num_hidden_layers: 1e4 }, "num_hidden_layers: is 10,000, but"],
   [{ hidden_size: 2e9, num_attention_heads: 1e9 }, "must be floats [10, 2000000000], found F32 [10, 8]"],
   [{ vocab_size: 1e15 }, "must be floats [1000000000000000, 8], found F32 [10, 8]"],
   [{ head_dim: 2e9 }, "self_attn.q_proj.weight must be floats [4000000000, 8]"],

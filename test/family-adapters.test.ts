@@ -139,7 +139,7 @@ describe.each(goldenModels)("a new adapter on %s", (name) => {
     const gradientsWith = async (activationCheckpointing: boolean) => {
       const learner = new Learner({ engine, policy, reference, objective, activationCheckpointing });
       const totals = zeroGradients(engine, policy);
-      await learner.accumulate(packBatch([example(tokens, [4, 9, 2], [7, 2])]), 1, totals);
+      await learner.accumulate(packBatch([example(tokens, [4, 9, 2], [7, 5, 2])]), 1, totals);
       return totals;
     };
     const plain = await gradientsWith(false);

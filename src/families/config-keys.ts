@@ -51,6 +51,7 @@ const commonHarmless = [
   ...[
     "initializer_range",
     "use_cache",
+    "gradient_checkpointing",
     "use_bfloat16",
     "is_decoder",
     "torchscript",

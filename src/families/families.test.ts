@@ -127,7 +127,7 @@ describe("defaults of transformers' classes", () => {
     ["gemma2", { sliding_window: null }, "sliding_window: is missing or switched off"],
     ["gemma3_text", { rope_parameters: { rope_theta: 1e4 } }, "rope_parameters: must have full_attention and sliding_"],
     ["gemma3_text", { attn_logit_softcapping: 50 }, "attn_logit_softcapping: is Gemma 2's"],
-    ["gpt2", { activation_function: "gelu" }, 'activation_function: "gelu" is not supported, only "gelu_new" or'],
+    ["gpt2", { activation_function: "tanh" }, 'activation_function: "tanh" is not supported, only gelu, gelu_fast'],
     ["gpt2", { scale_attn_by_inverse_layer_idx: true }, "scale_attn_by_inverse_layer_idx: true is not supported"],
     ["gpt2", { add_cross_attention: true }, "add_cross_attention: true is not supported, only false"],
     ["gpt2", { n_head: 5 }, "n_embd: 24 cannot be divided into 5 heads"],

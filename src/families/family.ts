@@ -10,8 +10,11 @@ import type { ConfigKeys } from "./config-keys.ts";
  */
 export type Parsed<Configuration extends ModelConfiguration> = Omit<Configuration, "family" | "raw">;
 
-/** The name of a head that is not the embedding matrix, in transformers' checkpoints. */
-export const untiedHead = "lm_head.weight";
+/**
+ * The usual name of a head that is not the embedding matrix, in transformers' checkpoints. Every
+ * family's head may have it, whatever the family calls it.
+ */
+export const usualHead = "lm_head.weight";
 
 /**
  * A family of models: how to read its config.json, and what it computes. One file each, and one row
@@ -27,6 +30,8 @@ export interface Family<Configuration extends ModelConfiguration> {
    * it.
    */
   readonly prefix: string;
+  /** The name of a head that is not the embedding matrix. */
+  readonly untiedHead: string;
   /** The key of config.json that counts the layers. */
   readonly layersKey: string;
   /**

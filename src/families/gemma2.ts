@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { add, geluTanh, softCap } from "../graph/ops/elementwise.ts";
+import { geluTanh } from "../graph/ops/activations.ts";
+import { add, softCap } from "../graph/ops/elementwise.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { ArchitectureParts } from "../models/architecture.ts";
 import type { BlockDefinition } from "../models/block.ts";

@@ -1,13 +1,12 @@
 import { z } from "zod";
-import { add, geluTanh } from "../graph/ops/elementwise.ts";
+import { add } from "../graph/ops/elementwise.ts";
 import { columns } from "../graph/ops/shape.ts";
-import type { Tensor } from "../graph/tensor.ts";
 import { defineBlock } from "../models/block.ts";
 import type { ModelConfiguration } from "../models/configuration.ts";
-import { finalNorm, layerNorm } from "../models/norms.ts";
-import type { SectionParameters } from "../models/section-parameters.ts";
+import { finalNorm, layerNorms } from "../models/norms.ts";
+import { type Activation, activationField, activationOf } from "./activations.ts";
 import { type ConfigKeys, readKeys } from "./config-keys.ts";
-import { type Family, untiedHead } from "./family.ts";
+import { type Family, usualHead } from "./family.ts";
 import { count, dividedAmong, flag, layerCount, tokenFields, tokensOf } from "./fields.ts";
 
 /** What the computation of a GPT-2 depends on. */
@@ -15,8 +14,23 @@ interface Gpt2Configuration extends ModelConfiguration {
   readonly heads: number;
   readonly headWidth: number;
   readonly feedForwardWidth: number;
+  readonly activation: Activation;
   readonly normEpsilon: number;
 }
+
+/** Other names of keys in the configurations of GPT-2 and GPT-J. */
+export const gptAliases = {
+  hidden_size: "n_embd",
+  max_position_embeddings: "n_positions",
+  num_attention_heads: "n_head",
+  num_hidden_layers: "n_layer",
+};
+
+/** Keys without effect in both. */
+export const gptHarmless = [
+  ...["attn_pdrop", "embd_pdrop", "resid_pdrop", "summary_activation", "summary_first_dropout", "summary_use_proj"],
+  ...["summary_proj_to_labels", "summary_type"],
+];
 
 /**
  * Only the sizes must be there; for the rest, a missing key or a null means the default of
@@ -30,28 +44,18 @@ const keys = {
     n_layer: layerCount,
     n_head: count,
     n_inner: count.nullish(),
+    activation_function: activationField("gelu_new"),
     layer_norm_epsilon: z.number().positive().nullish(),
     tie_word_embeddings: flag(true),
     ...tokenFields({ bos: 50256, eos: 50256 }),
   },
   only: {
-    // Two names of one function.
-    activation_function: { values: ["gelu_new", "gelu_pytorch_tanh"] },
     scale_attn_weights: { values: [true] },
     scale_attn_by_inverse_layer_idx: { values: [false] },
   },
-  harmless: [
-    ...["attn_pdrop", "embd_pdrop", "resid_pdrop", "summary_activation", "summary_first_dropout", "summary_use_proj"],
-    ...["summary_proj_to_labels", "summary_type", "n_ctx"],
-    // In which order, and how precisely, 16-bit scores are computed.
-    "reorder_and_upcast_attn",
-  ],
-  aliases: {
-    hidden_size: "n_embd",
-    max_position_embeddings: "n_positions",
-    num_attention_heads: "n_head",
-    num_hidden_layers: "n_layer",
-  },
+  // The last one says in which order, and how precisely, 16-bit scores are computed.
+  harmless: [...gptHarmless, "n_ctx", "reorder_and_upcast_attn"],
+  aliases: gptAliases,
 } satisfies ConfigKeys<z.ZodRawShape>;
 
 /**
@@ -62,6 +66,7 @@ export const gpt2: Family<Gpt2Configuration> = {
   name: "gpt2",
   architectures: ["GPT2LMHeadModel"],
   prefix: "transformer.",
+  untiedHead: usualHead,
   layersKey: "n_layer",
   // The causal mask.
   buffers: /\.attn\.(bias|masked_bias)$/,
@@ -75,6 +80,7 @@ export const gpt2: Family<Gpt2Configuration> = {
       heads,
       headWidth: dividedAmong({ width, heads }, { file, field: "n_embd" }),
       feedForwardWidth: json.n_inner ?? 4 * width,
+      activation: json.activation_function,
       vocabularySize: json.vocab_size,
       contextLength: json.n_positions,
       normEpsilon: json.layer_norm_epsilon ?? 1e-5,
@@ -83,12 +89,8 @@ export const gpt2: Family<Gpt2Configuration> = {
     };
   },
   build(c, plan) {
-    const norm = (x: Tensor, parameters: SectionParameters, name: string) => {
-      const [weight, bias] = ["weight", "bias"].map((part) =>
-        parameters.vector(`${name} ${part}`, `${name}.${part}`, c.width),
-      ) as [Tensor, Tensor];
-      return layerNorm(x, { weight, bias }, c.normEpsilon);
-    };
+    const norm = layerNorms(c.normEpsilon);
+    const activation = activationOf(c.activation);
     const stored = { bias: true, transposed: true };
     const block = defineBlock(plan, {
       ...c,
@@ -107,7 +109,7 @@ export const gpt2: Family<Gpt2Configuration> = {
         const up = parameters.linear("up", "mlp.c_fc", c.feedForwardWidth, c.width, stored);
         const down = parameters.linear("down", "mlp.c_proj", c.width, c.feedForwardWidth, stored);
         const raised = up(norm(middle, parameters, "ln_2"));
-        return { output: add(middle, down(geluTanh(raised))), middle, raised };
+        return { output: add(middle, down(activation(raised))), middle, raised };
       },
     });
     return {
@@ -117,7 +119,7 @@ export const gpt2: Family<Gpt2Configuration> = {
       finalNorm: finalNorm(plan, { width: c.width, place: "transformer." }, (x, parameters) =>
         norm(x, parameters, "ln_f"),
       ),
-      head: c.tiedEmbeddings ? "transformer.wte.weight" : untiedHead,
+      head: c.tiedEmbeddings ? "transformer.wte.weight" : usualHead,
     };
   },
 };

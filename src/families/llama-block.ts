@@ -1,5 +1,6 @@
 /** The block of a Llama, and the pieces of it from which families much like Llama make theirs. */
-import { add, multiply, silu } from "../graph/ops/elementwise.ts";
+import { silu } from "../graph/ops/activations.ts";
+import { add, multiply } from "../graph/ops/elementwise.ts";
 import { reshape } from "../graph/ops/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { ArchitectureParts } from "../models/architecture.ts";
@@ -7,7 +8,7 @@ import { type BlockDefinition, defineBlock, type RotaryInputs } from "../models/
 import { finalNorm, rmsNorms } from "../models/norms.ts";
 import { rotaryOf, rotate } from "../models/rotary.ts";
 import type { ParameterPlan, SectionParameters } from "../models/section-parameters.ts";
-import { untiedHead } from "./family.ts";
+import { usualHead } from "./family.ts";
 import type { LlamaConfiguration } from "./llama.ts";
 
 /** A norm of the model: x, and behind the section's place its name in checkpoints. */
@@ -32,7 +33,7 @@ export function buildLlama(
     embedding: "model.embed_tokens.weight",
     layers: Array.from({ length: c.layers }, (_, layer) => ({ block, rotary, window: c.windows?.[layer] })),
     finalNorm: finalNorm(plan, { width: c.width, place: "model." }, (x, parameters) => norm(x, parameters, "norm")),
-    head: c.tiedEmbeddings ? "model.embed_tokens.weight" : untiedHead,
+    head: c.tiedEmbeddings ? "model.embed_tokens.weight" : usualHead,
   };
 }
 

@@ -3,10 +3,10 @@ import { UserError } from "../errors.ts";
 import type { ModelConfiguration } from "../models/configuration.ts";
 import type { Rope } from "../models/rotary-frequencies.ts";
 import { type ConfigKeys, readKeys } from "./config-keys.ts";
-import type { Family, Parsed } from "./family.ts";
+import { type Family, type Parsed, usualHead } from "./family.ts";
 import { count, dividedAmong, flag, layerCount, tokenFields, tokensOf } from "./fields.ts";
 import { buildLlama } from "./llama-block.ts";
-import { parseRope, ropeFields, ropeOnly } from "./rope-configuration.ts";
+import { parseRope, type RopeSurroundings, ropeFields, ropeOnly } from "./rope-configuration.ts";
 
 /** What the computation of a Llama model, or of one much like it, depends on. */
 export interface LlamaConfiguration extends ModelConfiguration, Rope {
@@ -70,6 +70,7 @@ export const llama: Family<LlamaConfiguration> = {
   name: "llama",
   architectures: ["LlamaForCausalLM"],
   prefix: "model.",
+  untiedHead: usualHead,
   layersKey: "num_hidden_layers",
   buffers: /rotary_emb\.inv_freq$/,
   keys,
@@ -91,13 +92,12 @@ type SharedKeys = Omit<z.output<z.ZodObject<typeof keys.used>>, "attention_bias"
 /**
  * Interprets what configurations much like Llama's share.
  *
- * @param defaults.contextLength the class's `max_position_embeddings`
- * @param defaults.theta the class's `rope_theta`, if not 10000
+ * @param defaults of the class; `contextLength` is its `max_position_embeddings`
  * @throws UserError if the sizes do not fit together.
  */
 export function llamaSizes(
   json: SharedKeys,
-  { file, ...defaults }: { file: string; contextLength: number; theta?: number },
+  { file, ...defaults }: Omit<RopeSurroundings, "headWidth">,
 ): Omit<Parsed<LlamaConfiguration>, "windows" | "attentionBias" | "attentionOutputBias" | "mlpBias"> {
   const { hidden_size: width, num_attention_heads: heads } = json;
   const keyValueHeads = json.num_key_value_heads ?? heads;

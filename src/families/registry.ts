@@ -6,14 +6,18 @@ import { quoted } from "../one-line.ts";
 import type { Family } from "./family.ts";
 import { gemma2 } from "./gemma2.ts";
 import { gemma3 } from "./gemma3.ts";
+import { gptNeox } from "./gpt-neox.ts";
 import { gpt2 } from "./gpt2.ts";
+import { gptj } from "./gptj.ts";
 import { granite } from "./granite.ts";
 import { llama } from "./llama.ts";
 import { mistral } from "./mistral.ts";
 import { olmo2 } from "./olmo2.ts";
+import { phi3 } from "./phi3.ts";
 import { qwen2 } from "./qwen2.ts";
 import { qwen3 } from "./qwen3.ts";
 import { smollm3 } from "./smollm3.ts";
+import { stablelm } from "./stablelm.ts";
 import { unsupported } from "./unsupported.ts";
 
 /** All families, one row each. Each builds its own configurations only: see `familyOf`. */
@@ -27,7 +31,11 @@ const families: readonly Family<ModelConfiguration>[] = [
   gemma3,
   olmo2,
   granite,
+  phi3,
+  stablelm,
   gpt2,
+  gptNeox,
+  gptj,
 ];
 
 /** The `model_type`s that are supported. */

@@ -16,7 +16,7 @@ interface Golden {
 const golden = JSON.parse(
   readFileSync(new URL("../../test/golden/rotary/frequencies.json", import.meta.url), "utf8"),
 ) as Golden;
-const supported = ["llama"];
+const supported = ["llama", "phi3", "gpt_neox", "stablelm"];
 const cases = golden.cases.filter(({ config }) => supported.includes(config.model_type));
 
 const llama = cases[0]!.config;

@@ -43,7 +43,9 @@ export interface RopeSurroundings {
 }
 
 /** The values of `ropeFields`, and of families that rotate a part of each head. */
-type RopeKeys = Partial<z.output<z.ZodObject<typeof ropeFields>>> & { partial_rotary_factor?: number | null };
+type RopeKeys = Partial<z.output<z.ZodObject<typeof ropeFields>>> & {
+  partial_rotary_factor?: number | null | undefined;
+};
 
 /** Rotary positions, and the length up to which all sequences have the same frequencies. */
 export interface ParsedRope extends Rope {

@@ -1,6 +1,7 @@
 /** Operations on symbolic tensors, with their gradients; the entry point `tokenwise/graph`. */
 export { gradients } from "./gradient.ts";
 export { interpret } from "./interpreter.ts";
+export * from "./ops/activations.ts";
 export * from "./ops/comparison.ts";
 export * from "./ops/elementwise.ts";
 export { linear, matmul } from "./ops/matmul.ts";

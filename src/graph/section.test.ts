@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { interpret } from "./interpreter.ts";
-import { add, exp, multiply, silu, square } from "./ops/elementwise.ts";
+import { silu } from "./ops/activations.ts";
+import { add, exp, multiply, square } from "./ops/elementwise.ts";
 import { linear } from "./ops/matmul.ts";
 import { sum } from "./ops/reduce.ts";
 import type { Program } from "./program.ts";

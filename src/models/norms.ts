@@ -20,11 +20,23 @@ export function rmsNorms(epsilon: number, { offset = 0 } = {}) {
   };
 }
 
-/** `(x - mean(x)) / √(variance(x) + ε) · weight + bias`, over the last axis (Ba et al. 2016). */
-export function layerNorm(x: Tensor, { weight, bias }: Record<"weight" | "bias", Tensor>, epsilon: number): Tensor {
+/** `(x - mean(x)) / √(variance(x) + ε)`, over the last axis (Ba et al. 2016). */
+export function standardized(x: Tensor, epsilon: number): Tensor {
   const centred = subtract(x, mean(x));
-  const normed = divide(centred, sqrt(add(mean(square(centred)), constant(epsilon))));
-  return add(multiply(normed, weight), bias);
+  return divide(centred, sqrt(add(mean(square(centred)), constant(epsilon))));
+}
+
+/**
+ * LayerNorms of a model, each with its weight and bias in checkpoints, `path` and `.weight` or
+ * `.bias`. A norm that two sections of a block use has another `name` in the second.
+ */
+export function layerNorms(epsilon: number) {
+  return (x: Tensor, parameters: SectionParameters, path: string, name = path): Tensor => {
+    const [weight, bias] = ["weight", "bias"].map((part) =>
+      parameters.vector(`${name} ${part}`, `${path}.${part}`, x.shape.at(-1) as number),
+    ) as [Tensor, Tensor];
+    return add(multiply(standardized(x, epsilon), weight), bias);
+  };
 }
 
 /** The last norm of a model as a section: x [rows, width] to hidden. */

@@ -2,7 +2,6 @@ import { basename, join } from "node:path";
 import { z } from "zod";
 import { UserError } from "../errors.ts";
 import { unknownKeys } from "../families/config-keys.ts";
-import { untiedHead } from "../families/family.ts";
 import { architectureOf, familyOf, parseConfiguration } from "../families/registry.ts";
 import { readJson } from "../files/json.ts";
 import { parameterShapes } from "../models/architecture.ts";
@@ -37,8 +36,8 @@ export async function openPlainFolder(path: string, names: readonly string[]): P
   const stored = tensorsOf(files);
   checkLayers(described, stored.size, { file, place });
   const family = familyOf(described);
-  const places = new Set([...parameterShapes(architectureOf(described)).keys(), untiedHead]);
-  const named = byFamilyNames(stored, { prefix: family.prefix, isKnown: (name) => places.has(name) });
+  const places = new Set([...parameterShapes(architectureOf(described)).keys(), family.untiedHead]);
+  const named = byFamilyNames(stored, { ...family, isKnown: (name) => places.has(name) });
   const { configuration, tensors, notes } = await settleHead(described, named, place);
   const architecture = architectureOf(configuration);
   checkParameters(tensors, architecture, { place, isBuffer: (name) => family.buffers.test(name) });
@@ -105,6 +104,7 @@ async function settleHead(
   place: string,
 ): Promise<{ configuration: ModelConfiguration; tensors: Map<string, FolderTensor>; notes: string[] }> {
   const { embedding: name } = architectureOf(configuration);
+  const { untiedHead } = familyOf(configuration);
   const [embedding, head] = [tensors.get(name), tensors.get(untiedHead)];
   const asDescribed = { configuration, tensors, notes: [] };
   if (!configuration.tiedEmbeddings || !head) return asDescribed;

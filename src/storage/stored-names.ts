@@ -1,4 +1,5 @@
 import { UserError } from "../errors.ts";
+import { usualHead } from "../families/family.ts";
 
 /**
  * Parts that wrappers add to names: torch.compile, DataParallel, FSDP, activation checkpointing.
@@ -12,6 +13,8 @@ export interface Naming {
    * out.
    */
   readonly prefix: string;
+  /** The head's name, where it is not the embedding matrix. */
+  readonly untiedHead: string;
   /** Whether the model has a place for a tensor of this name. */
   isKnown(name: string): boolean;
 }
@@ -49,9 +52,10 @@ export function withoutWrappers(name: string): string {
     .join(".");
 }
 
-function familyName(stored: string, { prefix, isKnown }: Naming): string {
+function familyName(stored: string, { prefix, untiedHead, isKnown }: Naming): string {
   if (isKnown(stored)) return stored;
   const bare = withoutWrappers(stored);
+  if (bare === usualHead) return untiedHead;
   const candidates = [bare, prefix + bare, ...(bare.startsWith(prefix) ? [bare.slice(prefix.length)] : [])];
   return candidates.find(isKnown) ?? stored;
 }

@@ -103,6 +103,10 @@ export const tinyFamilies: Readonly<Record<string, Readonly<Record<string, unkno
     ...{ model_type: "granite", embedding_multiplier: 3, attention_multiplier: 0.3 },
     ...{ residual_multiplier: 0.4, logits_scaling: 2 },
   },
+  phi3: { model_type: "phi3", sliding_window: 3, partial_rotary_factor: 0.5, num_key_value_heads: 2 },
+  stablelm: { model_type: "stablelm", partial_rotary_factor: 0.5, use_qkv_bias: true },
+  gpt_neox: { model_type: "gpt_neox", rotary_pct: 0.5 },
+  gptj: { model_type: "gptj", n_embd: 16, n_layer: 2, n_head: 4, n_positions: 64, rotary_dim: 2 },
   gpt2: { model_type: "gpt2", n_embd: 16, n_layer: 2, n_head: 4, n_positions: 64 },
 };
 

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { gradients } from "../../graph/gradient.ts";
 import { interpret } from "../../graph/interpreter.ts";
-import { add, multiply, scale, silu } from "../../graph/ops/elementwise.ts";
+import { silu } from "../../graph/ops/activations.ts";
+import { add, multiply, scale } from "../../graph/ops/elementwise.ts";
 import { linear } from "../../graph/ops/matmul.ts";
 import { mean, sum } from "../../graph/ops/reduce.ts";
 import { reshape, swapPairs, transpose } from "../../graph/ops/shape.ts";

@@ -178,20 +178,6 @@ export function constant(value: number): Tensor {
   return apply(constantOp, [], [], { value });
 }
 
-/** `x * sigmoid(x)`, the activation called SiLU or swish. */
-export function silu(x: Tensor): Tensor {
-  return multiply(x, sigmoid(x));
-}
-
-/**
- * `x / 2 · (1 + tanh(√(2/π) (x + 0.044715 x³)))`, the approximation of GELU that transformers calls
- * `gelu_new` (Hendrycks & Gimpel 2016). Written with `(1 + tanh(u)) / 2 = sigmoid(2u)`.
- */
-export function geluTanh(x: Tensor): Tensor {
-  const inner = multiply(x, add(constant(1), scale(square(x), 0.044715)));
-  return multiply(x, sigmoid(scale(inner, Math.sqrt(8 / Math.PI))));
-}
-
 /** `cap · tanh(x / cap)`: x where it is small, and never beyond ±cap. */
 export function softCap(x: Tensor, cap: number): Tensor {
   return scale(tanh(scale(x, 1 / cap)), cap);

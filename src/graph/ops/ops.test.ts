@@ -7,6 +7,7 @@ import { input, type Tensor, type Value } from "../tensor.ts";
 import { opCases } from "../testing/cases.ts";
 import { type Differentiated, derivatives, type OpCase, wholeProgram } from "../testing/op-case.ts";
 import { largestError, randomValues } from "../testing/values.ts";
+import * as activations from "./activations.ts";
 import * as comparison from "./comparison.ts";
 import * as elementwise from "./elementwise.ts";
 import * as indexing from "./indexing.ts";
@@ -19,6 +20,7 @@ import * as sorting from "./sorting.ts";
 describe("the table of cases", () => {
   test("covers every constructor under ops/", () => {
     const modules = {
+      "activations.ts": activations,
       "comparison.ts": comparison,
       "elementwise.ts": elementwise,
       "indexing.ts": indexing,
@@ -45,8 +47,10 @@ describe("the table of cases", () => {
       "columns",
       "constant",
       "divide",
+      "erf",
       "exp",
       "expandLike",
+      "joinColumns",
       "less",
       "log",
       "logSoftmax",
@@ -157,6 +161,22 @@ describe("where an operand is at a kink", () => {
     expect(Array.from(evaluate(gradients([[y, dy]], [x])[0]!, { x, dy }, values))).toEqual(expected);
   });
 
+  test.each([
+    [0, 0],
+    [1e-9, 1.1283791670955127e-9],
+    [0.5, 0.5204998778130465],
+    [-1, -0.8427007929497149],
+    [2, 0.9953222650189527],
+    [-3, -0.9999779095030014],
+    [5.5, 0.9999999999999927],
+    [6.5, 1],
+    [Number.NEGATIVE_INFINITY, -1],
+  ])("erf of %d is %d", (at, expected) => {
+    const x = input([]);
+    const actual = evaluate(activations.erf(x), { x }, { x: { shape: [], data: Float64Array.of(at) } });
+    expect(largestError(actual, [expected])).toBeLessThan(1e-15);
+  });
+
   test("where keeps an infinite derivative that is not taken out of the gradient", () => {
     const y = comparison.where(comparison.less(constant(0), x), elementwise.sqrt(x), elementwise.scale(x, 0));
     const guarded = comparison.where(comparison.less(constant(0), x), x, elementwise.scale(x, 0));
@@ -214,7 +234,7 @@ describe("values", () => {
     ["rank of equal elements", sorting.rank(scale(mixed, 0)), [0, 1, 2, 3]],
     ["permute", sorting.permute(row, sorting.order(mixed)), [2, 4, 3, 1]],
     ["sort", sorting.sort(mixed), [-8, -4, 3, 12]],
-    ["silu", elementwise.silu(scale(row, 0)), [0, 0, 0, 0]],
+    ["silu", activations.silu(scale(row, 0)), [0, 0, 0, 0]],
     ["subtract", elementwise.subtract(row, elementwise.constant(1)), [0, 1, 2, 3]],
     ["divide", elementwise.divide(row, elementwise.constant(2)), [0.5, 1, 1.5, 2]],
     ["unbroadcast to a row", elementwise.unbroadcast(matrix, [3]), [5, 7, 9]],

@@ -141,6 +141,42 @@ export function columns(x: Tensor, start: number, end: number): Tensor {
   return apply(columnsOp, [x], [...x.shape.slice(0, -1), end - start], { start, end });
 }
 
+const joinColumnsOp: Op<Record<string, never>> = {
+  name: "joinColumns",
+  evaluate: (parts) => {
+    const widths = parts.map(({ shape }) => shape.at(-1)!);
+    const width = widths.reduce((total, one) => total + one, 0);
+    const [first] = parts;
+    const rows = first!.data.length / widths[0]!;
+    const data = new Float64Array(rows * width);
+    for (let row = 0, to = 0; row < rows; row++) {
+      for (const [index, part] of parts.entries()) {
+        for (let column = 0; column < widths[index]!; column++) data[to++] = part.data[row * widths[index]! + column]!;
+      }
+    }
+    return { shape: [...first!.shape.slice(0, -1), width], data };
+  },
+  onnx: (writer, parts) => writer.node("Concat", parts, { axis: -1 }),
+  gradient: ({ inputs, dy }) => {
+    let end = 0;
+    return inputs.map(({ shape }) => {
+      end += shape.at(-1) as number;
+      return columns(dy, end - (shape.at(-1) as number), end);
+    });
+  },
+};
+
+/** Tensors side by side: the columns of their last axes after each other. */
+export function joinColumns(parts: readonly Tensor[]): Tensor {
+  const [first] = parts;
+  const fits = parts.every(
+    ({ shape }) => typeof shape.at(-1) === "number" && sameShape(shape.slice(0, -1), first!.shape.slice(0, -1)),
+  );
+  if (!first || !fits) throw new Error(`joinColumns: ${parts.map(({ shape }) => formatShape(shape))} do not fit`);
+  const width = parts.reduce((total, { shape }) => total + (shape.at(-1) as number), 0);
+  return apply(joinColumnsOp, parts, [...first.shape.slice(0, -1), width], {});
+}
+
 const padColumnsOp: Op<{ before: number; after: number }> = {
   name: "padColumns",
   evaluate: ([x], { before, after }) => {

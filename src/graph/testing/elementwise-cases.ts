@@ -1,15 +1,14 @@
+import { erf, gelu, geluTanh, silu } from "../ops/activations.ts";
 import {
   add,
   constant,
   divide,
   exp,
-  geluTanh,
   log,
   multiply,
   negate,
   scale,
   sigmoid,
-  silu,
   softCap,
   softplus,
   sqrt,
@@ -36,6 +35,8 @@ const unary: OpCase[] = [
   { op: "softplus", apply: softplus, range: [-4, 4] as const },
   { op: "silu", apply: silu, range: [-4, 4] as const },
   { op: "geluTanh", apply: geluTanh, range: [-1.5, 1.5] as const },
+  { op: "erf", apply: erf },
+  { op: "gelu", apply: gelu },
   { op: "square", apply: square },
 ].flatMap(({ op, apply, range = [-1.5, 1.5] }) => [
   { covers: [op], title: op, inputs: { x: [2, 3] }, build: ({ x }) => apply(x!), range },

@@ -1,5 +1,5 @@
 import { multiply, square } from "../ops/elementwise.ts";
-import { columns, padColumns, reshape, swapPairs, transpose } from "../ops/shape.ts";
+import { columns, joinColumns, padColumns, reshape, swapPairs, transpose } from "../ops/shape.ts";
 import { formatShape } from "../tensor.ts";
 import { lengths, type OpCase } from "./op-case.ts";
 
@@ -75,6 +75,27 @@ export const shapeCases: OpCase[] = [
       title: `columns ${start} to ${end} of ${formatShape(shape)}`,
       inputs: { x: shape },
       build: ({ x }) => square(columns(x!, start, end)),
+      lengths,
+    }),
+  ),
+  ...(
+    [
+      [
+        ["n", 3],
+        ["n", 2],
+      ],
+      [
+        [2, 3, 2],
+        [2, 3, 1],
+      ],
+      [[4], [2]],
+    ] as const
+  ).map(
+    ([x, y]): OpCase => ({
+      covers: ["joinColumns"],
+      title: `joinColumns of ${formatShape(x)}, ${formatShape(y)} and the first again`,
+      inputs: { x, y },
+      build: ({ x, y }) => square(joinColumns([x!, y!, multiply(x!, x!)])),
       lengths,
     }),
   ),

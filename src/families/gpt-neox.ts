@@ -1,0 +1,148 @@
+import { z } from "zod";
+import { UserError } from "../errors.ts";
+import { add } from "../graph/ops/elementwise.ts";
+import { columns, reshape } from "../graph/ops/shape.ts";
+import { defineBlock } from "../models/block.ts";
+import type { ModelConfiguration } from "../models/configuration.ts";
+import { finalNorm, layerNorms } from "../models/norms.ts";
+import { rotaryOf, rotate } from "../models/rotary.ts";
+import type { Rope } from "../models/rotary-frequencies.ts";
+import { type Activation, activationField, activationOf } from "./activations.ts";
+import { type ConfigKeys, readKeys } from "./config-keys.ts";
+import type { Family } from "./family.ts";
+import { count, dividedAmong, flag, tokenFields, tokensOf } from "./fields.ts";
+import { parseRope, ropeFields } from "./rope-configuration.ts";
+
+/** What the computation of a GPT-NeoX depends on. */
+interface GptNeoxConfiguration extends ModelConfiguration, Rope {
+  readonly heads: number;
+  readonly headWidth: number;
+  readonly feedForwardWidth: number;
+  readonly activation: Activation;
+  readonly normEpsilon: number;
+  readonly attentionBias: boolean;
+  /** Whether attention and MLP both read the block's input, and not the MLP the attention's sum. */
+  readonly parallel: boolean;
+}
+
+const positive = z.number().positive();
+
+/**
+ * Only the sizes must be there; for the rest, a missing key or a null means the default of
+ * transformers' GPTNeoXConfig.
+ */
+const keys = {
+  used: {
+    vocab_size: count,
+    hidden_size: count,
+    num_hidden_layers: count,
+    num_attention_heads: count,
+    intermediate_size: count,
+    hidden_act: activationField("gelu"),
+    max_position_embeddings: count.nullable().default(2048),
+    layer_norm_eps: positive.nullish(),
+    use_parallel_residual: flag(true),
+    attention_bias: flag(true),
+    tie_word_embeddings: flag(false),
+    ...ropeFields,
+    rotary_emb_base: positive.nullish(),
+    rotary_pct: positive.nullish(),
+    // Other names of the last two in files of some versions.
+    partial_rotary_factor: positive.nullish(),
+    ...tokenFields({ bos: 0, eos: 2 }),
+  },
+  only: {},
+  harmless: ["attention_dropout", "hidden_dropout"],
+} satisfies ConfigKeys<z.ZodRawShape>;
+
+/**
+ * GPT-NeoX (Black et al. 2022, arXiv 2204.06745), of which Pythia is one: LayerNorm, rotary
+ * positions on a part of each head, and attention and MLP side by side.
+ */
+export const gptNeox: Family<GptNeoxConfiguration> = {
+  name: "gpt_neox",
+  architectures: ["GPTNeoXForCausalLM"],
+  prefix: "gpt_neox.",
+  untiedHead: "embed_out.weight",
+  layersKey: "num_hidden_layers",
+  // The causal mask, and the rotary frequencies.
+  buffers: /\.attention\.(bias|masked_bias|rotary_emb\.inv_freq)$/,
+  keys,
+  parse(raw, file) {
+    const json = readKeys(raw, keys, file);
+    const { hidden_size: width, num_attention_heads: heads } = json;
+    const headWidth = dividedAmong({ width, heads }, { file, field: "hidden_size" });
+    const contextLength = json.max_position_embeddings ?? 2048;
+    const rope = parseRope(
+      { ...json, rope_theta: json.rotary_emb_base, partial_rotary_factor: json.rotary_pct },
+      { file, headWidth, contextLength, rotaryShare: 0.25 },
+    );
+    checkOtherName(json.rope_theta, rope.ropeTheta, { file, field: "rope_theta" });
+    const share = json.partial_rotary_factor;
+    const rotated = share && Math.trunc(share * headWidth);
+    checkOtherName(rotated, rope.rotaryWidth, { file, field: "partial_rotary_factor" });
+    return {
+      width,
+      layers: json.num_hidden_layers,
+      heads,
+      headWidth,
+      feedForwardWidth: json.intermediate_size,
+      activation: json.hidden_act,
+      vocabularySize: json.vocab_size,
+      contextLength,
+      normEpsilon: json.layer_norm_eps ?? 1e-5,
+      attentionBias: json.attention_bias,
+      parallel: json.use_parallel_residual,
+      ...rope,
+      tiedEmbeddings: json.tie_word_embeddings,
+      ...tokensOf(json),
+    };
+  },
+  build(c, plan) {
+    const norm = layerNorms(c.normEpsilon);
+    const activation = activationOf(c.activation);
+    const bias = { bias: c.attentionBias };
+    const block = defineBlock(plan, {
+      ...c,
+      keyValueHeads: c.heads,
+      place: (layer) => `gpt_neox.layers.${layer}.`,
+      project(x, parameters, rotary) {
+        const product = parameters.linear("projection", "attention.query_key_value", 3 * c.width, c.width, bias);
+        // Head after head, each with its query, key and value.
+        const perHead = reshape(product(norm(x, parameters, "input_layernorm")), ["tokens", c.heads, 3 * c.headWidth]);
+        const [query, key, value] = [0, 1, 2].map((part) =>
+          reshape(columns(perHead, part * c.headWidth, (part + 1) * c.headWidth), ["tokens", c.width]),
+        );
+        return { query: rotate(query!, c, rotary!), key: rotate(key!, c, rotary!), value: value! };
+      },
+      finish(x, context, parameters) {
+        const middle = add(x, parameters.linear("output", "attention.dense", c.width, c.width, bias)(context));
+        const normed = norm(c.parallel ? x : middle, parameters, "post_attention_layernorm");
+        const up = parameters.linear("up", "mlp.dense_h_to_4h", c.feedForwardWidth, c.width, { bias: true });
+        const down = parameters.linear("down", "mlp.dense_4h_to_h", c.width, c.feedForwardWidth, { bias: true });
+        const raised = up(normed);
+        return { output: add(middle, down(activation(raised))), raised, ...(!c.parallel && { middle }) };
+      },
+    });
+    const rotary = rotaryOf(c, c.headWidth);
+    return {
+      embedding: "gpt_neox.embed_in.weight",
+      layers: Array.from({ length: c.layers }, () => ({ block, rotary })),
+      finalNorm: finalNorm(plan, { width: c.width, place: "gpt_neox." }, (x, parameters) =>
+        norm(x, parameters, "final_layer_norm"),
+      ),
+      head: c.tiedEmbeddings ? "gpt_neox.embed_in.weight" : "embed_out.weight",
+    };
+  },
+};
+
+/** Keys that transformers passes over must not say something else than those that it reads. */
+function checkOtherName(
+  value: number | null | undefined,
+  used: number,
+  { file, field }: { file: string; field: string },
+): void {
+  if (value === undefined || value === null || value === used) return;
+  const own = field === "rope_theta" ? "rotary_emb_base" : "rotary_pct";
+  throw new UserError(`contradicts ${own}, which is what transformers reads`, { file, field });
+}

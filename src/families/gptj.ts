@@ -1,0 +1,124 @@
+import { z } from "zod";
+import { UserError } from "../errors.ts";
+import { add } from "../graph/ops/elementwise.ts";
+import { defineBlock } from "../models/block.ts";
+import type { ModelConfiguration } from "../models/configuration.ts";
+import { finalNorm, layerNorms } from "../models/norms.ts";
+import { rotaryOf, rotate } from "../models/rotary.ts";
+import type { Rope } from "../models/rotary-frequencies.ts";
+import { type Activation, activationField, activationOf } from "./activations.ts";
+import { type ConfigKeys, readKeys } from "./config-keys.ts";
+import { type Family, usualHead } from "./family.ts";
+import { count, dividedAmong, flag, tokenFields, tokensOf } from "./fields.ts";
+import { gptAliases, gptHarmless } from "./gpt2.ts";
+
+/** What the computation of a GPT-J depends on. */
+interface GptjConfiguration extends ModelConfiguration, Rope {
+  readonly heads: number;
+  readonly headWidth: number;
+  readonly feedForwardWidth: number;
+  readonly activation: Activation;
+  readonly normEpsilon: number;
+}
+
+/**
+ * Only the sizes must be there; for the rest, a missing key or a null means the default of
+ * transformers' GPTJConfig.
+ */
+const keys = {
+  used: {
+    vocab_size: count,
+    n_positions: count,
+    n_embd: count,
+    n_layer: count,
+    n_head: count,
+    n_inner: count.nullish(),
+    // A null is refused: transformers has no meaning for it.
+    rotary_dim: count.default(64),
+    activation_function: activationField("gelu_new"),
+    layer_norm_epsilon: z.number().positive().nullish(),
+    tie_word_embeddings: flag(false),
+    ...tokenFields({ bos: 50256, eos: 50256 }),
+  },
+  only: {
+    // In published files, and in no class.
+    rotary: { values: [true], problem: "the model has no other positions than rotary ones" },
+    scale_attn_weights: { values: [true] },
+  },
+  harmless: gptHarmless,
+  aliases: gptAliases,
+} satisfies ConfigKeys<z.ZodRawShape>;
+
+/**
+ * GPT-J (Wang & Komatsuzaki 2021): attention and MLP side by side behind one LayerNorm, rotary
+ * positions on neighbouring numbers of a part of each head, and a bias of the head.
+ */
+export const gptj: Family<GptjConfiguration> = {
+  name: "gptj",
+  architectures: ["GPTJForCausalLM"],
+  prefix: "transformer.",
+  untiedHead: usualHead,
+  layersKey: "n_layer",
+  // The causal mask, and the sines of positions.
+  buffers: /\.attn\.(bias|masked_bias|embed_positions)$/,
+  keys,
+  parse(raw, file) {
+    const json = readKeys(raw, keys, file);
+    const { n_embd: width, n_head: heads, rotary_dim: rotaryWidth } = json;
+    const headWidth = dividedAmong({ width, heads }, { file, field: "n_embd" });
+    if (rotaryWidth > headWidth || rotaryWidth % 2 !== 0) {
+      const problem = `must be even and no more than the ${headWidth} numbers of a head, found ${rotaryWidth}`;
+      throw new UserError(problem, { file, field: "rotary_dim" });
+    }
+    return {
+      width,
+      layers: json.n_layer,
+      heads,
+      headWidth,
+      ropeTheta: 10000,
+      ropeScaling: undefined,
+      rotaryWidth,
+      feedForwardWidth: json.n_inner ?? 4 * width,
+      activation: json.activation_function,
+      vocabularySize: json.vocab_size,
+      contextLength: json.n_positions,
+      normEpsilon: json.layer_norm_epsilon ?? 1e-5,
+      tiedEmbeddings: json.tie_word_embeddings,
+      ...tokensOf(json),
+    };
+  },
+  build(c, plan) {
+    const norm = layerNorms(c.normEpsilon);
+    const activation = activationOf(c.activation);
+    const heads = { ...c, layout: "interleaved" } as const;
+    const block = defineBlock(plan, {
+      ...c,
+      keyValueHeads: c.heads,
+      place: (layer) => `transformer.h.${layer}.`,
+      project(x, parameters, rotary) {
+        const normed = norm(x, parameters, "ln_1");
+        const [query, key, value] = (["query", "key", "value"] as const).map((name) =>
+          parameters.linear(name, `attn.${name[0]}_proj`, c.width, c.width)(normed),
+        );
+        return { query: rotate(query!, heads, rotary!), key: rotate(key!, heads, rotary!), value: value! };
+      },
+      finish(x, context, parameters) {
+        const attended = parameters.linear("output", "attn.out_proj", c.width, c.width)(context);
+        const up = parameters.linear("up", "mlp.fc_in", c.feedForwardWidth, c.width, { bias: true });
+        const down = parameters.linear("down", "mlp.fc_out", c.width, c.feedForwardWidth, { bias: true });
+        const raised = up(norm(x, parameters, "ln_1", "ln_1 again"));
+        return { output: add(add(x, attended), down(activation(raised))), raised };
+      },
+    });
+    const rotary = rotaryOf(c, c.headWidth, "interleaved");
+    return {
+      embedding: "transformer.wte.weight",
+      layers: Array.from({ length: c.layers }, () => ({ block, rotary })),
+      finalNorm: finalNorm(plan, { width: c.width, place: "transformer." }, (x, parameters) =>
+        norm(x, parameters, "ln_f"),
+      ),
+      head: c.tiedEmbeddings ? "transformer.wte.weight" : usualHead,
+      headBias: "lm_head.bias",
+    };
+  },
+};

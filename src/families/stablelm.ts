@@ -71,7 +71,7 @@ export const stablelm: Family<StableLmConfiguration> = {
         if (!c.headNorms) return rotated(heads, c, rotary);
         const query = headNorms(heads.query, parameters, "self_attn.q_layernorm", c);
         const key = headNorms(heads.key, parameters, "self_attn.k_layernorm", c);
-        return rotated({ ...heads, query, key }, c, rotary);
+        return rotated({ ...heads, query, key, queryProduct: heads.query, keyProduct: heads.key }, c, rotary);
       },
       ...(c.parallel && {
         finish(x: Tensor, context: Tensor, parameters: SectionParameters) {

@@ -32,7 +32,12 @@ describe.each(families)("a config.json of %s", (family) => {
   const examples = goldens.flatMap((golden) => [
     golden,
     { ...without(golden, "rope_parameters"), rope_scaling: { rope_type: "yarn", factor: 2 } },
+    { ...without(golden, "rope_parameters"), rope_scaling: golden.rope_parameters },
     ...Object.keys(golden).map((key) => without(golden, key)),
+    ...Object.keys(golden.rope_parameters ?? {}).map((key) => ({
+      ...golden,
+      rope_parameters: without(golden.rope_parameters as Keys, key),
+    })),
     ...Object.entries(keys.aliases ?? {}).map(([alias, key]) => ({ ...without(golden, key), [alias]: golden[key] })),
   ]);
 
@@ -119,7 +124,7 @@ function read(json: Keys): { meaning?: string; problem?: string } {
 function others(value: unknown): unknown[] {
   if (typeof value === "number") return [2 * value, value / 2, value + 1];
   if (typeof value === "boolean") return [!value];
-  if (typeof value === "string") return [`${value}x`];
+  if (typeof value === "string") return [`${value}x`, "relu"];
   if (Array.isArray(value)) return [value.toReversed(), value.map(() => value[0]), value.map((one) => others(one)[0])];
   if (typeof value === "object" && value !== null) {
     return Object.entries(value).flatMap(([key, inner]) => others(inner).map((one) => ({ ...value, [key]: one })));

@@ -1,5 +1,4 @@
 import { z } from "zod";
-import { UserError } from "../errors.ts";
 import { add } from "../graph/ops/elementwise.ts";
 import { columns, reshape } from "../graph/ops/shape.ts";
 import { defineBlock } from "../models/block.ts";
@@ -8,7 +7,7 @@ import { finalNorm, layerNorms } from "../models/norms.ts";
 import { rotaryOf, rotate } from "../models/rotary.ts";
 import type { Rope } from "../models/rotary-frequencies.ts";
 import { type Activation, activationField, activationOf } from "./activations.ts";
-import { type ConfigKeys, readKeys } from "./config-keys.ts";
+import { type ConfigKeys, type Only, readKeys } from "./config-keys.ts";
 import type { Family } from "./family.ts";
 import { count, dividedAmong, flag, tokenFields, tokensOf } from "./fields.ts";
 import { parseRope, ropeFields } from "./rope-configuration.ts";
@@ -26,6 +25,14 @@ interface GptNeoxConfiguration extends ModelConfiguration, Rope {
 }
 
 const positive = z.number().positive();
+/** The defaults of two keys that have other names in some files. */
+const usual = { rotary_emb_base: 10000, rotary_pct: 0.25 };
+const instead = (key: keyof typeof usual): Only => ({
+  values: [],
+  problem: `is not what transformers reads: that is ${key}, or ${usual[key]}`,
+});
+
+const { rope_theta: _, ...rotary } = ropeFields;
 
 /**
  * Only the sizes must be there; for the rest, a missing key or a null means the default of
@@ -44,14 +51,15 @@ const keys = {
     use_parallel_residual: flag(true),
     attention_bias: flag(true),
     tie_word_embeddings: flag(false),
-    ...ropeFields,
+    ...rotary,
     rotary_emb_base: positive.nullish(),
     rotary_pct: positive.nullish(),
-    // Other names of the last two in files of some versions.
-    partial_rotary_factor: positive.nullish(),
     ...tokenFields({ bos: 0, eos: 2 }),
   },
-  only: {},
+  only: {
+    rope_theta: instead("rotary_emb_base"),
+    partial_rotary_factor: instead("rotary_pct"),
+  },
   harmless: ["attention_dropout", "hidden_dropout"],
 } satisfies ConfigKeys<z.ZodRawShape>;
 
@@ -69,18 +77,14 @@ export const gptNeox: Family<GptNeoxConfiguration> = {
   buffers: /\.attention\.(bias|masked_bias|rotary_emb\.inv_freq)$/,
   keys,
   parse(raw, file) {
-    const json = readKeys(raw, keys, file);
+    const json = readKeys(withoutRepetitions(raw), keys, file);
     const { hidden_size: width, num_attention_heads: heads } = json;
     const headWidth = dividedAmong({ width, heads }, { file, field: "hidden_size" });
     const contextLength = json.max_position_embeddings ?? 2048;
     const rope = parseRope(
       { ...json, rope_theta: json.rotary_emb_base, partial_rotary_factor: json.rotary_pct },
-      { file, headWidth, contextLength, rotaryShare: 0.25 },
+      { file, headWidth, contextLength, rotaryShare: usual.rotary_pct },
     );
-    checkOtherName(json.rope_theta, rope.ropeTheta, { file, field: "rope_theta" });
-    const share = json.partial_rotary_factor;
-    const rotated = share && Math.trunc(share * headWidth);
-    checkOtherName(rotated, rope.rotaryWidth, { file, field: "partial_rotary_factor" });
     return {
       width,
       layers: json.num_hidden_layers,
@@ -136,13 +140,16 @@ export const gptNeox: Family<GptNeoxConfiguration> = {
   },
 };
 
-/** Keys that transformers passes over must not say something else than those that it reads. */
-function checkOtherName(
-  value: number | null | undefined,
-  used: number,
-  { file, field }: { file: string; field: string },
-): void {
-  if (value === undefined || value === null || value === used) return;
-  const own = field === "rope_theta" ? "rotary_emb_base" : "rotary_pct";
-  throw new UserError(`contradicts ${own}, which is what transformers reads`, { file, field });
+/**
+ * Without the names that some versions of transformers wrote beside their own for two keys, where
+ * they say the same.
+ */
+function withoutRepetitions(raw: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const { rope_theta: theta, partial_rotary_factor: share, ...rest } = raw;
+  const { rotary_emb_base = usual.rotary_emb_base, rotary_pct = usual.rotary_pct } = raw;
+  return {
+    ...rest,
+    ...(theta !== rotary_emb_base && { rope_theta: theta }),
+    ...(share !== rotary_pct && { partial_rotary_factor: share }),
+  };
 }

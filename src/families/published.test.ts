@@ -39,6 +39,25 @@ const gemma3 = {
   ...{ rope_local_base_freq: 10000, rope_scaling: null, rope_theta: 1e6, sliding_window: 512 },
 };
 
+const phi3 = {
+  ...{ architectures: ["Phi3ForCausalLM"], model_type: "phi3", attention_bias: false, attention_dropout: 0 },
+  ...{ embd_pdrop: 0, resid_pdrop: 0, hidden_act: "silu", original_max_position_embeddings: 4096, rope_theta: 10000 },
+  ...{ auto_map: { AutoConfig: "configuration_phi3.Phi3Config" }, rms_norm_eps: 1e-5, tie_word_embeddings: false },
+};
+const pythia = {
+  ...{ architectures: ["GPTNeoXForCausalLM"], model_type: "gpt_neox", bos_token_id: 0, eos_token_id: 0 },
+  ...{ hidden_act: "gelu", layer_norm_eps: 1e-5, max_position_embeddings: 2048, rotary_emb_base: 10000 },
+  ...{ rotary_pct: 0.25, tie_word_embeddings: false, use_parallel_residual: true, vocab_size: 50304 },
+};
+
+/** [hidden_size, intermediate_size, layers, heads] */
+function neoxSizes(...[width, feedForward, layers, heads]: readonly number[]) {
+  return {
+    ...{ hidden_size: width, intermediate_size: feedForward, num_hidden_layers: layers },
+    num_attention_heads: heads,
+  };
+}
+
 const published: Readonly<Record<string, Published>> = {
   "TinyLlama-1.1B": {
     parameters: 1_100_048_384,
@@ -116,6 +135,48 @@ const published: Readonly<Record<string, Published>> = {
       ...{ architectures: ["GraniteForCausalLM"], model_type: "granite", ...sizes(2048, 8192, 40, 32, 8, 49155) },
       ...{ attention_dropout: 0.1, attention_multiplier: 0.015625, embedding_multiplier: 12, logits_scaling: 8 },
       ...{ residual_multiplier: 0.22, rope_theta: 5e6, tie_word_embeddings: true, mlp_bias: false },
+    },
+  },
+  "Phi-3-mini-4k-instruct": {
+    parameters: 3_821_079_552,
+    json: {
+      ...{ ...phi3, ...sizes(3072, 8192, 32, 32, 32, 32064), max_position_embeddings: 4096, rope_scaling: null },
+      ...{ bos_token_id: 1, eos_token_id: 32000, pad_token_id: 32000, sliding_window: 2047 },
+    },
+  },
+  "Phi-4-mini-instruct": {
+    parameters: 3_836_021_760,
+    json: {
+      ...{ ...phi3, ...sizes(3072, 8192, 32, 24, 8, 200064), max_position_embeddings: 131072, mlp_bias: false },
+      ...{ bos_token_id: 199999, eos_token_id: 199999, pad_token_id: 199999, sliding_window: 262144 },
+      ...{ full_attn_mod: 1, interpolate_factor: 1, lm_head_bias: false, partial_rotary_factor: 0.75 },
+      rope_scaling: { long_factor: Array(48).fill(2), short_factor: Array(48).fill(1), type: "longrope" },
+      tie_word_embeddings: true,
+    },
+  },
+  "StableLM-2-1.6B": {
+    parameters: 1_644_515_328,
+    json: {
+      ...{ architectures: ["StableLmForCausalLM"], model_type: "stablelm", ...sizes(2048, 5632, 24, 32, 32, 100352) },
+      ...{ bos_token_id: 100257, eos_token_id: 100257, hidden_act: "silu", layer_norm_eps: 1e-5, use_qkv_bias: true },
+      ...{ partial_rotary_factor: 0.25, rope_theta: 10000, tie_word_embeddings: false, max_position_embeddings: 4096 },
+    },
+  },
+  "Pythia-160M": {
+    parameters: 162_322_944,
+    json: { ...pythia, ...neoxSizes(768, 3072, 12, 12) },
+  },
+  "Pythia-410M": {
+    parameters: 405_334_016,
+    json: { ...pythia, ...neoxSizes(1024, 4096, 24, 16) },
+  },
+  "GPT-J-6B": {
+    parameters: 6_050_882_784,
+    json: {
+      ...{ architectures: ["GPTJForCausalLM"], model_type: "gptj", activation_function: "gelu_new", attn_pdrop: 0 },
+      ...{ bos_token_id: 50256, eos_token_id: 50256, gradient_checkpointing: false, layer_norm_epsilon: 1e-5 },
+      ...{ n_embd: 4096, n_head: 16, n_inner: null, n_layer: 28, n_positions: 2048, rotary: true, rotary_dim: 64 },
+      ...{ scale_attn_weights: true, summary_type: "cls_index", tie_word_embeddings: false, vocab_size: 50400 },
     },
   },
 };

@@ -55,6 +55,10 @@ test.each<[object, string]>([
     { rope_scaling: { type: "linear", factor: 2 }, rope_parameters: { rope_theta: 5e5 } },
     "rope_scaling: contradicts rope_parameters; keep the one that is meant",
   ],
+  [
+    { original_max_position_embeddings: 64, rope_scaling: { ...llama3, original_max_position_embeddings: 32 } },
+    "rope_scaling.original_max_position_embeddings: 32 contradicts the 64 of the key of this name beside rope_scaling",
+  ],
 ])("refuses %j", (changes, message) => {
   expect(() => parse(changes)).toThrow(UserError);
   expect(() => parse(changes)).toThrow(`config.json: ${message}`);

@@ -55,7 +55,7 @@ export interface ScalingPlace {
   readonly field: string;
   /** In tokens. */
   readonly contextLength: number;
-  /** The original context's length as it stands beside the object: it comes before that in it. */
+  /** The original context's length as it stands beside the object, or as the class has it. */
   readonly originalLength: number | null | undefined;
   readonly rotaryWidth: number;
 }
@@ -78,6 +78,11 @@ export function parseScaling(rope: Readonly<Record<string, unknown>>, place: Sca
   }
   const scaling = parseField(scalings, { ...rope, type }, place);
   const own = "original_max_position_embeddings" in scaling ? scaling.original_max_position_embeddings : undefined;
+  if (own && originalLength && own !== originalLength) {
+    const problem = `${own} contradicts the ${originalLength} of the key of this name beside ${place.field}`;
+    const hint = "write it there: transformers reads that one";
+    throw new UserError(problem, { ...place, field: `${place.field}.original_max_position_embeddings`, hint });
+  }
   const originalContextLength = originalLength ?? own ?? contextLength;
   switch (scaling.type) {
     case "default":

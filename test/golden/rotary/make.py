@@ -38,7 +38,7 @@ CASES = [
     LLAMA | dict(rope_parameters=dict(rope_type="dynamic", factor=2.0, rope_theta=500.0)),
     LLAMA | dict(rope_theta=500000.0, rope_scaling=dict(rope_type="llama3", **LLAMA3)),
     LLAMA | dict(rope_parameters=dict(rope_type="llama3", rope_theta=10000.0, **LLAMA3)),
-    LLAMA | dict(original_max_position_embeddings=64, rope_scaling=dict(rope_type="llama3", **LLAMA3)),
+    LLAMA | dict(original_max_position_embeddings=32, rope_scaling=dict(rope_type="llama3", **LLAMA3)),
     LLAMA | dict(rope_scaling=YARN),
     LLAMA | dict(rope_scaling=YARN | dict(truncate=False)),
     LLAMA | dict(rope_scaling=YARN | dict(attention_factor=0.7, beta_fast=4.0, beta_slow=2.0)),
@@ -58,12 +58,12 @@ CASES = [
     PHI3 | dict(partial_rotary_factor=0.75, rope_theta=50000.0),
     PHI3 | dict(original_max_position_embeddings=64, rope_scaling=dict(type="longrope", **FACTORS)),
     PHI3 | dict(original_max_position_embeddings=64, rope_scaling=dict(
-        type="su", original_max_position_embeddings=32, **FACTORS)),
+        type="su", original_max_position_embeddings=64, **FACTORS)),
     # Here yarn is an old name of longrope.
     PHI3 | dict(original_max_position_embeddings=64, rope_scaling=dict(
-        type="yarn", original_max_position_embeddings=32, **FACTORS)),
-    # The key beside the object, or the class's default of 4096, comes before the one in it.
-    PHI3 | dict(rope_scaling=dict(type="longrope", original_max_position_embeddings=64, **FACTORS)),
+        type="yarn", original_max_position_embeddings=64, **FACTORS)),
+    # The class's default of 4096.
+    PHI3 | dict(rope_scaling=dict(type="longrope", **FACTORS)),
     PHI3 | dict(original_max_position_embeddings=64, partial_rotary_factor=0.5, rope_scaling=dict(
         type="longrope", short_factor=FACTORS["short_factor"][:4], long_factor=FACTORS["long_factor"][:4])),
     dict(model_type="gpt_neox", **SIZES),

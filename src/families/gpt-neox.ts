@@ -9,7 +9,7 @@ import type { Rope } from "../models/rotary-frequencies.ts";
 import { type Activation, activationField, activationOf } from "./activations.ts";
 import { type ConfigKeys, type Only, readKeys } from "./config-keys.ts";
 import type { Family } from "./family.ts";
-import { count, dividedAmong, flag, tokenFields, tokensOf } from "./fields.ts";
+import { count, dividedAmong, flag, layerCount, tokenFields, tokensOf } from "./fields.ts";
 import { parseRope, ropeFields } from "./rope-configuration.ts";
 
 /** What the computation of a GPT-NeoX depends on. */
@@ -42,7 +42,7 @@ const keys = {
   used: {
     vocab_size: count,
     hidden_size: count,
-    num_hidden_layers: count,
+    num_hidden_layers: layerCount,
     num_attention_heads: count,
     intermediate_size: count,
     hidden_act: activationField("gelu"),

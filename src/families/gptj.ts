@@ -9,7 +9,7 @@ import type { Rope } from "../models/rotary-frequencies.ts";
 import { type Activation, activationField, activationOf } from "./activations.ts";
 import { type ConfigKeys, readKeys } from "./config-keys.ts";
 import { type Family, usualHead } from "./family.ts";
-import { count, dividedAmong, flag, tokenFields, tokensOf } from "./fields.ts";
+import { count, dividedAmong, flag, layerCount, tokenFields, tokensOf } from "./fields.ts";
 import { gptAliases, gptHarmless } from "./gpt2.ts";
 
 /** What the computation of a GPT-J depends on. */
@@ -30,7 +30,7 @@ const keys = {
     vocab_size: count,
     n_positions: count,
     n_embd: count,
-    n_layer: count,
+    n_layer: layerCount,
     n_head: count,
     n_inner: count.nullish(),
     // A null is refused: transformers has no meaning for it.

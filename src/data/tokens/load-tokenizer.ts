@@ -26,8 +26,9 @@ export async function loadTokenizer(
   const file = join(folder, "tokenizer.json");
   const definition = await readObject(file);
   if (definition === undefined) {
-    const hint = existsSync(join(folder, "tokenizer.model"))
-      ? "the folder has a tokenizer.model only: save it again with AutoTokenizer, which writes a tokenizer.json"
+    const slow = slowTokenizers.find((name) => existsSync(join(folder, name)));
+    const hint = slow
+      ? `the folder has a ${slow} only: save it again with AutoTokenizer, which writes a tokenizer.json`
       : "a Hugging Face model folder with a fast tokenizer is needed";
     throw new UserError("there is no such file", { file, hint });
   }
@@ -46,6 +47,12 @@ export async function loadTokenizer(
   const template = chatTemplateWarning(folder, files.config[1]);
   return template === undefined ? tokenizer : { ...tokenizer, warnings: [...tokenizer.warnings, template] };
 }
+
+/** Files of tokenizers in other forms than `tokenizer.json`. */
+const slowTokenizers = [
+  ...["tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model.v3", "tekken.json"],
+  ...["merges.txt", "vocab.json", "vocab.txt", "tokenizer.tiktoken", "qwen.tiktoken"],
+];
 
 async function nodeLibrary(): Promise<TokenizerLibrary> {
   return (await import("./rust-library.ts")).rustLibrary();

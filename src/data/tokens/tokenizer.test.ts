@@ -211,9 +211,17 @@ describe("a folder without a usable tokenizer", () => {
     await expect(loadTokenizer(folder)).rejects.toThrow(
       /tokenizer\.json: there is no such file; a Hugging Face model folder/,
     );
-    await writeFile(join(folder, "tokenizer.model"), "sentencepiece");
-    await expect(loadTokenizer(folder)).rejects.toThrow(/save it again with AutoTokenizer/);
   });
+
+  test.each(["tokenizer.model", "spiece.model", "merges.txt", "vocab.txt", "qwen.tiktoken"])(
+    "%s in place of tokenizer.json",
+    async (name) => {
+      await rm(join(folder, "tokenizer.json"));
+      await writeFile(join(folder, name), "");
+      const message = `there is no such file; the folder has a ${name} only: save it again with AutoTokenizer`;
+      await expect(loadTokenizer(folder)).rejects.toThrow(message);
+    },
+  );
 
   test.each([
     "{",

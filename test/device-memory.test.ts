@@ -67,7 +67,13 @@ function trainerOf(
   reference: LanguageModel,
 ): Trainer {
   return new Trainer({
-    ...{ engine, policy, reference, objective: createObjective(options), chunkRows: 6 },
+    ...{
+      engine,
+      policy,
+      reference,
+      objective: createObjective(options),
+      headSizes: { entries: 6, tile: 60, kept: 100 },
+    },
     optimizer: new Optimizer(engine, { name: "adamw" }, policy.trainable),
     ...{ schedule: { learningRate: 1e-2 }, totalSteps: 4, maxGradientNorm: 1, microbatch: { tokens: 30 } },
   });

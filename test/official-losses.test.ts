@@ -4,17 +4,16 @@
  */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { integers } from "../src/engine/engine.ts";
+import { upload } from "../src/engine/engine.ts";
 import { float64Engine } from "../src/engine/float64.ts";
-import { backwardProgram, forwardProgram, gradientName, type Section } from "../src/graph/section.ts";
-import { input } from "../src/graph/tensor.ts";
 import { createObjective, type ObjectiveOptions } from "../src/objectives/index.ts";
 import type { Objective } from "../src/objectives/objective.ts";
-import type { StatisticName, StatisticUses } from "../src/objectives/statistics.ts";
+import type { StatisticUses } from "../src/objectives/statistics.ts";
 import { withImportanceWeights } from "../src/objectives/token-rules.ts";
-import { statisticsOfLogits } from "../src/step/heads/vocabulary.ts";
 import { ObjectiveEvaluator, type ResponseVectors } from "../src/step/objective-evaluator.ts";
+import { StatisticsHead } from "../src/step/statistics-head.ts";
 import { largestError } from "./helpers/compare.ts";
+import { identityHead, labelled } from "./helpers/head.ts";
 
 interface OfficialCase {
   seed?: number;
@@ -85,23 +84,24 @@ async function compute(
   const entries = labels.flatMap((row, rowIndex) =>
     row.slice(1).flatMap((label, t) => (label < 0 ? [] : [{ label, row: rowIndex, t }])),
   );
-  const scoredLogits = (logits: number[][][]) => ({
-    shape: [entries.length, vocabularySize],
-    data: Float64Array.from(entries.flatMap(({ row, t }) => logits[row]![t]!)),
-  });
-  const section = logitsSection(vocabularySize);
-  const inputs = {
-    policyLogits: scoredLogits(policyLogits),
-    referenceLogits: scoredLogits(referenceLogits),
-    labels: integers(entries.map(({ label }) => label)),
-  };
-  const values = await engine.compile(forwardProgram(section, { save: true })).run(inputs);
-  const names = Object.keys(section.outputs) as StatisticName[];
+  const scoredLogits = (logits: number[][][]) =>
+    upload(
+      engine,
+      [entries.length, vocabularySize],
+      entries.flatMap(({ row, t }) => logits[row]![t]!),
+    );
+  const states = { hidden: scoredLogits(policyLogits), reference: scoredLogits(referenceLogits) };
+  const model = identityHead(engine, vocabularySize);
+  // Two tiles, the second of which is smaller where their number is odd.
+  const headSizes = { entries: entries.length, tile: (entries.length * (vocabularySize + 1)) / 2, kept: 0 };
+  const head = new StatisticsHead({ engine, policy: model, reference: model, headSizes }, divergences);
+  const { batch, range } = labelled(entries.map(({ label }) => label));
+  const pass = await head.forward(batch, range, states, { save: true });
+  const values = pass.statistics;
+  const { names } = head;
   const rows = labels.map(
     (_, row): ResponseVectors =>
-      Object.fromEntries(
-        names.map((name) => [name, Float64Array.from(values[name]!.data).filter((_, i) => entries[i]!.row === row)]),
-      ),
+      Object.fromEntries(names.map((name) => [name, values[name]!.filter((_, i) => entries[i]!.row === row)])),
   );
   const weights = weightsOfLabels.map((row, index) =>
     Float64Array.from(row.slice(1).filter((_, t) => labels[index]![t + 1]! >= 0)),
@@ -116,12 +116,11 @@ async function compute(
   const gradientsOfRows = [0, 1].flatMap((side) => outcomes.map(({ gradients }) => gradients[side]!));
   const cotangents = names.map((name) => {
     const flat = rows.flatMap((row, index) => [...(gradientsOfRows[index]![name] ?? row[name]!.map(() => 0))]);
-    return [gradientName(name), { shape: [flat.length], data: Float64Array.from(flat, (value) => value / pairs) }];
+    return [name, Float64Array.from(flat, (value) => value / pairs)] as const;
   });
-  const back = await engine
-    .compile(backwardProgram(section))
-    .run({ ...inputs, ...values, ...Object.fromEntries(cotangents) });
-  const scoredGradient = back[gradientName("policyLogits")]!.data;
+  const ofLogits = engine.zeros([entries.length, vocabularySize]);
+  await head.backward(pass, Object.fromEntries(cotangents), ofLogits, new Map());
+  const scoredGradient = ofLogits.data;
 
   const gradPolicyLogits = policyLogits.map((row) => row.map((logits) => logits.map(() => 0)));
   entries.forEach(({ row, t }, entry) => {
@@ -144,17 +143,5 @@ async function compute(
   };
 }
 
-/** The statistics of a training step, and both divergences. */
-function logitsSection(vocabularySize: number): Section {
-  const policyLogits = input(["rows", vocabularySize]);
-  const referenceLogits = input(["rows", vocabularySize]);
-  const labels = input(["rows"], "int");
-  const divergences: StatisticUses = { klReferencePolicy: "gradient", klPolicyReference: "gradient" };
-  return {
-    name: "statistics of logits",
-    inputs: { policyLogits },
-    constants: { referenceLogits, labels },
-    parameters: {},
-    ...statisticsOfLogits(labels, policyLogits, referenceLogits, divergences),
-  };
-}
+/** Both divergences besides the log-probabilities. */
+const divergences: StatisticUses = { klReferencePolicy: "gradient", klPolicyReference: "gradient" };

@@ -11,6 +11,7 @@ import { createObjective, type ObjectiveOptions } from "../src/objectives/index.
 import type { Objective } from "../src/objectives/objective.ts";
 import { type JudgedExample, Learner } from "../src/step/learner.ts";
 import { divisorsOf, meansOf } from "../src/step/means.ts";
+import type { HeadSizes } from "../src/step/statistics-head.ts";
 import { largestError, relativeError, worstGradient } from "./helpers/compare.ts";
 import { engines } from "./helpers/engines.ts";
 import { type Models, plainGradients } from "./helpers/plain.ts";
@@ -69,7 +70,7 @@ function models({ engine }: Engines, options: ObjectiveOptions, shape: Readonly<
 async function packedGradients(
   { engine, ...rest }: Models,
   groups: readonly (readonly TokenizedExample[])[],
-  how: { chunkRows?: number; activationCheckpointing?: boolean } = {},
+  how: { headSizes?: HeadSizes; activationCheckpointing?: boolean } = {},
 ) {
   const objective = weightedIf(groups.flat(), rest.objective);
   const learner = new Learner({ engine, ...rest, objective, ...how });
@@ -113,8 +114,9 @@ describe.each(engines)("in $precision", (engines) => {
     expectSame(await packedGradients(used, [weighted(pairs)]), plain, tolerance);
     const unweighted = await packedGradients(used, [pairs]);
     expect(worstGradient(unweighted.gradients, plain.gradients).error).toBeGreaterThan(0.01);
-    // Cut into microbatches and chunks, each weight stays with its token.
-    expectSame(await packedGradients(used, cutInto(weighted(pairs), [2, 3]), { chunkRows: 4 }), plain, tolerance);
+    // Cut into microbatches, chunks and tiles, each weight stays with its token.
+    const headSizes = { entries: 4, tile: 100, kept: 300 };
+    expectSame(await packedGradients(used, cutInto(weighted(pairs), [2, 3]), { headSizes }), plain, tolerance);
   });
 
   test("weights of 1 change nothing", async () => {
@@ -181,14 +183,17 @@ describe.each(engines)("in $precision", (engines) => {
     expect(largestError([total * scaleOf(used.objective, texts)], [loss])).toBeLessThan(1e-12);
   });
 
-  test.each(pairObjectives)("the head's chunks change nothing for %o", async (options) => {
+  test.each(pairObjectives)("the head's chunks and tiles change nothing for %o", async (options) => {
     const used = models(engines, options);
-    const whole = await packedGradients(used, [pairs], { chunkRows: 1000 });
-    // 1 and 4 are smaller than most pairs, which then take the second pass; 12 holds one or two
-    // pairs.
-    for (const chunkRows of [1, 4, 12]) {
-      expectSame(await packedGradients(used, [pairs], { chunkRows }), whole, tolerance);
-      const learner = new Learner({ ...used, chunkRows });
+    const whole = await packedGradients(used, [pairs], { headSizes: { entries: 1000, tile: 1e6, kept: 1e6 } });
+    // Of 40 words: one tile, several of which the last is smaller, one for each word.
+    for (const headSizes of [
+      { entries: 12, tile: 1e6, kept: 0 },
+      { entries: 4, tile: 90, kept: 200 },
+      { entries: 1, tile: 1, kept: 0 },
+    ]) {
+      expectSame(await packedGradients(used, [pairs], { headSizes }), whole, tolerance);
+      const learner = new Learner({ ...used, headSizes });
       const evaluated = await learner.evaluate(packBatch(pairs));
       const losses = (scored: readonly JudgedExample[]) => scored.map(({ outcome }) => outcome.loss);
       expect(largestError(losses(evaluated), losses(whole.scored))).toBeLessThan(tolerance);

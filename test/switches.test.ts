@@ -49,7 +49,15 @@ const objectives: [string, ObjectiveOptions, typeof pairs, Readonly<Record<strin
 /**
  * How the examples fall into runs of programs: these change the order in which numbers are added.
  */
-const cuts = [10_000, 20].flatMap((tokens) => [1000, 6].map((chunkRows) => ({ microbatch: { tokens }, chunkRows })));
+const cuts = [10_000, 20].flatMap((tokens) =>
+  [
+    { entries: 1000, tile: 1e6, kept: 1e6 },
+    { entries: 6, tile: 100, kept: 300 },
+  ].map((headSizes) => ({
+    microbatch: { tokens },
+    headSizes,
+  })),
+);
 
 /**
  * What leaves every number as it is: where the reference's states come from, and what is computed
@@ -75,7 +83,7 @@ describe.each(objectives)("%s", (_, options, examples, family) => {
    * in it.
    */
   async function stepWith(
-    { reference, ...how }: (typeof savings | [typeof plain])[number] & Pick<TrainerOptions, "microbatch" | "chunkRows">,
+    { reference, ...how }: (typeof savings | [typeof plain])[number] & Pick<TrainerOptions, "microbatch" | "headSizes">,
     file: string,
   ) {
     const identity = { reference: "", width: configuration.width };

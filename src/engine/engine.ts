@@ -84,10 +84,16 @@ export function checkOutput({ name }: Program, output: string, shape: readonly n
   throw new Error(`program ${name}: output ${output} is [${shape}], memory given for [${given.shape}]`);
 }
 
-/** Rows `start` to `end` of a value as a view on the same memory. */
-export function rows(value: FloatValue, start: number, end: number): FloatValue {
+/** Rows `start` to `end` of a value as a view on the same memory; not of packed numbers. */
+export function rows<Item extends Value>(value: Item, start: number, end: number): Item {
   const width = elementCount(value.shape.slice(1));
-  return { shape: [end - start, ...value.shape.slice(1)], data: value.data.subarray(start * width, end * width) };
+  const data = value.data.subarray(start * width, end * width);
+  return { ...value, shape: [end - start, ...value.shape.slice(1)], data };
+}
+
+/** Row `index` of a value as a view on the same memory, without the first axis. */
+export function row<Item extends Value>(value: Item, index: number): Item {
+  return { ...rows(value, index, index + 1), shape: value.shape.slice(1) };
 }
 
 /** New memory of an engine with these numbers. */

@@ -105,14 +105,13 @@ export function namedHead<Item>(name: string, { weight, bias }: Head<Item>): Rec
   return { [name]: weight, ...(bias !== undefined && { [`${name} bias`]: bias }) };
 }
 
-/** Inputs of a program for the head of an architecture. */
-export function headInputs({
-  vocabularySize,
-  width,
-  headBias,
-}: Pick<Architecture, "vocabularySize" | "width" | "headBias">): Head<Tensor> {
-  const weight = input([vocabularySize, width]);
-  return headBias === undefined ? { weight } : { weight, bias: input([vocabularySize]) };
+/**
+ * Inputs of a program for the head of an architecture: for all words of the vocabulary, or for some
+ * of them.
+ */
+export function headInputs({ width, headBias }: Pick<Architecture, "width" | "headBias">): Head<Tensor> {
+  const weight = input(["words", width]);
+  return headBias === undefined ? { weight } : { weight, bias: input(["words"]) };
 }
 
 /** Logits [rows, vocabulary] of hidden states after the last norm. */

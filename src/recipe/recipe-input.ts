@@ -624,7 +624,7 @@ export interface RecipeInput {
   readonly microbatch?: MicrobatchInput | undefined;
   /**
    * The memory that the run may take: the reference is cached ahead, then activations are computed
-   * again, then the vocabulary goes in smaller parts, as far as needed by estimate.
+   * again, as far as needed by estimate.
    */
   readonly memory?: string | undefined;
   /** Compute activations again in the backward pass instead of keeping them. Default: `false`. */

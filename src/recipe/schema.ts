@@ -148,8 +148,8 @@ export const recipeSchema = z.strictObject({
   memory: memory
     .optional()
     .describe(
-      "the memory that the run may take: the reference is cached ahead, then activations are computed again, then the " +
-        "vocabulary goes in smaller parts, as far as needed by estimate",
+      "the memory that the run may take: the reference is cached ahead, then activations are computed again, as far as " +
+        "needed by estimate",
     )
     .meta({ ...machine, example: "2GB" }),
   activationCheckpointing: z

@@ -7,14 +7,21 @@ export interface EntryRange {
   readonly end: number;
 }
 
+/** Whole rows of a batch, from `firstRow` on and without that at `endRow`, and their entries. */
+export interface Chunk extends EntryRange {
+  readonly firstRow: number;
+  readonly endRow: number;
+}
+
 /**
- * Visits, for each entry of a range and each statistic it has, the element of its response's vector
- * and its offset in the range.
+ * Visits, for each entry of a chunk and each statistic it has, the element of its response's vector
+ * and its offset in the chunk.
+ *
+ * @param vectors of the responses of the chunk's rows
  */
 export function eachEntry(
   batch: PackedBatch,
-  { start, end }: EntryRange,
-  firstRow: number,
+  { firstRow, start, end }: Chunk,
   vectors: readonly (readonly ResponseVectors[])[],
   visit: (vector: Float64Array, index: number, name: string, offset: number) => void,
 ): void {
@@ -25,21 +32,17 @@ export function eachEntry(
   }
 }
 
-/**
- * Groups of whole rows with at most `limit` entries; a larger row is a group of its own, in several
- * parts.
- */
-export function* chunks({ rows: packed }: PackedBatch, limit: number) {
+/** Groups of whole rows with at most `limit` entries; a larger row is a group of its own. */
+export function* chunks({ rows: packed }: PackedBatch, limit: number): Generator<Chunk> {
+  const entriesOf = (row: number) => packed[row]!.responseLengths.reduce((sum, length) => sum + length, 0);
   let firstRow = 0;
   let start = 0;
   while (firstRow < packed.length) {
     let endRow = firstRow;
     let end = start;
-    do end += packed[endRow++]!.responseLengths.reduce((sum, length) => sum + length, 0);
-    while (endRow < packed.length && end - start + packed[endRow]!.responseLengths.reduce((a, b) => a + b, 0) <= limit);
-    const parts: [number, number][] = [];
-    for (let part = start; part < end; part += limit) parts.push([part, Math.min(part + limit, end)]);
-    yield { firstRow, endRow, parts };
+    do end += entriesOf(endRow++);
+    while (endRow < packed.length && end - start + entriesOf(endRow) <= limit);
+    yield { firstRow, endRow, start, end };
     firstRow = endRow;
     start = end;
   }

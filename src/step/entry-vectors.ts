@@ -1,63 +1,45 @@
-/**
- * Between the programs' arrays, one number for each scored entry, and vectors of the responses'
- * tokens.
- */
+/** Between numbers for the entries of a chunk, and vectors of the responses' tokens. */
 import type { PackedBatch } from "../data/batch.ts";
-import { type Engine, type FloatArray, type FloatValue, upload } from "../engine/engine.ts";
 import type { StatisticName } from "../objectives/statistics.ts";
-import { type EntryRange, eachEntry } from "./chunks.ts";
+import { type Chunk, eachEntry } from "./chunks.ts";
 import type { ExampleOutcome, ResponseVectors } from "./objective-evaluator.ts";
 
-/** Vectors of zeros for the responses of some rows of a batch. */
-export function emptyVectors(
-  { rows: packed }: PackedBatch,
-  firstRow: number,
-  endRow: number,
-  names: readonly StatisticName[],
-): ResponseVectors[][] {
-  return packed
-    .slice(firstRow, endRow)
-    .map(({ responseLengths }) =>
-      responseLengths.map((length) => Object.fromEntries(names.map((name) => [name, new Float64Array(length)]))),
-    );
-}
+/** A number for each entry of a chunk, by the statistics' names. */
+export type EntryVectors = Readonly<Record<string, Float64Array>>;
 
-/** Puts what a program computed for a range of entries into the vectors of its rows' responses. */
-export async function readStatistics(
-  engine: Engine,
-  batch: PackedBatch,
-  range: EntryRange,
-  firstRow: number,
-  vectors: readonly (readonly ResponseVectors[])[],
-  values: Readonly<Record<string, FloatValue>>,
-): Promise<void> {
-  const numbers: Record<string, FloatArray> = {};
-  for (const [name, value] of Object.entries(values)) numbers[name] = await engine.read(value);
-  eachEntry(batch, range, firstRow, vectors, (vector, index, name, offset) => {
-    vector[index] = numbers[name]![offset]!;
+/** Statistics of a chunk's entries as vectors of its rows' responses. */
+export function byResponse(batch: PackedBatch, chunk: Chunk, statistics: EntryVectors): ResponseVectors[][] {
+  const names = Object.keys(statistics);
+  const vectors = batch.rows
+    .slice(chunk.firstRow, chunk.endRow)
+    .map(({ responseLengths }) =>
+      responseLengths.map(
+        (length): ResponseVectors => Object.fromEntries(names.map((name) => [name, new Float64Array(length)])),
+      ),
+    );
+  eachEntry(batch, chunk, vectors, (vector, index, name, offset) => {
+    vector[index] = statistics[name]![offset]!;
   });
+  return vectors;
 }
 
 /**
- * The gradient of the scaled losses for each statistic of a range of entries, [rows]. The caller
- * releases them.
+ * The gradient of the scaled losses for each statistic of a chunk's entries.
  *
- * @param outcomes those of the rows from `firstRow` on
+ * @param outcomes those of the chunk's rows
  */
 export function cotangentsOf(
-  engine: Engine,
   names: readonly StatisticName[],
   batch: PackedBatch,
-  range: EntryRange,
-  firstRow: number,
+  chunk: Chunk,
   outcomes: readonly ExampleOutcome[],
   scale: number,
-): Record<string, FloatValue> {
-  const count = range.end - range.start;
-  const numbers = Object.fromEntries(names.map((name) => [name, new Float64Array(count)]));
+): EntryVectors {
+  const count = chunk.end - chunk.start;
+  const cotangents = Object.fromEntries(names.map((name) => [name, new Float64Array(count)]));
   const gradients = outcomes.map((outcome) => outcome.gradients);
-  eachEntry(batch, range, firstRow, gradients, (vector, index, name, offset) => {
-    numbers[name]![offset] = scale * vector[index]!;
+  eachEntry(batch, chunk, gradients, (vector, index, name, offset) => {
+    cotangents[name]![offset] = scale * vector[index]!;
   });
-  return Object.fromEntries(names.map((name) => [name, upload(engine, [count], numbers[name]!)]));
+  return cotangents;
 }

@@ -34,8 +34,8 @@ describe("memory", () => {
     ...pairObjectives.map((options) => ({ options, used: batch })),
     { options: { name: "sft" } as const, used: texts },
   ];
-  // 4 rows send the longer pairs through the two-pass way.
-  const ways = [{ chunkRows: 4 }, { activationCheckpointing: true }, {}];
+  // Of some tiles the distributions are kept, of others not.
+  const ways = [{ headSizes: { entries: 4, tile: 100, kept: 300 } }, { activationCheckpointing: true }, {}];
   test.each(cases.flatMap((one) => ways.map((how) => ({ ...one, how }))))(
     "everything is given back after each call, for $options with $how",
     async ({ options, used, how }) => {

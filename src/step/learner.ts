@@ -1,26 +1,25 @@
 import type { PackedBatch } from "../data/batch.ts";
-import { type Engine, type FloatValue, rows } from "../engine/engine.ts";
+import { type Engine, rows } from "../engine/engine.ts";
 import { AdapterDropout } from "../models/adapter-dropout.ts";
 import { withDropout } from "../models/language-model.ts";
 import type { Parameters } from "../models/parameters.ts";
 import type { Transformer } from "../models/transformer.ts";
 import type { Objective } from "../objectives/objective.ts";
 import { mergeUses } from "../objectives/statistics.ts";
-import { chunks, type EntryRange } from "./chunks.ts";
+import { chunks } from "./chunks.ts";
 import { vectorNames, withConstants } from "./constants.ts";
-import { cotangentsOf, emptyVectors, readStatistics } from "./entry-vectors.ts";
+import { byResponse, cotangentsOf } from "./entry-vectors.ts";
 import { alone, type Group } from "./group.ts";
 import {
   type EvaluatorSettings,
   type ExampleOutcome,
   ObjectiveEvaluator,
   type ObjectiveState,
-  type ResponseVectors,
 } from "./objective-evaluator.ts";
 import type { HiddenStatesCache } from "./reference-states.ts";
-import { defaultChunkRows, exampleAt, type ScoredExample, Scorer, type ScorerOptions } from "./scorer.ts";
+import { exampleAt, type ScoredExample, Scorer, type ScorerOptions } from "./scorer.ts";
 import { shareStatistics } from "./shared-statistics.ts";
-import { type HeadInputs, StatisticsHead } from "./statistics-head.ts";
+import { defaultHeadSizes, StatisticsHead } from "./statistics-head.ts";
 
 /** An example's statistics with the objective's outcome for it. */
 export interface JudgedExample extends ScoredExample {
@@ -60,8 +59,7 @@ const nowhere: Place = { step: 0, firstExample: 0 };
 /**
  * An objective over what a policy and its reference say: outcomes and, for training, gradients. The
  * head runs over chunks of scored entries that hold whole examples, so that what a chunk computed
- * forward serves its backward pass; only an example larger than a chunk, and a step that is judged
- * as a whole, are computed twice.
+ * forward serves its backward pass; only a step that is judged as a whole is scored first.
  */
 export class Learner {
   /** Scores with what evaluations report. */
@@ -166,21 +164,19 @@ export class Learner {
     place: Place = nowhere,
     judgement: Judgement = {},
   ): Promise<JudgedExample[]> {
-    const { policy, activationCheckpointing, chunkRows = defaultChunkRows } = this.#options;
+    const { policy, activationCheckpointing, headSizes = defaultHeadSizes } = this.#options;
     const engine = this.#engine;
     const reference = await this.scorer.referenceHidden(batch);
     const dropout = this.#dropoutFor(batch, place);
     const save = activationCheckpointing ? "inputs" : "activations";
     const pass = await this.#trained.forward(policy.parameters, batch, { save, dropout });
-    const hiddenGradient = engine.allocate(pass.hidden.shape);
+    const hiddenGradient = engine.zeros(pass.hidden.shape);
     const judged: JudgedExample[] = [];
-    for (const { firstRow, endRow, parts } of chunks(batch, chunkRows)) {
-      const ranges = parts.map(([start, end]): Part => {
-        const range = { start, end };
-        return { ...range, inputs: this.#head.inputs(batch, range, { hidden: pass.hidden, reference }) };
-      });
-      const vectors = emptyVectors(batch, firstRow, endRow, this.#head.names);
-      const saved = await this.#forward(batch, ranges, firstRow, vectors);
+    for (const chunk of chunks(batch, headSizes.entries)) {
+      const { firstRow, endRow, start, end } = chunk;
+      const states = { hidden: pass.hidden, reference };
+      const headPass = await this.#head.forward(batch, chunk, states, { save: true });
+      const vectors = byResponse(batch, chunk, headPass.statistics);
       const scored = vectors.map((responses, row) => ({ example: exampleAt(batch, firstRow + row), responses }));
       const examples = this.#withConstants(scored, place.step);
       const outcomes =
@@ -191,13 +187,9 @@ export class Learner {
               judgement,
             );
       judged.push(...examples.map((one, index) => ({ ...one, outcome: outcomes[index]! })));
-      for (const range of ranges) {
-        const kept = saved ?? (await this.#savedAgain(range.inputs));
-        const cotangents = cotangentsOf(engine, this.#head.names, batch, range, firstRow, outcomes, scale);
-        const ofHidden = rows(hiddenGradient, range.start, range.end);
-        await this.#head.backward(range.inputs, kept, cotangents, ofHidden, gradients);
-        for (const value of [...Object.values(cotangents), ...Object.values(kept)]) engine.release(value);
-      }
+      const cotangents = cotangentsOf(this.#head.names, batch, chunk, outcomes, scale);
+      await this.#head.backward(headPass, cotangents, rows(hiddenGradient, start, end), gradients);
+      this.#head.release(headPass);
     }
     if (reference) engine.release(reference);
     await this.#trained.backward(policy.parameters, batch, pass, hiddenGradient, gradients, dropout);
@@ -212,36 +204,6 @@ export class Learner {
     this.#trained.forgetTables();
   }
 
-  /**
-   * Fills the vectors of a chunk's examples; returns what its backward pass needs where the chunk
-   * is in one part.
-   */
-  async #forward(
-    batch: PackedBatch,
-    parts: readonly Part[],
-    firstRow: number,
-    vectors: readonly (readonly ResponseVectors[])[],
-  ): Promise<Readonly<Record<string, FloatValue>> | undefined> {
-    if (parts.length === 1) {
-      const { statistics, saved } = await this.#head.forwardSaving(parts[0]!.inputs);
-      await readStatistics(this.#engine, batch, parts[0]!, firstRow, vectors, statistics);
-      this.#head.releaseStatistics(statistics);
-      return saved;
-    }
-    for (const part of parts) {
-      const statistics = await this.#head.forward(part.inputs);
-      await readStatistics(this.#engine, batch, part, firstRow, vectors, statistics);
-      this.#head.releaseStatistics(statistics);
-    }
-    return undefined;
-  }
-
-  async #savedAgain(inputs: HeadInputs): Promise<Readonly<Record<string, FloatValue>>> {
-    const { statistics, saved } = await this.#head.forwardSaving(inputs);
-    this.#head.releaseStatistics(statistics);
-    return saved;
-  }
-
   #withConstants(scored: readonly ScoredExample[], step: number): ScoredExample[] {
     const { objective } = this.#options;
     return scored.map(({ example, responses }) => ({
@@ -254,9 +216,4 @@ export class Learner {
     if (this.#dropout === 0) return undefined;
     return new AdapterDropout(this.#engine, batch, { share: this.#dropout, seed: this.#seed, ...place });
   }
-}
-
-/** A range of entries and the inputs of the head's programs for them. */
-interface Part extends EntryRange {
-  readonly inputs: HeadInputs;
 }

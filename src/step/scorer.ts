@@ -6,23 +6,17 @@ import type { LanguageModel } from "../models/language-model.ts";
 import type { Transformer } from "../models/transformer.ts";
 import type { StatisticName, StatisticUses } from "../objectives/statistics.ts";
 import { chunks } from "./chunks.ts";
-import { emptyVectors, readStatistics } from "./entry-vectors.ts";
+import { byResponse } from "./entry-vectors.ts";
 import { type MicrobatchLimits, microbatches } from "./microbatches.ts";
 import type { ResponseVectors } from "./objective-evaluator.ts";
 import { type HiddenStatesCache, type ReferenceModel, referenceStates } from "./reference-states.ts";
-import { StatisticsHead } from "./statistics-head.ts";
+import { defaultHeadSizes, type HeadSizes, StatisticsHead } from "./statistics-head.ts";
 
 /** The statistics of each token of an example's responses. */
 export interface ScoredExample {
   readonly example: TokenizedExample;
   readonly responses: readonly ResponseVectors[];
 }
-
-/**
- * Rows of the vocabulary's distributions that exist at once: small enough to stay near the
- * processor, large enough for its products.
- */
-export const defaultChunkRows = 256;
 
 export interface ScorerOptions {
   engine: Engine;
@@ -31,8 +25,7 @@ export interface ScorerOptions {
   reference: ReferenceModel | undefined;
   /** What is computed over the vocabulary. */
   statistics?: StatisticUses;
-  /** Rows of the vocabulary's distributions that exist at once. */
-  chunkRows?: number | undefined;
+  headSizes?: HeadSizes | undefined;
   /** The policy's programs, where they are not its own. */
   transformer?: Transformer;
 }
@@ -59,19 +52,15 @@ export class Scorer {
 
   /** The batch's examples in their order. */
   async score(batch: PackedBatch, dropout?: AdapterDropout): Promise<ScoredExample[]> {
-    const { engine, policy, transformer = policy.transformer, chunkRows = defaultChunkRows } = this.#options;
+    const { engine, policy, transformer = policy.transformer, headSizes = defaultHeadSizes } = this.#options;
     const reference = await this.referenceHidden(batch);
     const { hidden } = await transformer.forward(policy.parameters, batch, { save: "nothing", dropout });
     const scored: ScoredExample[] = [];
-    for (const { firstRow, endRow, parts } of chunks(batch, chunkRows)) {
-      const vectors = emptyVectors(batch, firstRow, endRow, this.#head.names);
-      for (const [start, end] of parts) {
-        const part = { start, end };
-        const values = await this.#head.forward(this.#head.inputs(batch, part, { hidden, reference }));
-        await readStatistics(engine, batch, part, firstRow, vectors, values);
-        this.#head.releaseStatistics(values);
-      }
-      scored.push(...vectors.map((responses, row) => ({ example: exampleAt(batch, firstRow + row), responses })));
+    for (const chunk of chunks(batch, headSizes.entries)) {
+      const pass = await this.#head.forward(batch, chunk, { hidden, reference }, { save: false });
+      const vectors = byResponse(batch, chunk, pass.statistics);
+      this.#head.release(pass);
+      scored.push(...vectors.map((responses, row) => ({ example: exampleAt(batch, chunk.firstRow + row), responses })));
     }
     if (reference) engine.release(reference);
     engine.release(hidden);

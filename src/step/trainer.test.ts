@@ -144,16 +144,22 @@ describe("objectives that see more than their own example", () => {
   ];
 
   test.each([...objectives, mixed.create(), ...offered])(
-    "$name: neither microbatches nor chunks change loss, gradient and state",
+    "$name: neither microbatches nor chunks and tiles change loss, gradient and state",
     async (objective) => {
       const whole = await trainerOf(objective, { tokens: 1000 }).gradients(examples);
       expect(whole.gradientNorm).toBeGreaterThan(0);
-      for (const [microbatch, chunkRows] of [
-        [{ tokens: 1 }, 256],
-        [{ tokens: 1000, examples: 2 }, 4],
-        [{ tokens: 1000, examples: 7 }, 12],
+      for (const [microbatch, headSizes] of [
+        [{ tokens: 1 }, undefined],
+        [
+          { tokens: 1000, examples: 2 },
+          { entries: 4, tile: 30, kept: 0 },
+        ],
+        [
+          { tokens: 1000, examples: 7 },
+          { entries: 12, tile: 200, kept: 1000 },
+        ],
       ] as const) {
-        const cut = await trainerOf(objective, microbatch, { chunkRows }).gradients(examples);
+        const cut = await trainerOf(objective, microbatch, { headSizes }).gradients(examples);
         expect(largestError([cut.loss, cut.gradientNorm], [whole.loss, whole.gradientNorm])).toBeLessThan(tolerance);
         expect(worstGradient(cut.gradients, whole.gradients).error).toBeLessThan(tolerance);
         expect(largestError(Object.values(cut.objectiveState), Object.values(whole.objectiveState))).toBeLessThan(
@@ -306,7 +312,7 @@ describe("a step that is interrupted", () => {
   test.each<[string, Partial<TrainerOptions>]>([
     ["as it comes", {}],
     ["with activation checkpointing", { activationCheckpointing: true }],
-    ["with pairs larger than a chunk of the head", { chunkRows: 4 }],
+    ["with tiles of the vocabulary", { headSizes: { entries: 4, tile: 100, kept: 300 } }],
     ["with a reference of another size", {}],
   ])("ends with the program it is in and leaves nothing, %s", async (name, changes) => {
     let [begun, abortIn, controller] = [0, 0, new AbortController()];

@@ -15,6 +15,7 @@ import type { Optimizer } from "./optimizer.ts";
 import type { ReferenceModel } from "./reference-states.ts";
 import { learningRateAt, type ScheduleOptions } from "./schedule.ts";
 import type { ScoredExample } from "./scorer.ts";
+import type { HeadSizes } from "./statistics-head.ts";
 
 export interface TrainerOptions {
   /**
@@ -37,8 +38,8 @@ export interface TrainerOptions {
   group?: Group;
   /** See `Learner`. */
   activationCheckpointing?: boolean;
-  /** See `Learner`. */
-  chunkRows?: number;
+  /** See `StatisticsHead`. */
+  headSizes?: HeadSizes;
   /** See `Learner`. */
   seed?: number;
 }

@@ -6,7 +6,6 @@ import { parameterShapes } from "../models/architecture.ts";
 import type { Objective } from "../objectives/objective.ts";
 import type { Recipe } from "../recipe/schema.ts";
 import type { TrainedModel } from "../runs/starting-point.ts";
-import { defaultChunkRows } from "../step/scorer.ts";
 import { counted, grouped } from "../words.ts";
 import { estimateMemory, savings } from "./memory.ts";
 
@@ -15,16 +14,14 @@ export interface MemoryPlan {
   readonly recipe: Recipe;
   readonly note: string | undefined;
   readonly warning: string | undefined;
-  /** Rows of the vocabulary's distributions at once, for the learner. */
-  readonly chunkRows: number;
 }
 
 /**
  * Keeps a run to the memory that its recipe allows: fills the reference's cache ahead, so that only
- * its head stays, then computes activations again instead of keeping them, then cuts the
- * vocabulary's distributions smaller; the cheapest that is enough by estimate. Without `memory` in
- * the recipe everything stays as it is. Warns where the run may take more than is allowed, or more
- * than the machine has; of the examples to blame, where it is they.
+ * its head stays, then computes activations again instead of keeping them; the cheapest that is
+ * enough by estimate. Without `memory` in the recipe everything stays as it is. Warns where the run
+ * may take more than is allowed, or more than the machine has; of the examples to blame, where it is
+ * they.
  *
  * @param machineBytes the memory of the machine
  */
@@ -42,7 +39,6 @@ export function planMemory(
   const asked = {
     ahead: cacheable && recipe.referenceCache.ahead,
     activationCheckpointing: recipe.activationCheckpointing,
-    chunkRows: defaultChunkRows,
   };
   const parameters = [...parameterShapes(architectureOf(model.configuration)).values()].reduce(
     (sum, shape) => sum + shape.reduce((product, size) => product * size, 1),
@@ -58,8 +54,7 @@ export function planMemory(
     }).total;
   const possible = savings
     .filter(({ ahead }) => cacheable || !ahead)
-    .map(({ ahead, activationCheckpointing, chunkRows }) => ({
-      chunkRows,
+    .map(({ ahead, activationCheckpointing }) => ({
       ahead: ahead || asked.ahead,
       activationCheckpointing: activationCheckpointing || asked.activationCheckpointing,
     }));
@@ -72,7 +67,7 @@ export function planMemory(
     outliers(recipe, examples, { allowed, limit, written, estimate: (sizes) => estimate(chosen, sizes) }) ??
     `the run may take ${written(total)}, more than ${limit}: lower \`microbatch.tokens\` or \`data.maxLength\`${model.adapter || recipe.init ? "" : ", or train an adapter with `lora: {}`"}`;
   const warning = total > allowed ? excess() : undefined;
-  if (memory === undefined) return { recipe, note: undefined, warning, chunkRows: chosen.chunkRows };
+  if (memory === undefined) return { recipe, note: undefined, warning };
   const planned = {
     ...recipe,
     activationCheckpointing: chosen.activationCheckpointing,
@@ -81,14 +76,12 @@ export function planMemory(
   const measures = [
     ...(chosen.ahead ? ["the reference is cached ahead"] : []),
     ...(chosen.activationCheckpointing ? ["activations are computed again"] : []),
-    ...(chosen.chunkRows < defaultChunkRows ? ["the vocabulary goes in smaller parts"] : []),
   ];
   const how = measures.length > 0 ? `: ${measures.join(", ")}` : "";
   return {
     recipe: planned,
     note: `memory: about ${written(total)} of ${memory} by estimate${how}`,
     warning,
-    chunkRows: chosen.chunkRows,
   };
 }
 

@@ -40,7 +40,7 @@ test("weights are counted once for each of their uses", () => {
   expect(supervised.total).toBeLessThan(total);
 });
 
-test("longer microbatches and larger vocabularies need more", () => {
+test("longer microbatches need more, and larger vocabularies up to what is kept of them", () => {
   const objective = createObjective({ name: "dpo", beta: 0.1 });
   const estimate = (microbatchTokens: number, vocabulary: number) => {
     const configuration = tinyConfiguration({ vocab_size: vocabulary });
@@ -49,5 +49,6 @@ test("longer microbatches and larger vocabularies need more", () => {
     return estimateMemory({ parameters: 1000, configuration }, objective, settings).activations;
   };
   expect(estimate(2048, 40) / estimate(1024, 40)).toBeCloseTo(2, 0);
-  expect(estimate(1024, 40_000)).toBeGreaterThan(estimate(1024, 40) + 2 * 4 * 256 * 40_000);
+  expect(estimate(1024, 32_768)).toBeGreaterThan(estimate(1024, 40) + 2 * 4 * 256 * 32_768);
+  expect(estimate(1024, 262_144)).toBe(estimate(1024, 32_768));
 });

@@ -5,7 +5,7 @@ import type { Architecture, Layer } from "../models/architecture.ts";
 import type { Objective } from "../objectives/objective.ts";
 import type { TrainedModel } from "../runs/starting-point.ts";
 import { type OptimizerOptions, statesPerParameter } from "../step/optimizer.ts";
-import { defaultChunkRows } from "../step/scorer.ts";
+import { defaultHeadSizes } from "../step/statistics-head.ts";
 
 /** Bytes that training will hold at its peak, estimated part by part. */
 export interface MemoryEstimate {
@@ -28,13 +28,8 @@ type Arrays = readonly (readonly [width: number, count: number])[];
 const floatBytes = 4;
 /** Node with the data, ONNX Runtime and its compiled programs, as measured on small models. */
 const programBytes = 200 * 2 ** 20;
-/**
- * Rows of the vocabulary's distributions that exist at once, where memory is scarce: the head is
- * read once for each such part.
- */
-const fewRows = 64;
-/** Arrays of them while they are computed. */
-const headArrays = 3;
+/** Arrays [entries, words] of a tile of the vocabulary that exist at once, for each model. */
+const tileArrays = 4;
 /** Arrays [heads, length, length] that the backward pass of attention holds at once. */
 const attentionArrays = 4;
 
@@ -47,20 +42,16 @@ export interface MemorySettings {
   readonly activationCheckpointing?: boolean;
   /** Whether only the head of the reference stays: see `prepareReference`. */
   readonly ahead?: boolean;
-  /** Rows of the vocabulary's distributions at once: see `Learner`. */
-  readonly chunkRows?: number;
   /** AdamW if absent. */
   readonly optimizer?: OptimizerOptions;
 }
 
 /** The ways to save memory, from the cheapest on. */
 export const savings = [
-  { ahead: false, activationCheckpointing: false, chunkRows: defaultChunkRows },
-  { ahead: true, activationCheckpointing: false, chunkRows: defaultChunkRows },
-  { ahead: false, activationCheckpointing: true, chunkRows: defaultChunkRows },
-  { ahead: true, activationCheckpointing: true, chunkRows: defaultChunkRows },
-  { ahead: false, activationCheckpointing: true, chunkRows: fewRows },
-  { ahead: true, activationCheckpointing: true, chunkRows: fewRows },
+  { ahead: false, activationCheckpointing: false },
+  { ahead: true, activationCheckpointing: false },
+  { ahead: false, activationCheckpointing: true },
+  { ahead: true, activationCheckpointing: true },
 ] as const;
 
 /**
@@ -77,7 +68,6 @@ export function estimateMemory(
     microbatchTokens,
     activationCheckpointing = false,
     ahead = false,
-    chunkRows = defaultChunkRows,
     optimizer = { name: "adamw" },
   }: MemorySettings,
 ): MemoryEstimate {
@@ -93,7 +83,7 @@ export function estimateMemory(
     activations:
       layerBytes(architecture, microbatchSizes(sizes, batchSize, microbatchTokens), activationCheckpointing) +
       attentionBytes(architecture, sizes, microbatchTokens) +
-      headBytes(architecture, 1 + compared, chunkRows),
+      headBytes(architecture, 1 + compared),
     program: programBytes,
   };
   return { ...parts, total: Object.values(parts).reduce((sum, bytes) => sum + bytes, 0) };
@@ -165,9 +155,14 @@ function attentionBytes({ layers }: Architecture, sizes: readonly number[], micr
   return floatBytes * longest * (attentionArrays * heads * longest + kinds * Math.max(longest, microbatchTokens));
 }
 
-/** The vocabulary's distributions of a chunk: saved ones, and others while they are computed. */
-function headBytes({ vocabularySize }: Architecture, models: number, rows: number): number {
-  return floatBytes * (1 + headArrays) * models * rows * vocabularySize;
+/**
+ * Distributions of the vocabulary: those that are kept for the backward pass, and those of a tile
+ * while it is computed.
+ */
+function headBytes({ vocabularySize }: Architecture, models: number): number {
+  const { entries, tile, kept } = defaultHeadSizes;
+  const all = models * entries * vocabularySize;
+  return floatBytes * (Math.min(all, kept) + tileArrays * Math.min(all, models * tile));
 }
 
 /**

@@ -143,7 +143,7 @@ async function prepared(
 }
 
 function makeTrainer(
-  { recipe, objective, totalSteps, chunkRows }: RunPlan,
+  { recipe, objective, totalSteps }: RunPlan,
   engine: InterruptibleEngine,
   models: { policy: LanguageModel; optimizer: Optimizer; reference: PreparedReference | undefined },
 ): Trainer {
@@ -159,7 +159,6 @@ function makeTrainer(
     maxGradientNorm: recipe.maxGradientNorm,
     microbatch: recipe.microbatch,
     activationCheckpointing: recipe.activationCheckpointing,
-    chunkRows,
     seed: recipe.seed,
   });
   trainer.learner.referenceCache = reference?.cache;

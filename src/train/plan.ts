@@ -32,8 +32,6 @@ export interface RunPlan {
   readonly reference: ReferenceSource;
   readonly train: readonly TokenizedExample[];
   readonly heldOut: readonly TokenizedExample[];
-  /** Rows of the vocabulary's distributions that exist at once; see `Learner`. */
-  readonly chunkRows: number;
   readonly totalExamples: number;
   readonly totalSteps: number;
 }
@@ -68,7 +66,7 @@ export async function planRun(
   const objective = objectiveOf(asked, given);
   const start = await startingPoint(asked, tokenizer);
   const { train, heldOut } = await readExamples(asked, objective, start, { dryRun, reporter });
-  const { recipe, note, warning, chunkRows } = planMemory(asked, objective, start, train);
+  const { recipe, note, warning } = planMemory(asked, objective, start, train);
   if (note) reporter.note(note);
   if (warning) reporter.warn(warning);
   const { totalExamples, totalSteps } = runLength(recipe, train.length);
@@ -91,7 +89,6 @@ export async function planRun(
     reference,
     train,
     heldOut,
-    chunkRows,
     totalExamples,
     totalSteps,
   };

@@ -4,14 +4,11 @@
  */
 import { packBatch } from "../../src/data/batch.ts";
 import type { TokenizedExample } from "../../src/data/example.ts";
-import { type Engine, integers } from "../../src/engine/engine.ts";
-import { backwardProgram, forwardProgram, gradientName } from "../../src/graph/section.ts";
-import { headOf, namedHead } from "../../src/models/architecture.ts";
+import type { Engine } from "../../src/engine/engine.ts";
 import type { LanguageModel } from "../../src/models/language-model.ts";
 import type { Objective } from "../../src/objectives/objective.ts";
-import type { StatisticName } from "../../src/objectives/statistics.ts";
-import { tokenStatistics } from "../../src/step/heads/vocabulary.ts";
 import { type ExampleOutcome, ObjectiveEvaluator, type ResponseVectors } from "../../src/step/objective-evaluator.ts";
+import { StatisticsHead } from "../../src/step/statistics-head.ts";
 import { weightedIf, zeroGradients } from "./tiny.ts";
 
 export interface Models {
@@ -27,19 +24,10 @@ export interface Models {
  */
 export async function plainGradients(models: Models, examples: readonly TokenizedExample[], scale: number) {
   const { engine, policy, reference, objective } = models;
-  const { architecture } = policy.transformer;
-  const section = tokenStatistics(architecture, reference && architecture, { statistics: objective.statistics });
-  const forward = engine.compile(forwardProgram(section, { save: true }));
-  const backward = engine.compile(backwardProgram(section));
-  const names = Object.keys(section.outputs) as StatisticName[];
+  const head = new StatisticsHead(models, objective.statistics);
+  const { names } = head;
   const evaluator = new ObjectiveEvaluator(weightedIf(examples, objective), names);
   const gradients = zeroGradients(engine, policy);
-  const headTotals = Object.fromEntries(
-    Object.entries(namedHead("head", headOf(architecture, gradients)!)).map(([name, total]) => [
-      gradientName(name),
-      total,
-    ]),
-  );
   const scored: { outcome: ExampleOutcome; responses: ResponseVectors[] }[] = [];
 
   for (const example of examples) {
@@ -47,39 +35,29 @@ export async function plainGradients(models: Models, examples: readonly Tokenize
     for (const response of example.responses) {
       const batch = packBatch([{ ...example, responses: [response] }]);
       const pass = await policy.transformer.forward(policy.parameters, batch, { save: "activations" });
-      const inputs = {
+      const states = {
         hidden: pass.hidden,
-        ...namedHead("head", headOf(architecture, policy.parameters)!),
-        labels: integers(response),
-        ...(reference && {
-          referenceHidden: (await reference.transformer.forward(reference.parameters, batch, { save: "nothing" }))
-            .hidden,
-          ...namedHead("referenceHead", headOf(reference.transformer.architecture, reference.parameters)!),
-        }),
+        reference:
+          reference && (await reference.transformer.forward(reference.parameters, batch, { save: "nothing" })).hidden,
       };
-      sequences.push({ batch, pass, inputs, values: await forward.run(inputs) });
+      const range = { start: 0, end: batch.entries.length };
+      sequences.push({ batch, pass, headPass: await head.forward(batch, range, states, { save: true }) });
     }
     const responses = sequences.map(
-      ({ values }, side): ResponseVectors => ({
-        ...Object.fromEntries(names.map((name) => [name, Float64Array.from(values[name]!.data)])),
+      ({ headPass: { statistics } }, side): ResponseVectors => ({
+        ...Object.fromEntries(names.map((name) => [name, statistics[name]!])),
         ...(example.given?.weight && { weight: example.given.weight[side]! }),
       }),
     );
     const outcome = evaluator.evaluate([responses])[0]!;
     scored.push({ outcome, responses });
-    for (const [side, { batch, pass, inputs, values }] of sequences.entries()) {
+    for (const [side, { batch, pass, headPass }] of sequences.entries()) {
       const cotangents = names.map((name) => {
-        const value = engine.allocate([batch.entries.length]);
-        value.data.forEach((_, index) => {
-          value.data[index] = scale * (outcome.gradients[side]![name]?.[index] ?? 0);
-        });
-        return [gradientName(name), value] as const;
+        const vector = outcome.gradients[side]![name] ?? new Float64Array(batch.entries.length);
+        return [name, vector.map((value) => scale * value)] as const;
       });
-      const results = await backward.run(
-        { ...inputs, ...values, ...Object.fromEntries(cotangents), ...headTotals },
-        headTotals,
-      );
-      const hiddenGradient = results[gradientName("hidden")]!;
+      const hiddenGradient = engine.zeros(pass.hidden.shape);
+      await head.backward(headPass, Object.fromEntries(cotangents), hiddenGradient, gradients);
       await policy.transformer.backward(policy.parameters, batch, pass, hiddenGradient, gradients);
     }
   }

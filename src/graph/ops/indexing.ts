@@ -74,6 +74,11 @@ export function isPlaced(tensor: Tensor): boolean {
   return (tensor.op as unknown) === placeOp;
 }
 
+/** The element of each row of a tensor that `isPlaced`, [rows, 1]: also the row's sum. */
+export function placedValues(placed: Tensor): Tensor {
+  return placed.inputs[0]!;
+}
+
 /** `x + placed`, for a tensor that `isPlaced`. */
 export function addPlaced(x: Tensor, placed: Tensor): Tensor {
   const [values, labels] = placed.inputs;

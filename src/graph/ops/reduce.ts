@@ -1,6 +1,7 @@
 import { broadcastShapes, broadcastStrides, walk } from "../broadcast.ts";
 import { apply, axisOf, elementCount, formatShape, type Op, type Shape, sameShape, type Tensor } from "../tensor.ts";
 import { scale, unbroadcast } from "./elementwise.ts";
+import { isPlaced, placedValues } from "./indexing.ts";
 import { reshape } from "./shape.ts";
 
 const sumOp: Op<{ axes: readonly number[] }> = {
@@ -20,11 +21,15 @@ const sumOp: Op<{ axes: readonly number[] }> = {
   gradient: ({ inputs: [x], dy }) => [expandLike(dy, x!)],
 };
 
-/** The sum over `axes`, which stay as length 1 or (by default) disappear. */
+/**
+ * The sum over `axes`, which stay as length 1 or (by default) disappear. Sparse gradients (see
+ * `pick`) are not spread out for it.
+ */
 export function sum(x: Tensor, axes: readonly number[], { keepDimensions = false } = {}): Tensor {
   const reduced = axes.map((axis) => axisOf(x.shape, axis));
   const kept: Shape = x.shape.map((dimension, axis) => (reduced.includes(axis) ? 1 : dimension));
-  const result = apply(sumOp, [x], kept, { axes: reduced });
+  const ofRows = isPlaced(x) && sameShape(reduced, [1]);
+  const result = ofRows ? placedValues(x) : apply(sumOp, [x], kept, { axes: reduced });
   if (keepDimensions) return result;
   return reshape(
     result,

@@ -1,5 +1,5 @@
 import { apply, type Op, type Tensor, type Value } from "../tensor.ts";
-import { exp, multiply, subtract } from "./elementwise.ts";
+import { add, exp, multiply, negate, subtract } from "./elementwise.ts";
 import { sum } from "./reduce.ts";
 
 type NoAttributes = Record<string, never>;
@@ -21,7 +21,7 @@ const logSoftmaxOp: Op<NoAttributes> = {
   name: "logSoftmax",
   evaluate: ([x]) => logSoftmaxValue(x!),
   onnx: (writer, inputs) => writer.node("LogSoftmax", inputs, { axis: -1 }),
-  gradient: ({ y, dy }) => [subtract(dy, multiply(exp(y), sum(dy, [-1], { keepDimensions: true })))],
+  gradient: ({ y, dy }) => [add(multiply(exp(y), negate(sum(dy, [-1], { keepDimensions: true }))), dy)],
 };
 
 function logSoftmaxValue(x: Value): { shape: readonly number[]; data: Float64Array } {

@@ -78,6 +78,48 @@ test.each(["is seen before", "shows in writing"])("a full disk that %s leaves th
   expect(await weightsHash(again.result.model!)).toBe(await weightsHash(whole.result.model!));
 });
 
+test("a checkpoint that was skipped is written after all when there is room before the next step", async () => {
+  const { folder, base, data } = await folderWithBase();
+  const controller = new AbortController();
+  const settings = { model: base, data, output: join(folder, "run"), steps: 4, checkpoints: { everySteps: 1 } };
+  const { result } = await trainTiny(folder, settings, {
+    signal: controller.signal,
+    reporter: {
+      note() {},
+      progress() {},
+      record({ step }) {
+        if (step === 2) disk.free = 1000;
+      },
+      warn(message) {
+        if (!message.startsWith("no checkpoint of step 2")) return;
+        disk.free = undefined;
+        controller.abort();
+      },
+    },
+  });
+  expect(result).toMatchObject({ status: "stopped", step: 2 });
+  expect(result.checkpoint).toMatch(/step-00000002$/);
+});
+
+test("a disk that is full at the very end: the error says how to come by the model", async () => {
+  const { folder, base, data } = await folderWithBase();
+  const settings = { model: base, data, steps: 2, checkpoints: { everySteps: 1 } };
+  const whole = await trainTiny(folder, { ...settings, output: join(folder, "whole") });
+  const output = join(folder, "run");
+  // A checkpoint is a folder with another one for its model.
+  disk.folders = 2;
+  await expect(trainTiny(folder, { ...settings, output })).rejects.toThrow(
+    /run\/model: the disk is too full for the trained model, .*; make room, and continue .*resume.* from step-00000001$/,
+  );
+  disk.folders = Number.POSITIVE_INFINITY;
+  const resumed = await trainTiny(folder, { ...settings, output }, { resume: true });
+  expect(await weightsHash(resumed.result.model!)).toBe(await weightsHash(whole.result.model!));
+  disk.folders = 0;
+  await expect(trainTiny(folder, { ...settings, output: join(folder, "none") })).rejects.toThrow(
+    /there is no checkpoint to go on from: make room, and start the run again with .*overwrite/,
+  );
+});
+
 async function bytesOf(path: string): Promise<number> {
   const { bytesBelow } = await import("../src/files/file-system.ts");
   return bytesBelow(path);

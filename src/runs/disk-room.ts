@@ -1,3 +1,4 @@
+import { basename } from "node:path";
 import { UserError } from "../errors.ts";
 import { freeBytes, isDiskFull } from "../files/file-system.ts";
 import type { LanguageModel } from "../models/language-model.ts";
@@ -66,4 +67,19 @@ export async function saveIfRoom(
     if (isDiskFull(error)) return takes;
     throw error;
   }
+}
+
+/** The error of a run whose trained model does not fit on the disk: how to come by it all the same. */
+export function modelWithoutRoom(
+  file: string,
+  { model }: RunSizes,
+  checkpoint: string | undefined,
+  cause: unknown,
+): UserError {
+  const hint = checkpoint
+    ? `make room, and continue the run with --resume: it goes on from ${basename(checkpoint)}`
+    : "there is no checkpoint to go on from: make room, and start the run again with --overwrite";
+  return new UserError(`the disk is too full for the trained model, which takes ${mebibytes(model)}`, {
+    ...{ file, hint, cause },
+  });
 }

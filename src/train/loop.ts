@@ -1,4 +1,3 @@
-import { exampleLength } from "../data/batch.ts";
 import type { TokenizedExample } from "../data/example.ts";
 import type { ExampleSource } from "../data/source.ts";
 import { UserError } from "../errors.ts";
@@ -9,18 +8,21 @@ import type { Progress } from "../runs/checkpoint.ts";
 import type { SamplesRecord } from "../runs/run-folder.ts";
 import { type Beginning, DivergenceWatch } from "../step/diverging.ts";
 import { FallingWatch } from "../step/falling.ts";
-import type { JudgedExample } from "../step/learner.ts";
 import { type Metrics, summarize } from "../step/metrics.ts";
 import { type ScoredExample, scoreExamples } from "../step/scorer.ts";
 import type { StepResult, Trainer } from "../step/trainer.ts";
 import type { HeldOutSampler } from "./samples.ts";
+import { rounded, TrainingLog } from "./training-log.ts";
 
 /** What the loop tells the world. */
 export interface LoopEvents extends Pick<Reporter, "progress" | "warn"> {
   record(record: MetricsRecord): Promise<void>;
   samples(records: readonly SamplesRecord[]): Promise<void>;
-  /** @param keepOlder do not remove older checkpoints in turn */
-  checkpoint(progress: Progress, options?: { keepOlder: boolean }): Promise<void>;
+  /**
+   * @param options.keepOlder do not remove older checkpoints in turn
+   * @returns false if it could not be written, and the run goes on without
+   */
+  checkpoint(progress: Progress, options?: { keepOlder: boolean }): Promise<boolean>;
 }
 
 export interface LoopOptions {
@@ -62,103 +64,161 @@ export function runLength(
  * Trains from `start` to the end, evaluating, logging and writing checkpoints on the way. Returns
  * where it stopped, and why.
  */
-export async function trainLoop(options: LoopOptions): Promise<{ progress: Progress; finished: boolean }> {
-  const { recipe, objective, trainer, source, heldOut, sampler, totalExamples, totalSteps, events, signal } = options;
-  const watched = heldOut.slice(0, recipe.evaluation.examples);
-  const log = new TrainingLog(recipe, objective);
-  const falling = new FallingWatch();
-  const diverging = new DivergenceWatch(objective.reference === "loss", options.beginning);
-  const clock = { training: 0, steps: 0, checkpoint: performance.now() };
-  let { start: progress, evaluated } = options;
-  let checkpointStep = -1;
+export function trainLoop(options: LoopOptions): Promise<{ progress: Progress; finished: boolean }> {
+  return new TrainingLoop(options).run();
+}
 
-  const trained = () => progress.examples >= totalExamples;
-  const record = (split: MetricsRecord["split"], metrics: Metrics) =>
-    events.record({ split, step: progress.step, epoch: epochOf(progress, source.epochLength), ...metrics });
+class TrainingLoop {
+  readonly #options: LoopOptions;
+  readonly #watched: readonly TokenizedExample[];
+  readonly #log: TrainingLog;
+  readonly #falling = new FallingWatch();
+  readonly #diverging: DivergenceWatch;
+  readonly #clock = { training: 0, steps: 0, checkpoint: performance.now() };
+  #progress: Progress;
+  #evaluated: boolean;
+  /** The step of the newest checkpoint that was written here. */
+  #checkpointStep = -1;
+
+  constructor(options: LoopOptions) {
+    const { recipe, objective, heldOut, beginning } = options;
+    this.#options = options;
+    this.#watched = heldOut.slice(0, recipe.evaluation.examples);
+    this.#log = new TrainingLog(recipe, objective);
+    this.#diverging = new DivergenceWatch(objective.reference === "loss", beginning);
+    this.#progress = options.start;
+    this.#evaluated = options.evaluated;
+  }
+
+  async run(): Promise<{ progress: Progress; finished: boolean }> {
+    const { signal, events } = this.#options;
+    while (true) {
+      if (this.#isEvaluationDue && !(await this.#evaluate())) break;
+      if (this.#isTrained || signal.aborted) break;
+      if (this.#isCheckpointDue) await this.#checkpoint();
+      if (!(await this.#step())) break;
+    }
+    await this.#checkpoint();
+    const finished = this.#isTrained && (this.#evaluated || this.#watched.length === 0);
+    const warning = finished && this.#diverging.atEnd();
+    if (warning) events.warn(warning);
+    return { progress: this.#progress, finished };
+  }
+
+  get #isTrained(): boolean {
+    return this.#progress.examples >= this.#options.totalExamples;
+  }
+
+  get #isEvaluationDue(): boolean {
+    const { atStart, everySteps } = this.#options.recipe.evaluation;
+    const { step } = this.#progress;
+    const isDue = step === 0 ? atStart : everySteps !== undefined && step % everySteps === 0;
+    return this.#watched.length > 0 && !this.#evaluated && (this.#isTrained || isDue);
+  }
+
+  get #isCheckpointDue(): boolean {
+    const { recipe, start } = this.#options;
+    const { everySteps, everyMinutes } = recipe.checkpoints;
+    const { step } = this.#progress;
+    if (step <= start.step) return false;
+    if (everySteps) return step % everySteps === 0;
+    return performance.now() - this.#clock.checkpoint >= everyMinutes * 60_000;
+  }
+
+  #record(split: MetricsRecord["split"], metrics: Metrics): Promise<void> {
+    const { events, source } = this.#options;
+    const epoch = epochOf(this.#progress, source.epochLength);
+    return events.record({ split, step: this.#progress.step, epoch, ...metrics });
+  }
+
   /**
    * Every step is in one record: none is open while a checkpoint is written, so that a resumed run
    * has nothing to add to it.
    */
-  const closeRecord = async () => {
-    const metrics = log.take();
-    if (metrics) await record("train", { examples: progress.examples, ...metrics });
-  };
-  const checkpoint = async () => {
-    await closeRecord();
-    if (progress.step !== checkpointStep) await events.checkpoint(progress);
-    checkpointStep = progress.step;
-    clock.checkpoint = performance.now();
-  };
-  const evaluate = async () => {
-    await closeRecord();
-    const metrics = await evaluateExamples(trainer, objective, watched, recipe, events, signal);
+  async #closeRecord(): Promise<void> {
+    const metrics = this.#log.take();
+    if (metrics) await this.#record("train", { examples: this.#progress.examples, ...metrics });
+  }
+
+  /** Writes a checkpoint, unless there is one of this step. */
+  async #checkpoint(): Promise<void> {
+    await this.#closeRecord();
+    const { step } = this.#progress;
+    if (step !== this.#checkpointStep && (await this.#options.events.checkpoint(this.#progress)))
+      this.#checkpointStep = step;
+    this.#clock.checkpoint = performance.now();
+  }
+
+  /** Evaluates, and samples; false when aborted on the way. */
+  async #evaluate(): Promise<boolean> {
+    const { sampler, events, signal } = this.#options;
+    await this.#closeRecord();
+    const metrics = await evaluateExamples(this.#options, this.#watched);
     const sampled = (done: number, total: number) => events.progress({ activity: "evaluation", done, total });
-    const samples = metrics && (await sampler?.sample(progress.step, signal, sampled));
+    const samples = metrics && (await sampler?.sample(this.#progress.step, signal, sampled));
     if (!metrics || (sampler && !samples)) return false;
     if (samples) await events.samples(samples);
-    await record("evaluation", metrics);
-    diverging.evaluated(progress.step, metrics);
+    await this.#record("evaluation", metrics);
+    this.#diverging.evaluated(this.#progress.step, metrics);
+    this.#evaluated = true;
     return true;
-  };
+  }
 
-  while (true) {
-    if (watched.length > 0 && !evaluated && (trained() || isEvaluationDue(recipe, progress.step))) {
-      evaluated = await evaluate();
-      if (!evaluated) break;
-    }
-    if (trained() || signal.aborted) break;
-    if (progress.step > options.start.step && isCheckpointDue(recipe, progress.step, clock.checkpoint)) {
-      await checkpoint();
-    }
-    const wanted = Math.min(recipe.batchSize, totalExamples - progress.examples);
-    const { examples: batch, position } = await source.next(wanted);
+  /** One optimizer step; false when aborted before its update. */
+  async #step(): Promise<boolean> {
+    const { recipe, trainer, source, totalExamples, signal } = this.#options;
+    const wanted = Math.min(recipe.batchSize, totalExamples - this.#progress.examples);
+    const { examples, position } = await source.next(wanted);
     const began = performance.now();
-    const result = await trainer.step(batch, signal);
+    const result = await trainer.step(examples, signal);
     const seconds = (performance.now() - began) / 1000;
-    if (!result) break;
-    if (!Number.isFinite(result.loss) || !Number.isFinite(result.gradientNorm)) {
-      await closeRecord();
-      // Weights that are not finite themselves cannot be saved; older checkpoints stay, since these
-      // weights may be ruined already.
-      await events.checkpoint(progress, { keepOlder: true }).catch(() => undefined);
-      const figures = `loss ${result.loss}, gradient norm ${result.gradientNorm}`;
-      throw new UserError(`the training has diverged in step ${progress.step + 1} (${figures})`, {
-        hint: "begin again with a lower `learningRate` or a longer warm-up; the checkpoints before this step are kept",
-      });
-    }
+    if (!result) return false;
+    if (!Number.isFinite(result.loss) || !Number.isFinite(result.gradientNorm)) await this.#giveUp(result);
     const state = Object.keys(trainer.objectiveState).length > 0 ? { objective: trainer.objectiveState } : {};
-    progress = { ...progress, ...state, step: progress.step + 1, examples: progress.examples + batch.length, position };
-    evaluated = false;
-    clock.steps++;
-    clock.training += seconds;
+    const { step, examples: before } = this.#progress;
+    this.#progress = { ...this.#progress, ...state, step: step + 1, examples: before + examples.length, position };
+    this.#evaluated = false;
+    this.#clock.steps++;
+    this.#clock.training += seconds;
+    this.#warn(result);
+    this.#log.add(examples, result, seconds);
+    if (this.#isTrained || this.#log.isDue(this.#progress.step)) await this.#closeRecord();
+    this.#showProgress();
+    return true;
+  }
 
-    const indifference = () => trainer.lossOfIndifference(result.examples);
-    const warnings = [watchedLogRatio(result.examples, falling), diverging.observe(result.loss, indifference)];
-    for (const warning of warnings) if (warning) events.warn(warning);
-    log.add(batch, result, seconds);
-    if (trained() || log.isDue(progress.step)) await closeRecord();
-    events.progress({
-      activity: "train",
-      done: progress.step,
-      total: totalSteps,
-      secondsLeft: (clock.training / clock.steps) * (totalSteps - progress.step),
+  /** Ends a run whose loss or gradient is no number any more. */
+  async #giveUp({ loss, gradientNorm }: StepResult): Promise<never> {
+    await this.#closeRecord();
+    // Weights that are not finite themselves cannot be saved; older checkpoints stay, since these
+    // weights may be ruined already.
+    await this.#options.events.checkpoint(this.#progress, { keepOlder: true }).catch(() => undefined);
+    const figures = `loss ${loss}, gradient norm ${gradientNorm}`;
+    throw new UserError(`the training has diverged in step ${this.#progress.step + 1} (${figures})`, {
+      hint: "begin again with a lower `learningRate` or a longer warm-up; the checkpoints before this step are kept",
     });
   }
-  await checkpoint();
-  const finished = trained() && (evaluated || watched.length === 0);
-  const warning = finished && diverging.atEnd();
-  if (warning) events.warn(warning);
-  return { progress, finished };
+
+  #warn({ examples, loss }: StepResult): void {
+    const { trainer, events } = this.#options;
+    const indifference = () => trainer.lossOfIndifference(examples);
+    const warnings = [watchedLogRatio(examples, this.#falling), this.#diverging.observe(loss, indifference)];
+    for (const warning of warnings) if (warning) events.warn(warning);
+  }
+
+  #showProgress(): void {
+    const { events, totalSteps } = this.#options;
+    const { training, steps } = this.#clock;
+    const { step } = this.#progress;
+    const secondsLeft = (training / steps) * (totalSteps - step);
+    events.progress({ activity: "train", done: step, total: totalSteps, secondsLeft });
+  }
 }
 
 /** Metrics over examples, exactly; undefined when aborted on the way. */
 async function evaluateExamples(
-  trainer: Trainer,
-  objective: Objective,
+  { trainer, objective, recipe, events, signal }: LoopOptions,
   examples: readonly TokenizedExample[],
-  recipe: Pick<Recipe, "microbatch">,
-  events: Pick<LoopEvents, "progress">,
-  signal: AbortSignal,
 ): Promise<Metrics | undefined> {
   const start = performance.now();
   const { learner } = trainer;
@@ -169,54 +229,7 @@ async function evaluateExamples(
   if (!scored) return undefined;
   const metrics = summarize(learner.judge(scored, trainer.objectiveState), objective);
   const seconds = (performance.now() - start) / 1000;
-  return { ...metrics, examples: examples.length, seconds: round(seconds) };
-}
-
-/** Gathers steps for a record. */
-class TrainingLog {
-  readonly #recipe: Recipe;
-  readonly #objective: Objective;
-  #examples: JudgedExample[] = [];
-  #norms: number[] = [];
-  #tokens = 0;
-  #seconds = 0;
-  #learningRate = 0;
-
-  constructor(recipe: Recipe, objective: Objective) {
-    this.#recipe = recipe;
-    this.#objective = objective;
-  }
-
-  add(batch: readonly TokenizedExample[], { examples, gradientNorm, learningRate }: StepResult, seconds: number): void {
-    this.#examples.push(...examples);
-    this.#norms.push(gradientNorm);
-    this.#tokens += batch.reduce((sum, example) => sum + exampleLength(example), 0);
-    this.#seconds += seconds;
-    this.#learningRate = learningRate;
-  }
-
-  isDue(step: number): boolean {
-    const { everySteps, minimumSeconds } = this.#recipe.logging;
-    return step % everySteps === 0 && this.#seconds >= minimumSeconds;
-  }
-
-  /** The metrics over all steps since the last call; undefined if there was none. */
-  take(): Metrics | undefined {
-    if (this.#norms.length === 0) return undefined;
-    const metrics = {
-      ...summarize(this.#examples, this.#objective),
-      grad_norm: this.#norms.reduce((sum, norm) => sum + norm, 0) / this.#norms.length,
-      learning_rate: this.#learningRate,
-      examples_per_second: round(this.#examples.length / this.#seconds),
-      tokens_per_second: round(this.#tokens / this.#seconds),
-      peak_memory_mib: Math.round(process.resourceUsage().maxRSS / 1024),
-    };
-    this.#examples = [];
-    this.#norms = [];
-    this.#tokens = 0;
-    this.#seconds = 0;
-    return metrics;
-  }
+  return { ...metrics, examples: examples.length, seconds: rounded(seconds) };
 }
 
 function watchedLogRatio(examples: readonly ScoredExample[], falling: FallingWatch): string | undefined {
@@ -228,19 +241,6 @@ function watchedLogRatio(examples: readonly ScoredExample[], falling: FallingWat
   return ratios.length > 0 ? falling.observe(ratios.reduce((sum, ratio) => sum + ratio, 0) / ratios.length) : undefined;
 }
 
-function isEvaluationDue({ evaluation: { atStart, everySteps } }: Recipe, step: number): boolean {
-  return step === 0 ? atStart : everySteps !== undefined && step % everySteps === 0;
-}
-
-function isCheckpointDue({ checkpoints }: Recipe, step: number, lastCheckpoint: number): boolean {
-  if (checkpoints.everySteps) return step % checkpoints.everySteps === 0;
-  return performance.now() - lastCheckpoint >= checkpoints.everyMinutes * 60_000;
-}
-
 function epochOf({ position }: Progress, count: number): number {
-  return round(position.epoch + position.index / count);
-}
-
-function round(value: number): number {
-  return Number(value.toPrecision(6));
+  return rounded(position.epoch + position.index / count);
 }

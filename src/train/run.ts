@@ -2,12 +2,13 @@ import { availableParallelism } from "node:os";
 import { shuffledExamples } from "../data/source.ts";
 import { type Backend, createEngine } from "../engine/create.ts";
 import type { InterruptibleEngine } from "../engine/interruptible.ts";
+import { isDiskFull } from "../files/file-system.ts";
 import type { Objective } from "../objectives/objective.ts";
 import { placeInRecipe } from "../recipe/parse.ts";
 import type { Recipe } from "../recipe/schema.ts";
 import { type Reporter, silentReporter } from "../report.ts";
 import { readProgress, saveCheckpoint, saveModel } from "../runs/checkpoint.ts";
-import { saveIfRoom } from "../runs/disk-room.ts";
+import { modelWithoutRoom, saveIfRoom } from "../runs/disk-room.ts";
 import { roundingWarning } from "../runs/rounding-warning.ts";
 import { RunFolder } from "../runs/run-folder.ts";
 import { withTokenizerFolder } from "../runs/starting-point.ts";
@@ -104,7 +105,11 @@ async function carryOut(
   const warning =
     recipe.dtype === "bfloat16" ? await roundingWarning(engine, plan.start.folder, run.policy) : undefined;
   if (warning !== undefined) reporter.warn(warning);
-  await saveModel(engine, folder.model, run.policy, run.companions, recipe.dtype);
+  try {
+    await saveModel(engine, folder.model, run.policy, run.companions, recipe.dtype);
+  } catch (error) {
+    throw isDiskFull(error) ? modelWithoutRoom(folder.model, run.sizes, saved.checkpoint, error) : error;
+  }
   return { status: "finished", ...result, model: folder.model };
 }
 
@@ -137,9 +142,10 @@ function eventsOf(
       const problem = await saveIfRoom(folder.checkpoints, sizes, async () => {
         saved.checkpoint = await saveCheckpoint(engine, folder.checkpoints, state);
       });
-      if (problem === undefined) return;
+      if (problem === undefined) return true;
       const last = saved.checkpoint === undefined ? "there is none before it" : "the last one stays";
       reporter.warn(`no checkpoint of step ${progress.step}, for the disk is full (${problem}); ${last}`);
+      return false;
     },
   };
 }

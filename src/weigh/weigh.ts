@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import type { TokenizedExample } from "../data/example.ts";
 import { prepareExamples } from "../data/prepare.ts";
 import { createEngine } from "../engine/create.ts";
 import { UserError } from "../errors.ts";
@@ -39,10 +40,12 @@ export interface WeighResult {
  * @throws UserError for anything wrong with the recipe, the models or the data.
  */
 export async function weigh(recipe: WeightedRecipe, options: WeighOptions = {}): Promise<WeighResult> {
-  const stages = () => withTokenizerFolder(recipe, (tokenizer) => weighStages(recipe, tokenizer, options));
+  const { signal = new AbortController().signal, reporter = silentReporter, dryRun = false } = options;
+  const stages = () =>
+    withTokenizerFolder(recipe, (tokenizer) => weighStages(recipe, tokenizer, { signal, reporter, dryRun }));
   const folder = contrastiveFolder(recipe);
   try {
-    return options.dryRun ? await stages() : await withLock([join(folder, lockName), folder], stages);
+    return dryRun ? await stages() : await withLock([join(folder, lockName), folder], stages);
   } catch (error) {
     throw placeInRecipe(recipe, error);
   }
@@ -51,11 +54,10 @@ export async function weigh(recipe: WeightedRecipe, options: WeighOptions = {}):
 async function weighStages(
   recipe: WeightedRecipe,
   tokenizerGiven: string | undefined,
-  { signal = new AbortController().signal, reporter = silentReporter, dryRun = false }: WeighOptions,
+  { signal, reporter, dryRun }: Required<WeighOptions>,
 ): Promise<WeighResult> {
   const file = estimatesFile(recipe);
-  const { from } = recipe.weights;
-  if (from === "file") {
+  if (recipe.weights.from === "file") {
     const hint = "say which models estimate them: dpo, sft, prompts or models";
     throw new UserError("names estimates that are there already", { field: "weights.from", hint });
   }
@@ -64,7 +66,6 @@ async function weighStages(
   const objective = createObjective(recipe.objective);
   const prepared = await prepareExamples(recipe, objective.responses, start.tokenizer, start.configuration);
   for (const warning of [...start.warnings, ...prepared.warnings]) reporter.warn(warning);
-  const examples = [...prepared.train, ...prepared.heldOut];
   if (isTrainedContrast(recipe)) {
     if (dryRun) return { status: "checked", file };
     const inputs = { examples: prepared.train, start };
@@ -77,7 +78,8 @@ async function weighStages(
     positive: await openPole(recipe, "positive", start),
     negative: await openPole(recipe, "negative", start),
   };
-  const identity = await identityOf(from, models, start.tokenizerFolder, examples);
+  const examples = [...prepared.train, ...prepared.heldOut];
+  const identity = await identityOf(recipe.weights.from, models, start.tokenizerFolder, examples);
   for (const note of poles.flatMap((pole) => models[pole].folder.notes)) reporter.note(note);
   for (const note of prepared.notes) reporter.note(note);
   const { specialTokens } = recipe.data;
@@ -90,9 +92,18 @@ async function weighStages(
     reporter.note(`estimates: done before, ${file}`);
     return { status: "finished", file };
   }
-
   reporter.note(`estimating the tokens of ${examples.length} pairs`);
   const writer = await continueEstimates(file, identity, examples.length, reporter.note);
+  const finished = await estimate(recipe, { writer, models, examples, views }, { signal, reporter });
+  return { status: finished ? "finished" : "stopped", file };
+}
+
+/** Estimates the examples that the writer does not have yet; false when aborted on the way. */
+async function estimate(
+  recipe: WeightedRecipe,
+  { writer, models, examples, views }: Estimation,
+  { signal, reporter }: { signal: AbortSignal; reporter: Reporter },
+): Promise<boolean> {
   const engine = await createEngine({ threads: recipe.threads ?? availableParallelism() });
   try {
     const load = { frozen: true, base: isTrainedContrast(recipe) ? recipe.lora?.base : undefined };
@@ -110,7 +121,7 @@ async function weighStages(
     const showProgress = () =>
       reporter.progress({ activity: "estimating pairs", done: writer.done, total: examples.length });
     showProgress();
-    const estimate = async () => {
+    const work = async () => {
       for await (const pairs of estimatePairs(engine, examples.slice(writer.done), contrasts, recipe.microbatch)) {
         await writer.append(pairs);
         showProgress();
@@ -118,12 +129,21 @@ async function weighStages(
       }
     };
     // Nothing is tidied, for the engine is not used any more.
-    await engine.untilAborted(signal, estimate, () => {});
-    if (signal.aborted) return { status: "stopped", file };
+    await engine.untilAborted(signal, work, () => {});
+    if (signal.aborted) return false;
     await writer.finish();
-    return { status: "finished", file };
+    return true;
   } finally {
     await writer.close();
     engine.dispose();
   }
+}
+
+/** The pairs to estimate, under which models, and where the estimates go. */
+interface Estimation {
+  readonly writer: Awaited<ReturnType<typeof continueEstimates>>;
+  readonly models: Readonly<Record<Pole, Awaited<ReturnType<typeof openPole>>>>;
+  readonly examples: readonly TokenizedExample[];
+  /** The examples as each model sees them. */
+  readonly views: Readonly<Record<Pole, readonly TokenizedExample[]>>;
 }

@@ -35,19 +35,40 @@ export async function writeTextBatch(file: string, data: string, tokenizerFolder
   );
 }
 
-/**
- * Writes pairs of random token ids; the prompt and each answer have `length` tokens, half more or
- * less.
- */
-export function writeRandomBatch(file: string, shape: { pairs: number; length: number; vocabularySize: number }): void {
+/** Lengths of a pair in tokens. */
+export type PairLengths = readonly [prompt: number, chosen: number, rejected: number];
+
+/** Lengths of pairs, each part `length` tokens, half more or less. */
+export function randomLengths(pairs: number, length: number): PairLengths[] {
+  const random = Random.from(0, "bench lengths");
+  const one = () => Math.ceil(length / 2) + random.integer(length);
+  return Array.from({ length: pairs }, () => [one(), one(), one()] as const);
+}
+
+/** Writes pairs of random token ids with these lengths. */
+export function writeRandomBatch(file: string, lengths: readonly PairLengths[], vocabularySize: number): void {
   const random = Random.from(0, "bench batch");
-  const tokens = () => {
-    const length = Math.ceil(shape.length / 2) + random.integer(shape.length);
-    return Array.from({ length }, () => random.integer(shape.vocabularySize));
-  };
+  const tokens = (length: number) => Array.from({ length }, () => random.integer(vocabularySize));
   writeBatch(
     file,
-    Array.from({ length: shape.pairs }, () => ({ prompt: tokens(), chosen: tokens(), rejected: tokens() })),
+    lengths.map(([prompt, chosen, rejected]) => ({
+      prompt: tokens(prompt),
+      chosen: tokens(chosen),
+      rejected: tokens(rejected),
+    })),
+  );
+}
+
+/** Writes the pairs of another batch with their token ids modulo a vocabulary. */
+export function writeBatchModulo(file: string, given: string, vocabularySize: number): void {
+  const inside = (tokens: Int32Array) => Array.from(tokens, (id) => id % vocabularySize);
+  writeBatch(
+    file,
+    readBatch(given).map(({ prompt, responses: [chosen, rejected] }) => ({
+      prompt: inside(prompt),
+      chosen: inside(chosen!),
+      rejected: inside(rejected!),
+    })),
   );
 }
 

@@ -2,7 +2,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command, Option } from "commander";
-import { writeRandomBatch } from "./batch.ts";
+import { newLlama } from "../src/families/new-llama.ts";
+import { randomLengths, writeRandomBatch } from "./batch.ts";
 import { runBench } from "./child.ts";
 import { saveRandomModel } from "./random-model.ts";
 import { markdownTable } from "./report.ts";
@@ -106,8 +107,8 @@ async function measure(shape: Shape, point: Point, { steps, threads }: Options):
   const { pairs, layers, vocabulary: vocabularySize } = point;
   try {
     const sizes = { width, heads, feedForwardWidth, layers, vocabularySize, contextLength: 2048 };
-    const parameters = await saveRandomModel(model, sizes);
-    writeRandomBatch(batch, { pairs, length, vocabularySize });
+    const parameters = await saveRandomModel(model, newLlama(sizes));
+    writeRandomBatch(batch, randomLengths(pairs, length), vocabularySize);
     const { secondsFastest, peakRssMiB } = runBench<{ secondsFastest: number; peakRssMiB: number }>("step", {
       model,
       batch,

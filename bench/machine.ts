@@ -8,10 +8,26 @@ export interface Machine {
   cpu: string;
   cores: number;
   memoryGiB: number;
+  /** The instructions that decide how fast matrices multiply, where the system tells (Linux). */
+  flags: string[];
 }
 
 export function machine(): Machine {
-  return { cpu: cpus()[0]!.model, cores: availableParallelism(), memoryGiB: Math.round(totalmem() / 2 ** 30) };
+  return {
+    cpu: cpus()[0]!.model,
+    cores: availableParallelism(),
+    memoryGiB: Math.round(totalmem() / 2 ** 30),
+    flags: processorFlags(),
+  };
+}
+
+function processorFlags(): string[] {
+  try {
+    const [, all = ""] = /^(?:flags|Features)\s*:(.*)$/m.exec(readFileSync("/proc/cpuinfo", "utf8")) ?? [];
+    return all.split(/\s+/).filter((flag) => /^(fma|avx|amx|asimd|bf16|i8mm|sve)/.test(flag));
+  } catch {
+    return [];
+  }
 }
 
 /** Versions of what is measured here. */
@@ -25,6 +41,8 @@ export function versions(): Record<string, string> {
 export interface Python {
   command: string;
   torch: string;
+  /** The version of TRL, if it has that with its adapters (PEFT) as well. */
+  trl?: string;
 }
 
 /** The first of some commands that is such a Python. */
@@ -34,7 +52,18 @@ export function findPython(commands: readonly string[]): Python | undefined {
       encoding: "utf8",
       stdio: ["ignore", "pipe", "ignore"],
     });
-    if (status === 0) return { command, torch: stdout.trim() };
+    if (status === 0) return { command, torch: stdout.trim(), ...trlOf(command) };
   }
   return undefined;
+}
+
+/** The version of the TRL that a Python has. */
+function trlOf(command: string): Pick<Python, "trl"> {
+  // Without importing it, which takes seconds.
+  const code = "from importlib.metadata import version; version('peft'); print(version('trl'))";
+  const { status, stdout } = spawnSync(command, ["-c", code], {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  return status === 0 ? { trl: stdout.trim() } : {};
 }

@@ -5,6 +5,7 @@ import { growthCommand } from "./growth.ts";
 import { loadCommand } from "./load.ts";
 import { optimizerCommand } from "./optimizer.ts";
 import { parityCommand } from "./parity.ts";
+import { shapesCommand } from "./shapes.ts";
 import { stepCommand } from "./step.ts";
 import { suiteCommand } from "./suite.ts";
 import { tokenizeCommand } from "./tokenize.ts";
@@ -17,6 +18,7 @@ await new Command("bench")
   .addCommand(suiteCommand(), { isDefault: true })
   .addCommand(growthCommand())
   .addCommand(stepCommand())
+  .addCommand(shapesCommand())
   .addCommand(parityCommand())
   .addCommand(weighCommand())
   .addCommand(generateCommand())

@@ -9,6 +9,9 @@ export interface Measurement {
   better: "less" | "more";
   tokenwise: number;
   pytorch?: number | undefined;
+  /** TRL's trainer, in float32 and with autocast to bfloat16. */
+  trl?: number | undefined;
+  trlBfloat16?: number | undefined;
   javascript?: number | undefined;
   /** What shows that peers compute the same. */
   check?: { text: string; passed: boolean };
@@ -24,21 +27,30 @@ export interface Subject {
   threads: number;
   /** The command of a Python with PyTorch. */
   python: string | undefined;
+  /** The same where it has TRL. */
+  trl: string | undefined;
 }
 
-interface StepFigures {
+export interface StepFigures {
   loss: number;
   gradientNorm: number;
   tokensComputed: number;
   seconds: number;
   secondsWithReference: number;
   peakRssMiB: number;
+  /** Where the system tells it. */
+  peakAnonymousMiB?: number;
 }
 
 export interface PeerFigures {
   loss: number;
   secondsMedian: number;
+  seconds?: number[];
   peakRssMiB: number;
+  peakAnonymousMiB?: number;
+  torch?: string;
+  transformers?: string;
+  trl?: string;
 }
 
 /** So that losses are not those of equal models, and steps update weights. */
@@ -65,6 +77,48 @@ export function measureStep({ model, batch, repeats, threads, python }: Subject)
       pytorch: theirs?.peakRssMiB,
     },
   ];
+}
+
+/**
+ * Training steps beside TRL, whose objective is DPO: all weights and an adapter, the reference in
+ * the step and computed ahead.
+ */
+export function measureTrl({ model, batch, repeats, threads, trl }: Subject): Measurement[] {
+  if (trl === undefined) return [];
+  return [0, 16].flatMap((lora) => {
+    const name = lora > 0 ? `DPO, LoRA of rank ${lora}` : "DPO, all weights";
+    const common = { threads, steps: repeats, lr: step.lr, lora };
+    const ways = [
+      // A reference that differs, so that losses say something; an adapter differs by itself.
+      { reference: "", ours: { "no-cached": true }, theirs: {}, jitter: lora > 0 ? 0 : step.jitter },
+      { reference: ", reference cached", ours: { ahead: true }, theirs: { precompute: true }, jitter: 0 },
+    ];
+    return ways.flatMap(({ reference, ours: way, theirs, jitter }) => {
+      const ours = runBench<StepFigures>("step", { model, batch, objective: "dpo", ...common, ...way, jitter });
+      const [float32, bfloat16] = [false, true].map((bf16) =>
+        runJson<PeerFigures>(trl, [
+          benchFile("trl_peer.py"),
+          model,
+          batch,
+          ...flags({ ...common, ...theirs, jitter, bf16 }),
+        ]),
+      ) as [PeerFigures, PeerFigures];
+      const memory = (one: StepFigures | PeerFigures) => one.peakAnonymousMiB ?? one.peakRssMiB;
+      const rows = [
+        { what: "", unit: "s", ours: ours.seconds, of: (one: PeerFigures) => one.secondsMedian },
+        { what: ", peak memory besides mapped files", unit: "MiB", ours: memory(ours), of: memory },
+      ];
+      return rows.map(({ what, unit, ours: tokenwise, of }, row) => ({
+        name: name + reference + what,
+        unit,
+        better: "less" as const,
+        tokenwise,
+        trl: of(float32),
+        trlBfloat16: of(bfloat16),
+        ...(row === 0 && { check: lossCheck(ours.loss, float32.loss) }),
+      }));
+    });
+  });
 }
 
 /** Log-probabilities of answers under two models. */

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
+import { newLlama } from "../src/families/new-llama.ts";
 import { writeTextBatch } from "./batch.ts";
 import { findPython, type Machine, machine, versions } from "./machine.ts";
 import {
@@ -15,6 +16,7 @@ import {
   measureScoring,
   measureStep,
   measureTokenization,
+  measureTrl,
   type Subject,
 } from "./measurements.ts";
 import { saveRandomModel } from "./random-model.ts";
@@ -63,12 +65,17 @@ const smallPairs = 8;
 /** `bench` without a subcommand: everything once, beside the peers that are there. */
 export function suiteCommand(): Command {
   return new Command("suite")
-    .description("measure step, scoring, generation, tokenization, loading and optimizer beside PyTorch and jax-js")
+    .description(
+      "measure step, scoring, generation, tokenization, loading and optimizer beside PyTorch, TRL and jax-js",
+    )
     .option("--model <folder>", "float32 model folder; a small random one if absent")
     .option("--batch <file>", "JSON file with pairs of token ids for it")
     .option("--repeats <count>", "timed runs of each, after one that is not; the medians count", Number, 3)
     .option("--threads <count>", "threads", Number, 2)
-    .option("--python <command>", "a Python with torch and numpy; python3 is tried if absent")
+    .option(
+      "--python <command>",
+      "a Python with torch and numpy, and with trl and peft where TRL is to be measured; python3 is tried if absent",
+    )
     .option("--no-javascript", "leave out jax-js")
     .option("--json <file>", "write machine, versions and results")
     .action(suite);
@@ -80,15 +87,25 @@ async function suite(options: SuiteOptions): Promise<void> {
   }
   const python = findPython(options.python === undefined ? ["python3", "/usr/bin/python3"] : [options.python]);
   if (!python) console.error("no Python with torch and numpy found: PyTorch is left out");
+  if (!python?.trl) console.error("no Python with trl and peft found: TRL is left out; --python names one");
   const folder = await mkdtemp(join(tmpdir(), "tokenwise-bench-"));
   try {
     const small = await makeSmall(folder);
     const { model = small.model, batch = small.batch, repeats, threads } = options;
     const tokenizer = existsSync(join(model, "tokenizer.json")) ? model : join(demo, "model");
-    const subject: Subject = { model, batch, tokenizer, repeats, threads, python: python?.command };
+    const subject: Subject = {
+      model,
+      batch,
+      tokenizer,
+      repeats,
+      threads,
+      python: python?.command,
+      trl: python?.trl && python.command,
+    };
     const results: Measurement[] = [];
     for (const [name, measure] of Object.entries({
       step: measureStep,
+      TRL: measureTrl,
       scoring: measureScoring,
       generation: measureGeneration,
       tokenization: measureTokenization,
@@ -105,7 +122,7 @@ async function suite(options: SuiteOptions): Promise<void> {
     const report: SuiteReport = {
       date: new Date().toISOString().slice(0, 10),
       machine: machine(),
-      versions: { ...versions(), ...(python && { torch: python.torch }) },
+      versions: { ...versions(), ...(python && { torch: python.torch }), ...(python?.trl && { trl: python.trl }) },
       model: options.model ?? "random, 6.5 million parameters",
       threads,
       repeats,
@@ -121,7 +138,7 @@ async function suite(options: SuiteOptions): Promise<void> {
 
 async function makeSmall(folder: string): Promise<{ model: string; batch: string }> {
   const [model, batch] = [join(folder, "model"), join(folder, "batch.json")];
-  await saveRandomModel(model, smallModel, join(demo, "model"));
+  await saveRandomModel(model, newLlama(smallModel), { tokenizerFrom: join(demo, "model") });
   await writeTextBatch(batch, join(demo, "pairs.jsonl"), model, smallPairs);
   return { model, batch };
 }
@@ -146,11 +163,28 @@ function formatReport({ date, machine, versions, model, threads, repeats, result
     String(result.tokenwise),
     String(result.pytorch ?? "–"),
     times(result, result.pytorch),
+    String(result.trl ?? "–"),
+    times(result, result.trl),
+    String(result.trlBfloat16 ?? "–"),
+    times(result, result.trlBfloat16),
     String(result.javascript ?? "–"),
     times(result, result.javascript),
     result.check ? `${result.check.text}${result.check.passed ? "" : ": TOO MUCH"}` : "",
   ]);
-  const header = ["", "unit", "tokenwise", "PyTorch", "better by", "jax-js", "better by", "check"];
+  const header = [
+    "",
+    "unit",
+    "tokenwise",
+    "PyTorch",
+    "better by",
+    "TRL",
+    "better by",
+    "TRL bf16",
+    "better by",
+    "jax-js",
+    "better by",
+    "check",
+  ];
   return [
     `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB; ${Object.entries(versions)
       .map((entry) => entry.join(" "))

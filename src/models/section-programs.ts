@@ -1,6 +1,8 @@
-import type { Engine, Executable } from "../engine/engine.ts";
-import { backwardProgram, forwardProgram, type Section } from "../graph/section.ts";
-import type { Block } from "./architecture.ts";
+import type { Engine, Executable, FloatValue } from "../engine/engine.ts";
+import { backwardProgram, forwardProgram, gradientName, type Section } from "../graph/section.ts";
+import { type Block, parametersOf } from "./architecture.ts";
+import type { Parameters, ParameterValues } from "./parameters.ts";
+import type { ModelSection } from "./section-parameters.ts";
 
 /**
  * The programs of a section: forward with and without what a backward pass needs, and, in a model
@@ -43,4 +45,22 @@ export function compileSection(
     saving: savesNothing ? plain : engine.compile(forwardProgram(section, { save: true })),
     backward: trains ? engine.compile(backwardProgram(section, { accumulate })) : undefined,
   };
+}
+
+/**
+ * Runs a section's backward program, its parameters' gradients accumulating in place.
+ *
+ * @param outputs memory for other results
+ */
+export async function runBackward(
+  section: ModelSection,
+  program: Executable,
+  { parameters, gradients, layer }: { parameters: ParameterValues; gradients: Parameters; layer: number },
+  inputs: Readonly<Record<string, FloatValue>>,
+  outputs: Readonly<Record<string, FloatValue>> = {},
+): Promise<Record<string, FloatValue>> {
+  const totals = Object.fromEntries(
+    Object.keys(section.parameters).map((name) => [gradientName(name), gradients.get(section.names[name]!(layer))!]),
+  );
+  return program.run({ ...inputs, ...parametersOf(section, parameters, layer), ...totals }, { ...totals, ...outputs });
 }

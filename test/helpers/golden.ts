@@ -1,6 +1,6 @@
 /**
  * The golden models of `test/golden/architectures`: tiny ones that transformers made, with what it
- * computes with them. The tests take every folder whose family and options are supported.
+ * computes with them. The tests take every folder there.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -8,8 +8,6 @@ import { fileURLToPath } from "node:url";
 import { packBatch } from "../../src/data/batch.ts";
 import type { TokenizedExample } from "../../src/data/example.ts";
 import type { Engine } from "../../src/engine/engine.ts";
-import { UserError } from "../../src/errors.ts";
-import { parseConfiguration } from "../../src/families/registry.ts";
 import type { LanguageModel } from "../../src/models/language-model.ts";
 import type { Parameters } from "../../src/models/parameters.ts";
 import { createObjective } from "../../src/objectives/index.ts";
@@ -81,19 +79,9 @@ export function readGoldenAdapter(name: string): GoldenAdapter {
 
 /** The golden models, and those with an adapter. */
 export const goldenModels = readdirSync(root)
-  .filter((name) => existsSync(join(goldenFolder(name), "config.json")) && isSupported(name))
+  .filter((name) => existsSync(join(goldenFolder(name), "config.json")))
   .sort();
 export const goldenAdapters = goldenModels.filter((name) => existsSync(join(goldenFolder(name), "adapter")));
-
-function isSupported(name: string): boolean {
-  try {
-    parseConfiguration(goldenConfiguration(name), "config.json");
-    return true;
-  } catch (error) {
-    if (error instanceof UserError) return false;
-    throw error;
-  }
-}
 
 /** The reference of a golden model's steps: each number of the model times 1 + 0.05 sin(i). */
 export async function goldenReference(engine: Engine, name: string, like: LanguageModel): Promise<LanguageModel> {

@@ -53,6 +53,8 @@ const shapes: Record<string, Readonly<Record<string, unknown>>> = {
   "as many key-value heads, one layer": { num_key_value_heads: 4, num_hidden_layers: 1 },
   "one key-value head, three layers": { num_key_value_heads: 1, num_hidden_layers: 3 },
   ...tinyFamilies,
+  "gpt_neox, one after the other": { ...tinyFamilies.gpt_neox, use_parallel_residual: false },
+  "stablelm, side by side": { ...tinyFamilies.stablelm, use_parallel_residual: true, qk_layernorm: true },
   "biases and wider heads": { attention_bias: true, mlp_bias: true, head_dim: 6, tie_word_embeddings: true },
 };
 

@@ -48,7 +48,7 @@ describe("tokenizePairs", () => {
     const pairs = [pair("0123", "a", "b"), pair("0123", "abcd", "a")];
     const lengths = (shortContextLength: number) => ({ shortContextLength, contextLength: 20 });
     await expect(tokenizePairs(pairs, tokenizer, lengths(8))).rejects.toThrow(
-      "pairs.jsonl:3: with their prompt the answers have 9 and 6 tokens; from 9 on this model has other rotary " +
+      "pairs.jsonl:3: with their prompt the answers have 9 and 6 tokens; from 9 on the model has other rotary " +
         "frequencies, and one prompt cannot have both; set maxLength to 8, or leave the pair out",
     );
     for (const fits of [5, 9]) {

@@ -4,6 +4,7 @@ import type { RecordPlace } from "./files/read.ts";
 import type { PreferencePair } from "./forms/pairs.ts";
 import type { PlainText } from "./forms/text.ts";
 import { WindowPacker } from "./pack.ts";
+import { checkShortContext } from "./short-context.ts";
 import { encodePrompts, encodeResponses, encodeTexts } from "./tokens/boundaries.ts";
 import type { Tokenizer } from "./tokens/tokenizer.ts";
 import { type LengthOptions, resolveLimits, truncate } from "./truncate.ts";
@@ -143,7 +144,7 @@ export async function tokenizeAnswers<Item>(
       written.look("prompt", prompt, place);
       for (const ids of responses) written.look("answer", ids, place);
       const kept = truncate(prompt, responses, limits, bosId);
-      checkOneSide(kept, options.shortContextLength, place);
+      checkShortContext({ ...kept, place }, options);
       add(prompt, responses, place, kept, given);
     }
   }
@@ -187,22 +188,6 @@ function collector() {
     count(report, example);
   };
   return { examples, report, add };
-}
-
-/** A prompt is computed once for all its answers, so they must not ask for different ways. */
-function checkOneSide(
-  { prompt, responses }: { prompt: Ids; responses: readonly Ids[] },
-  shortContextLength: number | undefined,
-  place: RecordPlace,
-): void {
-  if (shortContextLength === undefined) return;
-  const lengths = responses.map(({ length }) => prompt.length + length);
-  if (new Set(lengths.map((length) => length > shortContextLength)).size < 2) return;
-  throw new UserError(
-    `with their prompt the answers have ${lengths.join(" and ")} tokens; from ${shortContextLength + 1} on ` +
-      "this model has other rotary frequencies, and one prompt cannot have both",
-    { file: place.file, line: place.line, hint: `set maxLength to ${shortContextLength}, or leave the pair out` },
-  );
 }
 
 function checkVocabulary(

@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { longestSequence, type TokenizedExample } from "../data/example.ts";
+import { checkShortContext } from "../data/short-context.ts";
 import { UserError } from "../errors.ts";
 import { isFolder } from "../files/file-system.ts";
 import type { Recipe } from "../recipe/schema.ts";
@@ -50,11 +51,13 @@ export async function openReference(subject: Subject, given: string | undefined)
  * @throws UserError if they do not.
  */
 export function checkContext({ name, configuration }: Reference, examples: readonly TokenizedExample[]): void {
-  const { contextLength } = configuration;
+  const { contextLength, shortContextLength } = configuration;
   const longest = longestSequence(examples);
-  if (longest <= contextLength) return;
-  const problem = `an example has ${longest} tokens, more than the context of ${contextLength} of the reference`;
-  throw new UserError(problem, { file: name, hint: `cut them with --max-length ${contextLength}` });
+  if (longest > contextLength) {
+    const problem = `an example has ${longest} tokens, more than the context of ${contextLength} of the reference`;
+    throw new UserError(problem, { file: name, hint: `cut them with --max-length ${contextLength}` });
+  }
+  for (const example of examples) checkShortContext(example, { shortContextLength, name: "the reference" });
 }
 
 async function openFolder(name: string, base?: FrozenFormat): Promise<Reference> {

@@ -112,7 +112,50 @@ describe("defaults of transformers' classes", () => {
     expect(() => parse("gpt2", { hidden_size: 48 })).toThrow("config.json: hidden_size: 48 contradicts n_embd");
   });
 
+  test("GPT-NeoX rotates a quarter of each head, and reads its own names of the rotary keys", () => {
+    const none = { rope_parameters: undefined };
+    const usual = { ropeTheta: 10000, rotaryWidth: 4, parallel: true, attentionBias: true, activation: "gelu" };
+    expect(parse("gpt_neox", none)).toMatchObject({ ...usual, eosTokenIds: [2] });
+    const own = { ...none, rotary_emb_base: 500, rotary_pct: 0.5 };
+    expect(parse("gpt_neox", own)).toMatchObject({ ropeTheta: 500, rotaryWidth: 8 });
+    const repeated = { ...own, rope_theta: 500, partial_rotary_factor: 0.5 };
+    expect(parse("gpt_neox", repeated)).toMatchObject({ ropeTheta: 500, rotaryWidth: 8 });
+    expect(parse("gpt_neox", { ...none, rope_theta: 10000 })).toMatchObject(usual);
+  });
+
+  test("Phi-3's long context is LongRoPE's by any of its names, from 4096 tokens on", () => {
+    const factors = { short_factor: [1, 2, 3, 4], long_factor: [5, 6, 7, 8] };
+    for (const type of ["longrope", "su", "yarn"]) {
+      const rope = { rope_parameters: undefined, rope_scaling: { type, ...factors } };
+      expect(parse("phi3", { ...rope, original_max_position_embeddings: undefined })).toMatchObject({
+        ropeScaling: { type: "longrope", originalContextLength: 4096 },
+        shortContextLength: 4096,
+      });
+    }
+  });
+
+  test("StableLM 2 rotates a quarter of each head, and has 32 key-value heads", () => {
+    const changes = { hidden_size: 64, num_attention_heads: 32, num_key_value_heads: undefined };
+    const share = { rope_parameters: undefined, partial_rotary_factor: undefined };
+    expect(
+      parse("stablelm", { ...share, num_key_value_heads: undefined, num_attention_heads: 32, hidden_size: 256 }),
+    ).toMatchObject({ keyValueHeads: 32, headWidth: 8, rotaryWidth: 2, normEpsilon: 1e-5, eosTokenIds: [2] });
+    expect(() => parse("stablelm", { ...changes, ...share })).toThrow("partial_rotary_factor: 0.25 of the 2 numbers");
+  });
+
   test.each<[string, object, string]>([
+    ["gpt_neox", { rope_theta: 500 }, "rope_theta: is not what transformers reads: that is rotary_emb_base, or 10000"],
+    ["gpt_neox", { rotary_emb_base: 500, rope_theta: 10000 }, "rope_theta: is not what transformers reads"],
+    ["gpt_neox", { partial_rotary_factor: 1 }, "partial_rotary_factor: is not what transformers reads"],
+    ["gpt_neox", { rope_parameters: { partial_rotary_factor: 0.2 } }, "rope_parameters.partial_rotary_factor: 0.2 of"],
+    ["gpt_neox", { hidden_act: "mish" }, 'hidden_act: "mish" is not supported, only gelu, gelu_fast'],
+    ["gptj", { rotary_dim: 10 }, "rotary_dim: must be even and no more than the 8 numbers of a head, found 10"],
+    ["gptj", { rotary_dim: null }, "rotary_dim: Invalid input: expected number, received null"],
+    ["gptj", { rotary: false }, "rotary: the model has no other positions than rotary ones"],
+    ["phi3", { hidden_act: "gelu" }, 'hidden_act: "gelu" is not supported, only "silu" or "swish"'],
+    ["phi3", { rope_parameters: { type: "linear", factor: 2 } }, "rope_parameters: transformers' Phi-3 has no linear"],
+    ["phi3", { mlp_bias: true }, "mlp_bias: true is not supported, only false"],
+    ["stablelm", { hidden_act: "gelu" }, 'hidden_act: "gelu" is not supported, only "silu" or "swish"'],
     ["qwen2", { layer_types: ["full_attention"] }, "layer_types: has entries for 1 layers, and there are 2"],
     [
       "qwen2",
@@ -137,22 +180,61 @@ describe("defaults of transformers' classes", () => {
   });
 });
 
-describe("a folder of GPT-2", () => {
+describe("a folder", () => {
   let path: string;
   beforeEach(async () => {
-    path = await mkdtemp(join(tmpdir(), "gpt2-"));
+    path = await mkdtemp(join(tmpdir(), "family-"));
   });
   afterEach(() => rm(path, { recursive: true }));
 
-  test("with the names of the model below the head, its causal masks, and a key of somebody's own", async () => {
-    const original = await openModelFolder(join(golden("gpt2"), ".."));
+  /** Writes the tensors of a golden model, renamed or left out, and others. */
+  async function rewrite(name: string, rename: (name: string) => string | undefined, others: NamedTensor[] = []) {
+    const original = await openModelFolder(join(golden(name), ".."));
     const tensors: NamedTensor[] = [];
-    for (const [name, { shape }] of original.parameters) {
-      tensors.push({ name: name.replace("transformer.", ""), shape, data: await original.read(name) });
+    for (const [parameter, { shape }] of original.parameters) {
+      const renamed = rename(parameter);
+      if (renamed !== undefined) tensors.push({ name: renamed, shape, data: await original.read(parameter) });
     }
-    const mask = { name: "h.0.attn.bias", shape: [1, 1, 32, 32], data: new Uint8Array(32 * 32) };
-    const masked = { name: "h.0.attn.masked_bias", shape: [], data: Float32Array.of(-1e4) };
-    await writeSafetensors(join(path, "model.safetensors"), [...tensors, mask, masked]);
+    await writeSafetensors(join(path, "model.safetensors"), [...tensors, ...others]);
+    return original;
+  }
+
+  test("of an old Pythia: causal masks, rotary frequencies, and the head by transformers' name for it", async () => {
+    const at = "gpt_neox.layers.0.attention.";
+    const original = await rewrite("gpt_neox", (name) => name.replace("embed_out.", "lm_head."), [
+      { name: `${at}bias`, shape: [1, 1, 64, 64], data: new Uint8Array(64 * 64) },
+      { name: `${at}masked_bias`, shape: [], data: Float32Array.of(-1e9) },
+      { name: `${at}rotary_emb.inv_freq`, shape: [2], data: Float32Array.of(1, 0.01) },
+    ]);
+    await writeFile(join(path, "config.json"), JSON.stringify(configurationOf("gpt_neox")));
+    const folder = await openModelFolder(path);
+    expect(folder.notes).toEqual([]);
+    expect([...folder.parameters.keys()].sort()).toEqual([...original.parameters.keys()].sort());
+    expect(await folder.read("embed_out.weight")).toEqual(await original.read("embed_out.weight"));
+  });
+
+  test("of a GPT-NeoX whose file has a head that config.json ties to the embedding", async () => {
+    await rewrite("gpt_neox", (name) => name);
+    await writeFile(
+      join(path, "config.json"),
+      JSON.stringify({ ...configurationOf("gpt_neox"), tie_word_embeddings: true }),
+    );
+    const folder = await openModelFolder(path);
+    expect(folder.architecture.head).toBe("embed_out.weight");
+    expect(folder.notes[0]).toContain("its embed_out.weight differs from gpt_neox.embed_in.weight");
+  });
+
+  test("of GPT-J without the bias of its head is refused by that name", async () => {
+    await rewrite("gptj", (name) => (name === "lm_head.bias" ? undefined : name));
+    await writeFile(join(path, "config.json"), JSON.stringify(configurationOf("gptj")));
+    await expect(openModelFolder(path)).rejects.toThrow("missing lm_head.bias");
+  });
+
+  test("of GPT-2 with the names of the model below the head, its causal masks, and a key of somebody's own", async () => {
+    const original = await rewrite("gpt2", (name) => name.replace("transformer.", ""), [
+      { name: "h.0.attn.bias", shape: [1, 1, 32, 32], data: new Uint8Array(32 * 32) },
+      { name: "h.0.attn.masked_bias", shape: [], data: Float32Array.of(-1e4) },
+    ]);
     const file = join(path, "config.json");
     await writeFile(file, JSON.stringify({ ...configurationOf("gpt2"), my_key: 1 }));
     const folder = await openModelFolder(path);

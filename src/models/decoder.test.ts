@@ -14,6 +14,9 @@ const shapes = [
   ["grouped-query attention", {}],
   ["one key for all queries", { num_key_value_heads: 1, tie_word_embeddings: true }],
   ["a key for each query, biases, stretched positions", biased()],
+  ["positions by YaRN", { rope_scaling: { rope_type: "yarn", factor: 4, original_max_position_embeddings: 16 } }],
+  ["GPT-NeoX, one after the other", { ...tinyFamilies.gpt_neox, use_parallel_residual: false }],
+  ["StableLM 2, side by side", { ...tinyFamilies.stablelm, use_parallel_residual: true, qk_layernorm: true }],
   ...Object.entries(tinyFamilies),
 ] as const;
 

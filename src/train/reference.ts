@@ -1,6 +1,7 @@
 import { packBatch } from "../data/batch.ts";
 import { longestSequence, type TokenizedExample } from "../data/example.ts";
 import { epochOrder } from "../data/order.ts";
+import { checkShortContext } from "../data/short-context.ts";
 import type { Engine, FloatValue } from "../engine/engine.ts";
 import { untilAborted } from "../engine/interruptible.ts";
 import { gatherRows } from "../engine/rows.ts";
@@ -52,6 +53,8 @@ export async function openReference(
     const problem = `has a context of ${contextLength} tokens, and an example has ${longest}`;
     throw new UserError(problem, { field: "reference", hint: `set data.maxLength to ${contextLength} or less` });
   }
+  const { shortContextLength } = opened.configuration;
+  for (const example of examples) checkShortContext(example, { shortContextLength, name: "the reference" });
   const difference = await vocabularyDifference(tokenizerFolder, opened.tokenizerFolder);
   if (difference === undefined) return opened;
   const hint = "a reference must have the tokenizer of the model to train";

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { TokenizedExample } from "../data/example.ts";
+import { checkShortContext } from "../data/short-context.ts";
 import { encodePrompts } from "../data/tokens/boundaries.ts";
 import type { Tokenizer } from "../data/tokens/tokenizer.ts";
 import type { SpecialTokensSetting } from "../data/written-tokens.ts";
@@ -58,7 +59,10 @@ export async function openPole(recipe: WeightedRecipe, pole: Pole, start: Starti
 export async function promptedExamples(
   examples: readonly TokenizedExample[],
   template: string | undefined,
-  { tokenizer, configuration: { contextLength } }: Pick<StartingPoint, "tokenizer" | "configuration">,
+  {
+    tokenizer,
+    configuration: { contextLength, shortContextLength },
+  }: Pick<StartingPoint, "tokenizer" | "configuration">,
   specialTokens: SpecialTokensSetting,
 ): Promise<readonly TokenizedExample[]> {
   if (template === undefined) return examples;
@@ -69,7 +73,10 @@ export async function promptedExamples(
   const prompted = examples.map((example, index) => ({ ...example, prompt: Int32Array.from(prompts[index]!) }));
   const added = Math.max(...prompted.map(({ prompt }, index) => prompt.length - examples[index]!.prompt.length));
   const tooLong = prompted.find((example) => lengthOf(example) > contextLength);
-  if (!tooLong) return prompted;
+  if (!tooLong) {
+    for (const example of prompted) checkShortContext(example, { shortContextLength });
+    return prompted;
+  }
   const problem = `with its instruction a pair has ${lengthOf(tooLong)} tokens, the model's context is ${contextLength}`;
   const fits = contextLength - added;
   const hint = fits > 1 ? `${fits} fits, or use a shorter instruction` : "use a shorter instruction";

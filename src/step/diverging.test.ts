@@ -41,6 +41,20 @@ test("a loss that begins at zero, or below, is measured by what it begins with",
   expect(said([...repeated(20, -1), ...repeated(20, 5)], 0).steps).toHaveLength(1);
 });
 
+test("a loss that is a difference about zero is measured by how far a step's losses lie apart", () => {
+  const watched = (losses: readonly number[]) => {
+    const watch = new DivergenceWatch(false);
+    return losses.flatMap((loss, index) => (watch.observe(loss, () => 1e-19, 0.05) ? [index + 1] : []));
+  };
+  expect(watched([0.003, 0.02, -0.02, 0.01, ...repeated(20, 0.015)])).toEqual([]);
+  expect(watched([0.003, ...repeated(20, 0.1)])).toHaveLength(1);
+  const watch = new DivergenceWatch(false);
+  watch.observe(0.003, () => 1e-19, 0.05);
+  watch.evaluated(0, { loss: -0.0082, "rewards/accuracies": 0.5 });
+  watch.evaluated(1, { loss: -0.0081, "rewards/accuracies": 0.5 });
+  expect(watch.atEnd()).toBeUndefined();
+});
+
 test("at the end, the last steps are compared with the first", () => {
   expect(said([0.7, 1.1, 1.2], Math.log(2)).end).toMatch(/worse than the start.*loss 0\.7 to 1\.15.*learningRate/);
   expect(said([0.7, 0.72, 0.69], Math.log(2)).end).toBeUndefined();

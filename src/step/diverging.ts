@@ -21,7 +21,8 @@ export interface Beginning {
  *
  * The range comes from the loss of indifference: that of a policy that equals its reference or,
  * without one, guesses uniformly. It is ln 2 for DPO, 1/(2β)² for IPO, the logarithm of the
- * vocabulary for a mean over tokens.
+ * vocabulary for a mean over tokens. Where it is about 0, as for a difference of two answers'
+ * scores, the range comes from how far the first step's losses lie apart.
  */
 export class DivergenceWatch {
   readonly #hasReference: boolean;
@@ -47,12 +48,13 @@ export class DivergenceWatch {
    *
    * @param indifference the loss of indifference on the step's examples, asked for in the first
    * step
+   * @param spread how far the losses of the step's examples lie apart
    */
-  observe(loss: number, indifference: () => number): string | undefined {
+  observe(loss: number, indifference: () => number, spread = 0): string | undefined {
     if (this.#steps === 0) {
       this.#start ??= loss;
       this.#indifference = indifference();
-      this.#scale = Math.abs(this.#indifference) || Math.abs(this.#start);
+      this.#scale = Math.max(Math.abs(this.#indifference), spread) || Math.abs(this.#start);
     }
     this.#steps++;
     this.#recent = [...this.#recent, loss].slice(-blockSteps);
@@ -83,7 +85,7 @@ export class DivergenceWatch {
     const [before, after] = [this.#before, this.#after];
     if (before && after) {
       const key = "plain_rewards/accuracies" in after ? "plain_rewards/accuracies" : "rewards/accuracies";
-      const rose = after.loss! - before.loss! > 0.01 * Math.abs(before.loss!);
+      const rose = after.loss! - before.loss! > 0.01 * Math.max(Math.abs(before.loss!), this.#scale);
       const lessAccurate = after[key] !== undefined && after[key] < before[key]!;
       if (!rose && !lessAccurate) return undefined;
       const changes = [

@@ -1,5 +1,5 @@
 import type { Objective } from "../objectives/objective.ts";
-import type { Learner } from "./learner.ts";
+import type { JudgedExample, Learner } from "./learner.ts";
 import { summarize } from "./metrics.ts";
 import type { ObjectiveState, ResponseVectors } from "./objective-evaluator.ts";
 import type { ScoredExample } from "./scorer.ts";
@@ -25,4 +25,19 @@ export function lossOfIndifference(
   };
   const imagined = examples.map(({ example, responses }) => ({ example, responses: responses.map(indifferent) }));
   return summarize(learner.judge(imagined, state), objective).loss!;
+}
+
+/**
+ * How far the losses of examples lie apart: their standard deviation. Terms whose mean is over
+ * tokens are left out, since their losses are sums.
+ */
+export function spreadOfLosses(examples: readonly JudgedExample[], { terms }: Objective): number {
+  const losses = examples.map(({ outcome }) =>
+    terms.reduce(
+      (sum, { mean, weight }, term) => (mean === "examples" ? sum + weight * outcome.losses[term]! : sum),
+      0,
+    ),
+  );
+  const centre = losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
+  return Math.sqrt(losses.reduce((sum, loss) => sum + (loss - centre) ** 2, 0) / losses.length);
 }

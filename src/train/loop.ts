@@ -8,6 +8,7 @@ import type { Progress } from "../runs/checkpoint.ts";
 import type { SamplesRecord } from "../runs/run-folder.ts";
 import { type Beginning, DivergenceWatch } from "../step/diverging.ts";
 import { FallingWatch } from "../step/falling.ts";
+import { spreadOfLosses } from "../step/indifference.ts";
 import { type Metrics, summarize } from "../step/metrics.ts";
 import { type ScoredExample, scoreExamples } from "../step/scorer.ts";
 import type { StepResult, Trainer } from "../step/trainer.ts";
@@ -200,9 +201,10 @@ class TrainingLoop {
   }
 
   #warn({ examples, loss }: StepResult): void {
-    const { trainer, events } = this.#options;
+    const { trainer, objective, events } = this.#options;
     const indifference = () => trainer.lossOfIndifference(examples);
-    const warnings = [watchedLogRatio(examples, this.#falling), this.#diverging.observe(loss, indifference)];
+    const spread = spreadOfLosses(examples, objective);
+    const warnings = [watchedLogRatio(examples, this.#falling), this.#diverging.observe(loss, indifference, spread)];
     for (const warning of warnings) if (warning) events.warn(warning);
   }
 

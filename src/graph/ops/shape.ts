@@ -96,13 +96,16 @@ const swapPairsOp: Op<Pairs & { columns: number }> = {
   },
   onnx: (writer, [x], { columns, ...pairs }) => {
     const { width, layout } = pairs;
-    if (layout === "interleaved") {
-      const partners = Array.from({ length: columns }, (_, column) => partnerOf(column, pairs));
-      return writer.node("Gather", [x!, writer.integers(partners)], { axis: -1 });
+    const rest = columns === width ? [] : [columns - width];
+    if (layout === "halves") {
+      const [left, right, ...others] = writer.split(x!, [width / 2, width / 2, ...rest]);
+      return writer.node("Concat", [right!, left!, ...others], { axis: -1 });
     }
-    const rest = columns - width;
-    const [left, right, others = []] = writer.split(x!, [width / 2, width / 2, ...(rest > 0 ? [rest] : [])]);
-    return writer.node("Concat", [right!, left!, others].flat(), { axis: -1 });
+    const partners = Array.from({ length: width }, (_, column) => partnerOf(column, pairs));
+    const swapped = (part: string) => writer.node("Gather", [part, writer.integers(partners)], { axis: -1 });
+    if (rest.length === 0) return swapped(x!);
+    const [paired, others] = writer.split(x!, [width, ...rest]);
+    return writer.node("Concat", [swapped(paired!), others!], { axis: -1 });
   },
   // It is its own inverse and its own transpose.
   gradient: ({ attributes, dy }) => [swapPairs(dy, attributes)],

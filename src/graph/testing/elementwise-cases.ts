@@ -31,7 +31,7 @@ const unary: OpCase[] = [
   { op: "sqrt", apply: sqrt, range: positive },
   { op: "sigmoid", apply: sigmoid, range: [-4, 4] as const },
   { op: "tanh", apply: tanh, range: [-2, 2] as const },
-  { op: "softCap", apply: (x: Tensor) => softCap(x, 1.5), range: [-4, 4] as const },
+  { op: "softCap", apply: (x: Tensor) => softCap(x, 1.5), range: [-3, 3] as const },
   { op: "softplus", apply: softplus, range: [-4, 4] as const },
   { op: "silu", apply: silu, range: [-4, 4] as const },
   { op: "geluTanh", apply: geluTanh, range: [-1.5, 1.5] as const },

@@ -6,6 +6,7 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { methodsPage, methodsTable } from "./methods-page.ts";
 import { folded, isShown, jsonSchema, type Schema, sentence, widest } from "./recipe-schema.ts";
 import { inputType } from "./recipe-type.ts";
 
@@ -116,14 +117,19 @@ function scalar(value: unknown): string {
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 
-/** Every file that follows from the schema, with the content that it should have. */
+/** Every file that follows from the schema or the objectives, with what it should hold. */
 export function generated(): { path: string; text: string }[] {
-  const page = place("docs/recipes.md");
+  const [page, readme] = [place("docs/recipes.md"), place("README.md")];
   const marks = /(<!-- keys -->\n)[\s\S]*?(\n<!-- end of keys -->)/;
   const text = readFileSync(page, "utf8").replace(marks, (_, begin: string, end: string) => begin + reference() + end);
   return [
     { path: page, text },
     { path: place("src/recipe/recipe-input.ts"), text: inputType() },
+    { path: place("docs/methods.md"), text: methodsPage() },
+    {
+      path: readme,
+      text: readFileSync(readme, "utf8").replace(/\| objective +\|[\s\S]*?(?=\n\n)/, () => methodsTable()),
+    },
     { path: place("docs/recipe.schema.json"), text: `${JSON.stringify(jsonSchema(), undefined, 2)}\n` },
   ];
 }

@@ -8,6 +8,7 @@ import { evaluateCommand } from "./commands/evaluate.ts";
 import { exportCommand } from "./commands/export.ts";
 import { generateCommand } from "./commands/generate.ts";
 import { initCommand } from "./commands/init.ts";
+import { methodsCommand } from "./commands/methods.ts";
 import { pairsCommand } from "./commands/pairs.ts";
 import { scoreCommand } from "./commands/score.ts";
 import { showWeightsCommand } from "./commands/show-weights.ts";
@@ -43,6 +44,7 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
   const commands = [
     ...[
       demoCommand(exit),
+      methodsCommand(),
       initCommand(),
       trainCommand(exit),
       evaluateCommand(exit),

@@ -17,6 +17,9 @@ import { targetMargin } from "./simpo.ts";
 export const alphapo = pairObjective({
   name: "alphapo",
   summary: "simpo with another shape of the reward: alpha bends it, 0 is simpo",
+  paper: { by: "Gupta et al. 2025", arXiv: "2501.03884" },
+  formula: "−log σ(β (r_w − r_l) − γ), r = (1 − e^(−αa))/α",
+  checked: "equals TRL's alpha of CPO; the paper was not read",
   options: {
     beta: scoreScale(2.5, "rewards"),
     gamma: targetMargin(0.1),

@@ -18,6 +18,9 @@ import { beta, labelSmoothing } from "./options.ts";
 export const aot = pairObjective({
   name: "aot",
   summary: "dpo between distributions: what has the same rank among a step's pairs is compared",
+  paper: { by: "Melnyk et al. 2024", arXiv: "2406.05882" },
+  formula: "−log σ(β δ), δ between what has the same rank in the step",
+  checked: "equals TRL's aot and aot_unpaired for a batch",
   options: {
     beta,
     labelSmoothing,

@@ -12,6 +12,9 @@ import { beta } from "./options.ts";
 export const apoZero = pairObjective({
   name: "apo-zero",
   summary: "for chosen answers better than the model's own: they become likelier, the rejected less likely",
+  paper: { by: "D'Oosterlinck et al. 2024", arXiv: "2408.06266" },
+  formula: "1 − σ(r_w) + σ(r_l)",
+  checked: "equals TRL's apo_zero",
   options: { beta },
   loss: (options, chosen, rejected) =>
     add(sigmoid(negate(implicitReward(options, chosen))), sigmoid(implicitReward(options, rejected))),
@@ -22,6 +25,9 @@ export const apoZero = pairObjective({
 export const apoDown = pairObjective({
   name: "apo-down",
   summary: "for chosen answers worse than the model's own: both become less likely, the rejected more so",
+  paper: { by: "D'Oosterlinck et al. 2024", arXiv: "2408.06266" },
+  formula: "σ(r_w) + 1 − σ(u)",
+  checked: "equals TRL's apo_down",
   options: { beta },
   loss: (options, chosen, rejected) =>
     add(sigmoid(implicitReward(options, chosen)), sigmoid(scale(logRatioMargin(chosen, rejected), -options.beta))),

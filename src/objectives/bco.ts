@@ -23,6 +23,9 @@ export const rewardShift = z
 export const bcoPair = pairObjective({
   name: "bco-pair",
   summary: "chosen and rejected answers told apart from the mean reward so far, each on its own",
+  paper: { by: "Jung et al. 2024", arXiv: "2404.04656" },
+  formula: "−log σ(r_w − δ) − log σ(δ − r_l), δ the mean of all rewards so far",
+  checked: "a second computation; without the shift TRL's bco_pair",
   options: { beta, shift: rewardShift },
   shown: ["beta"],
   state: ({ shift }) => (shift === "running" ? { initial: runningMean, update: updateShift } : undefined),

@@ -34,6 +34,9 @@ import { beta, termWeight } from "./options.ts";
 export const betaDpo = pairObjective({
   name: "beta-dpo",
   summary: "dpo whose beta grows with the step's margins, without the pairs that are far from usual",
+  paper: { by: "Wu et al. 2024", arXiv: "2407.08639" },
+  formula: "−log σ(u) with β (1 + α (mean Δ − M)) for β, over the pairs that are kept",
+  checked: "a second computation; the form is that of the authors' code",
   options: {
     beta,
     alpha: termWeight(0.6, "how much the step's margins change beta"),

@@ -15,6 +15,9 @@ import { beta } from "./options.ts";
 export const bpo = pairObjective({
   name: "bpo",
   summary: "balanced: moves the one of both answers that lags behind; alpha weighs the rejected one",
+  paper: { by: "Sun et al. 2025", arXiv: "2506.03557" },
+  formula: "ℓ(β min(Σρ_w, −α Σρ_l))",
+  checked: "a second computation; the form is that of the authors' code",
   options: {
     beta,
     alpha: positive(1e4).default(0.3).describe("how much the rejected answer's log-ratio counts"),

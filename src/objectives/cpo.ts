@@ -32,6 +32,9 @@ export const cpo = defineObjective(
   {
     name: "cpo",
     summary: "no reference, and supervised on the chosen answers: alpha weighs that",
+    paper: { by: "Xu et al. 2024", arXiv: "2401.08417" },
+    formula: "−log σ(β (Σ log π_w − Σ log π_l)) + α SFT(y_w)",
+    checked: "equals TRL's CPO for a batch",
     options: {
       ...options,
       alpha: termWeight(1, "the weight of supervised fine-tuning on the chosen answers"),

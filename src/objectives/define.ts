@@ -13,7 +13,7 @@ type SchemaOf<Name extends string, S extends Shape> = z.ZodObject<{ name: z.ZodL
  * An objective before its options are chosen: all that the recipe, the command line and the docs
  * say of it.
  */
-export interface ObjectiveDefinition<Name extends string = string, S extends Shape = Shape> {
+export interface ObjectiveDefinition<Name extends string = string, S extends Shape = Shape> extends Facts {
   readonly name: Name;
   /** One line on what it does and what its options mean. */
   readonly summary: string;
@@ -26,7 +26,16 @@ export interface ObjectiveDefinition<Name extends string = string, S extends Sha
   create(options?: z.input<z.ZodObject<S>>): Objective;
 }
 
-interface Description<Name extends string, S extends Shape> {
+/** What the pages and `tokenwise methods` say of an objective besides. */
+interface Facts {
+  readonly paper?: { readonly by: string; readonly arXiv: string } | undefined;
+  /** The loss of an example, in the signs of docs/methods.md. */
+  readonly formula?: string | undefined;
+  /** What the loss was compared with. */
+  readonly checked?: string | undefined;
+}
+
+interface Description<Name extends string, S extends Shape> extends Facts {
   readonly name: Name;
   readonly summary: string;
   readonly options: S;
@@ -84,7 +93,7 @@ export function singleObjective<const Name extends string, S extends Shape>(
 
 /** An objective that `create` makes of options, whatever it is made of. */
 export function defineObjective<const Name extends string, S extends Shape>(
-  { name, summary, options, shown = Object.keys(options) }: Description<Name, S>,
+  { name, summary, paper, formula, checked, options, shown = Object.keys(options) }: Description<Name, S>,
   responses: 1 | 2,
   create: (options: Options<S>) => Objective,
 ): ObjectiveDefinition<Name, S> {
@@ -92,7 +101,7 @@ export function defineObjective<const Name extends string, S extends Shape>(
   const defaults = own.safeParse({});
   const proposed = shown.map((key) => [key, (defaults.data as Record<string, string | number> | undefined)?.[key]]);
   return {
-    ...{ name, summary, responses },
+    ...{ name, summary, paper, formula, checked, responses },
     schema: z.strictObject({ name: z.literal(name), ...options }) as unknown as SchemaOf<Name, S>,
     proposed: Object.fromEntries([["name", name], ...proposed]),
     create(given) {

@@ -14,6 +14,9 @@ import { beta } from "./options.ts";
 export const discopop = pairObjective({
   name: "discopop",
   summary: "a blend of dpo's loss and an exponential one, found by search; tau is how sharply it turns",
+  paper: { by: "Lu et al. 2024", arXiv: "2406.08414" },
+  formula: "−(1 − g) log σ(u) + g e^(−u), g = σ(u/τ)",
+  checked: "equals TRL's discopop",
   options: {
     beta,
     tau: positive(1, "above 1 the exponential part grows without bound")

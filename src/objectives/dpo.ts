@@ -15,6 +15,9 @@ import { aggregate, beta, labelSmoothing } from "./options.ts";
 export const dpo = pairObjective({
   name: "dpo",
   summary: "whole answers only, no KL of tokens; also labelSmoothing, aggregate, referenceFree",
+  paper: { by: "Rafailov et al. 2023", arXiv: "2305.18290" },
+  formula: "−log σ(u)",
+  checked: "equals the authors' published code and TRL's sigmoid and sigmoid_norm",
   options: {
     beta,
     labelSmoothing,

@@ -13,6 +13,9 @@ import { beta, termWeight } from "./options.ts";
 export const dpop = pairObjective({
   name: "dpop",
   summary: "dpo that keeps the chosen answer from becoming less likely; lambda is how firmly",
+  paper: { by: "Pal et al. 2024", arXiv: "2402.13228" },
+  formula: "−log σ(u − βλ max(0, −Σρ_w))",
+  checked: "a second computation; the form is that of oat's and SamPO's code",
   options: { beta, lambda: termWeight(50, "how much a loss of likelihood of the chosen answer counts") },
   loss({ beta, lambda }, chosen, rejected) {
     const lost = relu(negate(logRatio(chosen)));

@@ -15,6 +15,9 @@ import { beta } from "./options.ts";
 export const exo = pairObjective({
   name: "exo",
   summary: "like dpo with the divergence the other way round; labelSmoothing keeps it finite",
+  paper: { by: "Ji et al. 2024", arXiv: "2402.00856" },
+  formula: "q log(q/(1 − ε)) + (1 − q) log((1 − q)/ε), q = σ(u)",
+  checked: "equals TRL's exo_pair",
   options: {
     beta,
     labelSmoothing: z

@@ -20,6 +20,9 @@ const divergences = ["forward-kl", "jensen-shannon", "alpha"] as const;
 export const fDpo = pairObjective({
   name: "f-dpo",
   summary: "dpo with another divergence from the reference: forward-kl, jensen-shannon or alpha",
+  paper: { by: "Wang et al. 2024", arXiv: "2309.16240" },
+  formula: "−log σ(β (f'(e^Σρ_w) − f'(e^Σρ_l)))",
+  checked: "equals TRL's sigmoid with each f_divergence_type",
   options: {
     beta,
     divergence: z.enum(divergences).default("forward-kl").describe("what ties the model to the reference"),

@@ -11,6 +11,9 @@ import { beta } from "./options.ts";
 export const hinge = pairObjective({
   name: "hinge",
   summary: "like dpo, but pairs that are 1 / beta apart teach nothing more",
+  paper: { by: "Zhao et al. 2023", arXiv: "2305.10425" },
+  formula: "max(0, 1 − u)",
+  checked: "equals TRL's hinge",
   options: { beta },
   loss: ({ beta }, chosen, rejected) => hingeLoss(scale(logRatioMargin(chosen, rejected), beta)),
   reward: implicitReward,

@@ -31,6 +31,7 @@ import { slic } from "./slic.ts";
 import { sppo } from "./sppo.ts";
 import { tdpo1, tdpo2 } from "./tdpo.ts";
 import { tisDpo } from "./tis-dpo.ts";
+import { fromTrl } from "./trl.ts";
 
 /** Every objective that a recipe can name, in the order in which they are offered. */
 export const objectives = [
@@ -91,10 +92,24 @@ export type ObjectiveOptions = z.input<typeof objectiveSchema>;
  * @throws UserError for a name that is not in the list.
  */
 export function objectiveNamed(name: ObjectiveName): ObjectiveDefinition {
+  return findObjective(name, "objective.name");
+}
+
+/**
+ * The definition with a name that a user gave.
+ *
+ * @param field where the name stands
+ * @throws UserError for a name that is not in the list; it tells those of TRL what to say instead.
+ */
+export function findObjective(name: string, field: string): ObjectiveDefinition {
   const found = objectives.find((definition) => definition.name === name);
   if (found) return found as unknown as ObjectiveDefinition;
   const names = objectives.map((definition) => definition.name);
-  throw new UserError(`must be one of ${names.join(", ")}, found ${quoted(name)}`, { field: "objective.name" });
+  const here = fromTrl(name, names);
+  throw new UserError(`must be one of ${names.join(", ")}, found ${quoted(name)}`, {
+    field,
+    ...(here && { hint: `TRL's \`${name}\` is \`${here}\`` }),
+  });
 }
 
 /**

@@ -11,6 +11,9 @@ import { aggregate, beta } from "./options.ts";
 export const ipo = pairObjective({
   name: "ipo",
   summary: "like dpo, but towards a margin of 1 / (2 beta) instead of an ever larger one",
+  paper: { by: "Azar et al. 2023", arXiv: "2310.12036" },
+  formula: "(Σρ_w − Σρ_l − 1/(2β))²",
+  checked: "equals the authors' published code; with means TRL's ipo",
   options: {
     beta,
     aggregate: aggregate("sum", "sums of log-ratios over an answer as in the paper, or their means as in TRL"),

@@ -14,6 +14,9 @@ import { beta, termWeight } from "./options.ts";
 export const mpo = pairObjective({
   name: "mpo",
   summary: "a mix of dpo, bco-pair and supervised fine-tuning on the chosen answers",
+  paper: { by: "Wang et al. 2024", arXiv: "2411.10442" },
+  formula: "−p log σ(u) + q BCO − g a_w",
+  checked: "a second computation; without the shift TRL's sigmoid, bco_pair and sft for a pair",
   options: {
     beta,
     preference: termWeight(0.8, "the weight of dpo's loss"),

@@ -12,6 +12,9 @@ import { beta } from "./options.ts";
 export const nca = pairObjective({
   name: "nca",
   summary: "each answer's reward is judged on its own, so that the chosen one does not become unlikely",
+  paper: { by: "Chen et al. 2024", arXiv: "2402.05369" },
+  formula: "−log σ(r_w) − ½ log σ(−r_w) − ½ log σ(−r_l)",
+  checked: "equals TRL's nca_pair",
   options: { beta },
   loss(options, chosen, rejected) {
     const [better, worse] = [implicitReward(options, chosen), implicitReward(options, rejected)];

@@ -17,6 +17,9 @@ import { termWeight } from "./options.ts";
 export const orpo = pairObjective({
   name: "orpo",
   summary: "no reference: supervised on the chosen answers, and their odds against the rejected ones",
+  paper: { by: "Hong et al. 2024", arXiv: "2403.07691" },
+  formula: "−a_w − λ log σ(o_w − o_l), o = a − log(1 − e^a)",
+  checked: "equals TRL's ORPO for a pair without the prompt's tokens",
   options: { lambda: termWeight(0.1, "the weight of the odds ratio") },
   needs: { reference: "none" },
   loss({ lambda }, chosen, rejected) {

@@ -13,6 +13,9 @@ import { beta, termWeight } from "./options.ts";
 export const rDpo = pairObjective({
   name: "r-dpo",
   summary: "dpo that lets a longer chosen answer count for less; alpha is what a token of length is worth",
+  paper: { by: "Park et al. 2024", arXiv: "2403.19159" },
+  formula: "−log σ(u + α (m − n)), m and n tokens",
+  checked: "a second computation; the form is that of oat's and SamPO's code",
   options: { beta, alpha: termWeight(0.01, "what a token more of the chosen answer adds to the margin") },
   loss({ beta, alpha }, chosen, rejected) {
     const longer = subtract(countedLength(chosen), countedLength(rejected));

@@ -14,6 +14,9 @@ import { beta } from "./options.ts";
 export const robustDpo = pairObjective({
   name: "robust-dpo",
   summary: "dpo where labelSmoothing says which share of the labels is wrong",
+  paper: { by: "Chowdhury et al. 2024", arXiv: "2403.00409" },
+  formula: "[−(1 − ε) log σ(u) + ε log σ(−u)] / (1 − 2ε)",
+  checked: "equals TRL's robust",
   options: {
     beta,
     labelSmoothing: z

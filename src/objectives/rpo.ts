@@ -15,6 +15,9 @@ import { beta, termWeight } from "./options.ts";
 export const rpo = pairObjective({
   name: "rpo",
   summary: "dpo, and supervised on the chosen answers: alpha weighs that",
+  paper: { by: "Pang et al. 2024", arXiv: "2404.19733" },
+  formula: "−log σ(u) − α a_w",
+  checked: "equals TRL's sigmoid with sft for a pair",
   options: { beta, alpha: termWeight(1, "the weight of supervised fine-tuning on the chosen answers") },
   loss: ({ beta, alpha }, chosen, rejected) =>
     add(

@@ -16,6 +16,8 @@ export const meanOfSft = z
 export const sft = singleObjective({
   name: "sft",
   summary: "supervised on the chosen answers: the first stage, where the model does not answer like them yet",
+  formula: "−Σ log π(y_t)",
+  checked: "a second computation; the mean over sequences is the published preference trainers'",
   options: { mean: meanOfSft },
   shown: [],
   mean: ({ mean }) => (mean === "tokens" ? "tokens" : "examples"),

@@ -12,6 +12,9 @@ import type { Answer } from "./objective.ts";
 export const simper = pairObjective({
   name: "simper",
   summary: "no reference, nothing to set: the difference of the answers' inverse perplexities",
+  paper: { by: "Xiao et al. 2025", arXiv: "2502.00883" },
+  formula: "−e^a_w + e^a_l",
+  checked: "a second computation; the form is that of the authors' code",
   options: {},
   needs: { reference: "none" },
   loss: (_, chosen, rejected) => subtract(inversePerplexity(rejected), inversePerplexity(chosen)),

@@ -17,6 +17,9 @@ export const targetMargin = (fallback: number) =>
 export const simpo = pairObjective({
   name: "simpo",
   summary: "no reference: the chosen answer's tokens should be likelier on average by gamma / beta",
+  paper: { by: "Meng et al. 2024", arXiv: "2405.14734" },
+  formula: "−log σ(β (a_w − a_l) − γ)",
+  checked: "equals TRL's simpo",
   options: { beta: scoreScale(2, "mean log-probabilities"), gamma: targetMargin(0.5), labelSmoothing },
   shown: ["beta", "gamma"],
   needs: { reference: "none" },

@@ -11,6 +11,9 @@ import { pairObjective } from "./define.ts";
 export const slic = pairObjective({
   name: "slic",
   summary: "no reference: the chosen answer should be more likely by delta nats, and no more than that",
+  paper: { by: "Zhao et al. 2023", arXiv: "2305.10425" },
+  formula: "max(0, δ − Σ log π_w + Σ log π_l)",
+  checked: "a second computation; without the paper's regulariser",
   options: { delta: positive(1e6).default(1).describe("the margin of log-probabilities, in nats") },
   needs: { reference: "none" },
   loss: ({ delta }, chosen, rejected) =>

@@ -13,6 +13,9 @@ import { beta } from "./options.ts";
 export const sppo = pairObjective({
   name: "sppo",
   summary: "each answer's log-ratio towards a target of its own, 1 / (2 beta) and its negative",
+  paper: { by: "Wu et al. 2024", arXiv: "2405.00675" },
+  formula: "(Σρ_w − 1/(2β))² + (Σρ_l + 1/(2β))²",
+  checked: "equals TRL's sppo_hard",
   options: { beta: beta.describe("the targets are 1 / (2 beta) and its negative; the authors use 0.001") },
   loss: ({ beta }, chosen, rejected) => distanceFromTargets(beta, chosen, rejected),
   reward: implicitReward,

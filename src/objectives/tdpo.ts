@@ -15,6 +15,9 @@ const needs = { statistics: { klReferencePolicy: "gradient" } } as const;
 export const tdpo1 = pairObjective({
   name: "tdpo1",
   summary: "the first form of tdpo2: the difference of the KL counts in full",
+  paper: { by: "Zeng et al. 2024", arXiv: "2404.11999" },
+  formula: "−log σ(u − β (SeqKL_l − SeqKL_w))",
+  checked: "equals the authors' published code",
   options: { beta },
   needs,
   loss: ({ beta }, chosen, rejected) =>
@@ -26,6 +29,9 @@ export const tdpo1 = pairObjective({
 export const tdpo2 = pairObjective({
   name: "tdpo2",
   summary: "beta ties the model to the reference, alpha weighs the KL of the answers",
+  paper: { by: "Zeng et al. 2024", arXiv: "2404.11999" },
+  formula: "−log σ(u − αβ (SeqKL_l − sg(SeqKL_w)))",
+  checked: "equals the authors' published code",
   options: { beta, alpha: termWeight(0.5, "the weight of the difference of sequential KL divergences") },
   needs,
   loss({ beta, alpha }, chosen, rejected) {

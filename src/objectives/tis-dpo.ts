@@ -16,6 +16,9 @@ import { beta, termWeight } from "./options.ts";
 export const tisDpo = pairObjective({
   name: "tis-dpo",
   summary: "dpo with a weight for each token, from two contrastive models",
+  paper: { by: "Liu et al. 2025", arXiv: "2410.04350" },
+  formula: "−log σ(β (Σwρ_w − Σwρ_l) − η), η = αβ (Σw KL_w − Σw KL_l)",
+  checked: "equals the authors' published code",
   options: {
     beta,
     alpha: termWeight(0, "the weight of η, the difference of weighted KL divergences; 0 leaves it out"),

@@ -1,5 +1,4 @@
 import { Command } from "commander";
-import { pairObjectives } from "../../objectives/index.ts";
 import { type PipelineResult, train } from "../../pipeline.ts";
 import { readRecipe } from "../../recipe/parse.ts";
 import { interrupted, untilInterrupted } from "../terminal/interruption.ts";
@@ -16,7 +15,7 @@ import { continueWeighing } from "./weigh.ts";
 export function trainCommand(exit: (code: number) => void): Command {
   return new Command("train")
     .description(
-      `train a model as a recipe says: supervised, or on preference pairs (${pairObjectives.map(({ name }) => name).join(", ")})`,
+      "train a model as a recipe says: supervised, or on preference pairs (`tokenwise methods` lists the objectives)",
     )
     .argument("<recipe>", "YAML file; paths in it are relative to the working directory")
     .option("--set <key=value...>", "change settings of the recipe, e.g. --set objective.beta=0.2 seed=1")

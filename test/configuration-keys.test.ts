@@ -34,11 +34,14 @@ describe.each(families)("a config.json of %s", (family) => {
     { ...without(golden, "rope_parameters"), rope_scaling: { rope_type: "yarn", factor: 2 } },
     { ...without(golden, "rope_parameters"), rope_scaling: golden.rope_parameters },
     ...Object.keys(golden).map((key) => without(golden, key)),
+    withoutLists(golden),
     ...Object.keys(golden.rope_parameters ?? {}).map((key) => ({
       ...golden,
       rope_parameters: without(golden.rope_parameters as Keys, key),
     })),
-    ...Object.entries(keys.aliases ?? {}).map(([alias, key]) => ({ ...without(golden, key), [alias]: golden[key] })),
+    ...Object.entries(keys.aliases ?? {}).flatMap(([alias, key]) =>
+      [golden, withoutLists(golden)].map((json) => ({ ...without(json, key), [alias]: golden[key] })),
+    ),
   ]);
 
   test("has no key of transformers' class that the family does not know", () => {
@@ -110,6 +113,11 @@ function without(json: Keys, key: string): Keys {
   return Object.fromEntries(Object.entries(json).filter(([other]) => other !== key));
 }
 
+/** Lists have an entry for each layer. */
+function withoutLists(json: Keys): Keys {
+  return Object.fromEntries(Object.entries(json).filter(([, value]) => !Array.isArray(value)));
+}
+
 /** What a config.json means, whatever its text, or what is wrong with it. */
 function read(json: Keys): { meaning?: string; problem?: string } {
   try {
@@ -129,5 +137,5 @@ function others(value: unknown): unknown[] {
   if (typeof value === "object" && value !== null) {
     return Object.entries(value).flatMap(([key, inner]) => others(inner).map((one) => ({ ...value, [key]: one })));
   }
-  return [1, 2, 7, 0.5, true, "x", { rope_type: "linear", factor: 2 }];
+  return [1, 2, 4, 7, 0.5, true, "x", { rope_type: "linear", factor: 2 }];
 }

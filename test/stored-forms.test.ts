@@ -78,6 +78,7 @@ async function write(path: string, configuration: ModelConfiguration, form: Form
 /** Tensors that older versions of transformers, or other tools, stored beside the parameters. */
 const buffers: Readonly<Record<string, readonly string[]>> = {
   gpt2: ["transformer.h.0.attn.bias", "transformer.h.1.attn.masked_bias"],
+  gpt_neo: ["transformer.h.0.attn.attention.bias", "transformer.h.1.attn.attention.masked_bias"],
   gptj: ["transformer.h.0.attn.bias", "transformer.h.1.attn.masked_bias", "transformer.h.1.attn.embed_positions"],
   gpt_neox: [
     ...["gpt_neox.layers.0.attention.bias", "gpt_neox.layers.1.attention.masked_bias"],

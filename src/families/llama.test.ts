@@ -96,7 +96,7 @@ describe("parseConfiguration", () => {
   });
 
   test.each<[object, string]>([
-    [{ model_type: "opt" }, 'model_type: "opt" is not supported; supported are gemma2, gemma3_text, gp'],
+    [{ model_type: "opt" }, 'model_type: "opt" is not supported; supported are gemma, gemma2, gemma3_text'],
     [{ model_type: undefined }, "model_type: is missing; supported"],
     [{ partial_rotary_factor: 0.5 }, "partial_rotary_factor: rotating only a part"],
     [{ is_encoder_decoder: true }, "is_encoder_decoder: true is not supported, only false"],

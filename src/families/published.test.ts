@@ -102,6 +102,14 @@ const published: Readonly<Record<string, Published>> = {
       layer_types: Array.from({ length: 36 }, () => "full_attention"),
     },
   },
+  "Gemma-2B": {
+    parameters: 2_506_172_416,
+    json: {
+      ...{ architectures: ["GemmaForCausalLM"], model_type: "gemma", attention_bias: false, attention_dropout: 0 },
+      ...{ ...sizes(2048, 16384, 18, 8, 1, 256000), head_dim: 256, hidden_act: "gelu", hidden_activation: null },
+      ...{ bos_token_id: 2, eos_token_id: 1, pad_token_id: 0, rms_norm_eps: 1e-6, rope_scaling: null },
+    },
+  },
   "Gemma-2-2B": {
     parameters: 2_614_341_888,
     json: {
@@ -121,6 +129,13 @@ const published: Readonly<Record<string, Published>> = {
   "Gemma-3-1B": {
     parameters: 999_885_952,
     json: { ...gemma3, ...sizes(1152, 6912, 26, 4, 1, 262144), sliding_window_pattern: 6 },
+  },
+  "OLMo-1B": {
+    parameters: 1_176_764_416,
+    json: {
+      ...{ architectures: ["OlmoForCausalLM"], model_type: "olmo", ...sizes(2048, 8192, 16, 16, 16, 50304) },
+      ...{ attention_bias: false, clip_qkv: null, eos_token_id: 50279, rope_scaling: null, tie_word_embeddings: true },
+    },
   },
   "OLMo-2-1B": {
     parameters: 1_484_916_736,
@@ -177,6 +192,24 @@ const published: Readonly<Record<string, Published>> = {
       ...{ bos_token_id: 50256, eos_token_id: 50256, gradient_checkpointing: false, layer_norm_epsilon: 1e-5 },
       ...{ n_embd: 4096, n_head: 16, n_inner: null, n_layer: 28, n_positions: 2048, rotary: true, rotary_dim: 64 },
       ...{ scale_attn_weights: true, summary_type: "cls_index", tie_word_embeddings: false, vocab_size: 50400 },
+    },
+  },
+  "Phi-2": {
+    parameters: 2_779_683_840,
+    json: {
+      ...{ architectures: ["PhiForCausalLM"], model_type: "phi", ...sizes(2560, 10240, 32, 32, 32, 51200) },
+      ...{ embd_pdrop: 0, hidden_act: "gelu_new", layer_norm_eps: 1e-5, max_position_embeddings: 2048 },
+      ...{ partial_rotary_factor: 0.4, qk_layernorm: false, resid_pdrop: 0.1, rope_scaling: null, rope_theta: 10000 },
+    },
+  },
+  "GPT-Neo-125M": {
+    parameters: 125_198_592,
+    json: {
+      ...{ architectures: ["GPTNeoForCausalLM"], model_type: "gpt_neo", activation_function: "gelu_new" },
+      ...{ attention_dropout: 0, attention_types: [[["global", "local"], 6]], embed_dropout: 0, hidden_size: 768 },
+      attention_layers: Array.from({ length: 6 }, () => ["global", "local"]).flat(),
+      ...{ intermediate_size: null, layer_norm_epsilon: 1e-5, max_position_embeddings: 2048, num_heads: 12 },
+      ...{ num_layers: 12, resid_dropout: 0, summary_type: "cls_index", vocab_size: 50257, window_size: 256 },
     },
   },
 };

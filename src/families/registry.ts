@@ -4,15 +4,19 @@ import type { ModelConfiguration } from "../models/configuration.ts";
 import { type ParameterPlan, plainPlan } from "../models/section-parameters.ts";
 import { quoted } from "../one-line.ts";
 import type { Family } from "./family.ts";
+import { gemma } from "./gemma.ts";
 import { gemma2 } from "./gemma2.ts";
 import { gemma3 } from "./gemma3.ts";
+import { gptNeo } from "./gpt-neo.ts";
 import { gptNeox } from "./gpt-neox.ts";
 import { gpt2 } from "./gpt2.ts";
 import { gptj } from "./gptj.ts";
 import { granite } from "./granite.ts";
 import { llama } from "./llama.ts";
 import { mistral } from "./mistral.ts";
+import { olmo } from "./olmo.ts";
 import { olmo2 } from "./olmo2.ts";
+import { phi } from "./phi.ts";
 import { phi3 } from "./phi3.ts";
 import { qwen2 } from "./qwen2.ts";
 import { qwen3 } from "./qwen3.ts";
@@ -27,13 +31,17 @@ const families: readonly Family<ModelConfiguration>[] = [
   qwen2,
   qwen3,
   smollm3,
+  gemma,
   gemma2,
   gemma3,
+  olmo,
   olmo2,
   granite,
+  phi,
   phi3,
   stablelm,
   gpt2,
+  gptNeo,
   gptNeox,
   gptj,
 ];

@@ -92,20 +92,27 @@ export const tinyFamilies: Readonly<Record<string, Readonly<Record<string, unkno
   qwen2: { model_type: "qwen2", use_sliding_window: true, sliding_window: 4, max_window_layers: 1 },
   qwen3: { model_type: "qwen3", head_dim: 6 },
   smollm3: { model_type: "smollm3", no_rope_layer_interval: 2 },
+  gemma: { model_type: "gemma", head_dim: 6 },
   // Windows in the first of two layers.
   gemma2: { model_type: "gemma2", head_dim: 6, sliding_window: 3, query_pre_attn_scalar: 9, ...caps },
   gemma3_text: {
     ...{ model_type: "gemma3_text", head_dim: 4, sliding_window: 4, sliding_window_pattern: 2 },
     ...{ rope_theta: 1000, rope_local_base_freq: 10, query_pre_attn_scalar: 64 },
   },
+  olmo: { model_type: "olmo" },
   olmo2: { model_type: "olmo2" },
   granite: {
     ...{ model_type: "granite", embedding_multiplier: 3, attention_multiplier: 0.3 },
     ...{ residual_multiplier: 0.4, logits_scaling: 2 },
   },
+  phi: { model_type: "phi" },
   phi3: { model_type: "phi3", sliding_window: 3, partial_rotary_factor: 0.5, num_key_value_heads: 2 },
   stablelm: { model_type: "stablelm", partial_rotary_factor: 0.5, use_qkv_bias: true },
   gpt_neox: { model_type: "gpt_neox", rotary_pct: 0.5 },
+  gpt_neo: {
+    ...{ model_type: "gpt_neo", num_layers: 2, num_heads: 4, attention_types: [[["global", "local"], 1]] },
+    window_size: 3,
+  },
   gptj: { model_type: "gptj", n_embd: 16, n_layer: 2, n_head: 4, n_positions: 64, rotary_dim: 2 },
   gpt2: { model_type: "gpt2", n_embd: 16, n_layer: 2, n_head: 4, n_positions: 64 },
 };

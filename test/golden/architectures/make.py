@@ -79,6 +79,10 @@ ARCHITECTURES = {
     "smollm3-untied-bias-window": ("SmolLM3Config", SMALL | dict(
         num_hidden_layers=4, no_rope_layer_interval=2, use_sliding_window=True, sliding_window=4, attention_bias=True,
         mlp_bias=True, rope_parameters=ROPE | dict(rope_theta=5000.0), tie_word_embeddings=False)),
+    "gemma": ("GemmaConfig", SIZES | dict(head_dim=8, num_key_value_heads=1, rope_parameters=ROPE)),
+    "gemma-untied-bias-gelu": ("GemmaConfig", SMALL | dict(
+        head_dim=6, num_key_value_heads=4, hidden_act="gelu", attention_bias=True, rope_parameters=ROPE,
+        tie_word_embeddings=False)),
     "gemma2": ("Gemma2Config", SIZES | dict(
         num_hidden_layers=3, head_dim=8, query_pre_attn_scalar=12, sliding_window=5, attn_logit_softcapping=3.0,
         final_logit_softcapping=4.0, layer_types=["sliding_attention", "full_attention", "sliding_attention"],
@@ -95,6 +99,10 @@ ARCHITECTURES = {
     "gemma3_text-untied-bias-capped": ("Gemma3TextConfig", SMALL | dict(
         head_dim=6, query_pre_attn_scalar=6, sliding_window=4, attention_bias=True, final_logit_softcapping=4.0,
         tie_word_embeddings=False)),
+    "phi": ("PhiConfig", SIZES | dict(hidden_size=32, rope_parameters=ROPE | dict(partial_rotary_factor=0.5))),
+    "phi-tied-gelu": ("PhiConfig", SMALL | dict(
+        num_attention_heads=2, num_key_value_heads=1, hidden_act="gelu", layer_norm_eps=1e-3, tie_word_embeddings=True,
+        rope_parameters=ROPE | dict(partial_rotary_factor=0.25))),
     "phi3": ("Phi3Config", SIZES | dict(hidden_size=32, sliding_window=7, original_max_position_embeddings=64,
                                         rope_parameters=ROPE | dict(partial_rotary_factor=0.75))),
     # As Phi-4-mini; every text is within the original context, but the scaling of attention holds there too.
@@ -108,6 +116,13 @@ ARCHITECTURES = {
     "gpt2-untied": ("GPT2Config", dict(
         vocab_size=VOCABULARY, n_embd=16, n_layer=2, n_head=2, n_positions=24, n_inner=40, layer_norm_epsilon=1e-3,
         tie_word_embeddings=False)),
+    "gpt_neo": ("GPTNeoConfig", dict(
+        vocab_size=VOCABULARY, hidden_size=24, num_layers=3, num_heads=4, max_position_embeddings=32, window_size=5,
+        attention_types=[[["global", "local"], 1], [["local"], 1]])),
+    "gpt_neo-untied-inner": ("GPTNeoConfig", dict(
+        vocab_size=VOCABULARY, hidden_size=16, num_layers=2, num_heads=2, max_position_embeddings=24, window_size=4,
+        intermediate_size=40, layer_norm_epsilon=1e-3, activation_function="gelu", attention_types=[[["local"], 2]],
+        tie_word_embeddings=False)),
     "gpt_neox": ("GPTNeoXConfig", dict(
         vocab_size=VOCABULARY, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
         max_position_embeddings=64, use_parallel_residual=True,
@@ -119,6 +134,9 @@ ARCHITECTURES = {
     "gptj": ("GPTJConfig", dict(vocab_size=VOCABULARY, n_embd=24, n_layer=2, n_head=3, n_positions=32, rotary_dim=4)),
     "gptj-inner": ("GPTJConfig", dict(vocab_size=VOCABULARY, n_embd=16, n_layer=2, n_head=2, n_positions=32,
                                       rotary_dim=8, n_inner=40, layer_norm_epsilon=1e-3)),
+    "olmo": ("OlmoConfig", SIZES | dict(rope_parameters=ROPE)),
+    "olmo-tied-bias": ("OlmoConfig", SMALL | dict(
+        num_key_value_heads=4, attention_bias=True, rope_parameters=ROPE, tie_word_embeddings=True)),
     "olmo2": ("Olmo2Config", SIZES | dict(rope_parameters=ROPE | dict(rope_theta=500000.0))),
     "olmo2-tied-bias": ("Olmo2Config", SMALL | dict(
         num_key_value_heads=4, attention_bias=True, rms_norm_eps=1e-3, rope_parameters=ROPE, tie_word_embeddings=True)),
@@ -137,11 +155,13 @@ ARCHITECTURES = {
 
 # The modules with adapters: every linear layer of each family's plain model, and a choice in some others.
 LLAMA_LIKE = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-ADAPTERS = {name: LLAMA_LIKE for name in ("mistral", "qwen2", "qwen3", "smollm3", "gemma2", "gemma3_text", "olmo2",
-                                          "granite", "stablelm")} | {
+ADAPTERS = {name: LLAMA_LIKE for name in ("mistral", "qwen2", "qwen3", "smollm3", "gemma", "gemma2", "gemma3_text",
+                                          "olmo", "olmo2", "granite", "stablelm")} | {
     "llama": "all-linear",  # PEFT spells out the names of so few modules
     "phi3": ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"],
     "gpt2": ["c_attn", "c_proj", "c_fc"],  # c_proj is in the attention and in the MLP
+    "phi": ["q_proj", "k_proj", "v_proj", "dense", "fc1", "fc2"],
+    "gpt_neo": ["q_proj", "k_proj", "v_proj", "out_proj", "c_fc", "c_proj"],
     "gpt_neox": ["query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"],
     "gptj": ["q_proj", "k_proj", "v_proj", "out_proj", "fc_in", "fc_out"],
     "llama-tied-bias-llama3rope": ["q_proj", "v_proj"],
@@ -289,11 +309,18 @@ def packed_of(model, tokens):
         attention_mask = {"full_attention": mask(None), "sliding_attention": mask(window)}
     else:
         attention_mask = mask(window)
+    plain = model
+    if model.config.model_type == "gpt_neo":
+        # Its layers have masks of their own, which know places in the row, not positions.
+        model = copy.deepcopy(model)
+        for block, kind in zip(model.transformer.h, model.config.attention_layers):
+            local = distance < model.config.window_size if kind == "local" else True
+            block.attn.attention.bias = (seen & local)[None, None]
     out = logits_of(model, tokens, attention_mask=attention_mask, position_ids=position[None])
 
     # The same as the two sequences alone.
-    first = logits_of(model, tokens[:prompt + chosen])
-    second = logits_of(model, torch.cat([tokens[:prompt], tokens[prompt + chosen:]]))
+    first = logits_of(plain, tokens[:prompt + chosen])
+    second = logits_of(plain, torch.cat([tokens[:prompt], tokens[prompt + chosen:]]))
     apart = max((out[:prompt + chosen] - first).abs().max(), (out[prompt + chosen:] - second[prompt:]).abs().max())
     assert apart < 1e-9, apart
     return {"tokens": tokens.tolist(), "prompt": prompt, "chosen": chosen, "rejected": rejected,

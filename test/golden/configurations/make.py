@@ -17,8 +17,8 @@ from pathlib import Path
 import transformers
 from transformers.modeling_rope_utils import RopeParameters, RotaryEmbeddingConfigMixin
 
-MODEL_TYPES = ["llama", "mistral", "qwen2", "qwen3", "smollm3", "gemma2", "gemma3_text", "phi3", "gpt2", "gpt_neox",
-               "gptj", "olmo2", "granite", "stablelm"]
+MODEL_TYPES = ["llama", "mistral", "qwen2", "qwen3", "smollm3", "gemma", "gemma2", "gemma3_text", "phi", "phi3", "gpt2",
+               "gpt_neo", "gpt_neox", "gptj", "olmo", "olmo2", "granite", "stablelm"]
 
 
 def defaults_of(kind):

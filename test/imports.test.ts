@@ -26,6 +26,19 @@ test("only the engine and the graph's interpreter write into the memory of value
   expect([...new Set(found.map(roomOf))]).toEqual(["engine"]);
 });
 
+test("the library names options, and the command line alone their flags", () => {
+  // A word of a message that begins with two hyphens; the styles of a page have such names as well.
+  const flag = /["'`(][^"'`\n]*?(?<![\w-]|&& )--[a-z][\w-]*/;
+  const others = ["storage/foreign-files.ts", "engine/native/native.ts", "data/files/read.ts"];
+  const found = sourceFiles.filter((file) => {
+    if (["cli", "show"].includes(roomOf(file)) || file.includes("/testing/")) return false;
+    const code = readFileSync(join(source, file), "utf8").replace(/^\s*(\/\/|\/?\*+).*$/gm, "");
+    return flag.test(code);
+  });
+  // What other programs are called with.
+  expect(found.sort()).toEqual(others.sort());
+});
+
 describe("without Node", () => {
   const needsNode = (file: string) => /from "(node:|koffi)/.test(readFileSync(join(source, file), "utf8"));
 

@@ -66,10 +66,10 @@ test("a run killed before its first checkpoint says how to start again", async (
   await rm(join(run, "model"), { recursive: true });
   await rm(join(run, "checkpoints"), { recursive: true });
   await expect(train(1)).rejects.toThrow(
-    "/run: holds a run that ended before its first checkpoint; start it again with --overwrite",
+    "/run: holds a run that ended before its first checkpoint; start it again with `overwrite`",
   );
   await expect(train(1, { resume: true })).rejects.toThrow(
-    "there is no checkpoint to resume from; start the run again, with --overwrite instead of --resume",
+    "there is no checkpoint to resume from; start the run again, with `overwrite` instead of `resume`",
   );
   expect((await train(1, { overwrite: true })).result.status).toBe("finished");
 });
@@ -77,7 +77,7 @@ test("a run killed before its first checkpoint says how to start again", async (
 test("a folder with nothing but leftovers is an empty one", async () => {
   await mkdir(run);
   await writeFile(join(run, leftover("recipe.yaml", "tmp")), "half");
-  await expect(train(1, { resume: true })).rejects.toThrow("there is no run to resume; start it without --resume");
+  await expect(train(1, { resume: true })).rejects.toThrow("there is no run to resume; start it without `resume`");
   await writeFile(join(run, leftover("recipe.yaml", "tmp")), "half");
   expect((await train(1)).result.status).toBe("finished");
   expect((await readdir(run)).sort()).toEqual(["checkpoints", "metrics.jsonl", "model", "recipe.yaml"]);

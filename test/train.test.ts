@@ -535,7 +535,7 @@ describe("resuming", () => {
       await expectRefusal(
         {},
         false,
-        "already holds a run; continue it with --resume, replace it with --overwrite, or choose another `output`",
+        "already holds a run; continue it with `resume`, replace it with `overwrite`, or choose another `output`",
       );
     });
 

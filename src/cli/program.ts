@@ -16,6 +16,7 @@ import { trainCommand } from "./commands/train.ts";
 import { weighCommand } from "./commands/weigh.ts";
 import { argumentsFirst } from "./terminal/argument-order.ts";
 import { colorsFor } from "./terminal/colors.ts";
+import { errorWithFlags, speakFlagsOf } from "./terminal/flags.ts";
 import { fitHelp } from "./terminal/help.ts";
 import { expandPaths } from "./terminal/path-values.ts";
 
@@ -65,7 +66,7 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     if (error instanceof UserError) {
-      console.error(`${colorsFor(process.stderr).red("error:")} ${error.message}`);
+      console.error(`${colorsFor(process.stderr).red("error:")} ${errorWithFlags(error)}`);
       return 2;
     }
     console.error(withoutControls(inspect(error)));
@@ -77,5 +78,7 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
 function ordered(program: Command, args: readonly string[]): readonly string[] {
   const [name, ...rest] = args;
   const command = program.commands.find((known) => known.name() === name);
-  return command ? [name!, ...argumentsFirst(command, rest)] : args;
+  if (!command) return args;
+  speakFlagsOf(command);
+  return [name!, ...argumentsFirst(command, rest)];
 }

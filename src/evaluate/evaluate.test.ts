@@ -312,7 +312,7 @@ describe("errors", () => {
   });
 
   test("no data", async () => {
-    await refused({ models: [join(at("sft"), "model")] }, "a model folder brings no data; give pairs with --data");
+    await refused({ models: [join(at("sft"), "model")] }, "a model folder brings no data; give pairs with `data`");
     await refused({ models: [at("dpo")], data: ["nowhere.jsonl"] }, "nowhere.jsonl: there is no such file");
     await moved(pairs, () =>
       refused({ models: [at("dpo")] }, /dpo: the data .*pairs\.jsonl, is not there; give pairs/),
@@ -323,7 +323,7 @@ describe("errors", () => {
 
   test("a reference that is gone, missing, or over other tokens", async () => {
     await moved(at("sft"), () =>
-      refused({ models: [at("tdpo2")] }, /tdpo2: the reference .*sft, is not there; give it with --reference/),
+      refused({ models: [at("tdpo2")] }, /tdpo2: the reference .*sft, is not there; give it with `reference`/),
     );
     await refused({ models: [at("sft")], data: [pairs], objective: { name: "dpo" } }, "sft: dpo needs a reference");
     await trainRun("wide", { init: { ...init, vocabularySize: 300 }, steps: 1 });
@@ -361,13 +361,13 @@ describe("errors", () => {
     );
     await refused(
       { models: [at("dpo")], objective: { name: "ppo" } },
-      /--objective: must be one of sft, dpo, ipo, .*tis-dpo, .*, found "ppo"/,
+      /^objective: must be one of sft, dpo, ipo, .*tis-dpo, .*, found "ppo"/,
     );
-    await refused({ models: [at("dpo")], objective: { name: "sft" } }, "--objective: sft does not compare answers");
-    await refused({ models: [at("dpo")], objective: { alpha: 1 } }, "--alpha: dpo has no such option");
-    await refused({ models: [at("dpo")], objective: { beta: 0 } }, "--beta: must be greater than 0, found 0");
-    await refused({ models: [at("sft")], reference: at("dpo") }, "--reference: needs pairs of answers");
-    await refused({ models: [at("sft")], objective: { beta: 1 } }, "--objective: needs pairs of answers");
+    await refused({ models: [at("dpo")], objective: { name: "sft" } }, "objective: sft does not compare answers");
+    await refused({ models: [at("dpo")], objective: { alpha: 1 } }, "objective.alpha: dpo has no such option");
+    await refused({ models: [at("dpo")], objective: { beta: 0 } }, "objective.beta: must be greater than 0, found 0");
+    await refused({ models: [at("sft")], reference: at("dpo") }, "reference: needs pairs of answers");
+    await refused({ models: [at("sft")], objective: { beta: 1 } }, "objective: needs pairs of answers");
     await writeFile(join(at("tokenizer"), "recipe.yaml"), "model: [");
     await refused({ models: [at("tokenizer")] }, "recipe.yaml:1:9: not valid YAML");
   });

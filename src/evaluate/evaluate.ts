@@ -176,11 +176,11 @@ async function taskFor(subject: Subject, { supervised, examples }: HeldOut, give
   const change = given.objective ?? {};
   if (supervised) {
     const superfluous = given.reference
-      ? "--reference"
-      : Object.entries(change).some(([, value]) => value !== undefined) && "--objective";
+      ? "reference"
+      : Object.entries(change).some(([, value]) => value !== undefined) && "objective";
     if (superfluous) {
       const problem = "needs pairs of answers, and the run was trained on single ones";
-      throw new UserError(problem, { field: superfluous, hint: "give pairs with --data" });
+      throw new UserError(problem, { field: superfluous, hint: "give pairs with `data`" });
     }
     return { subject, options: supervised, objective: createObjective(supervised), reference: undefined };
   }
@@ -189,7 +189,7 @@ async function taskFor(subject: Subject, { supervised, examples }: HeldOut, give
   const reference = objective ? await openReference(subject, given.reference) : undefined;
   if (objective?.reference === "loss" && !reference) {
     const problem = `${objective.name} needs a reference, and this model brings none`;
-    throw new UserError(problem, { file: subject.name, hint: "give it with --reference" });
+    throw new UserError(problem, { file: subject.name, hint: "give it with `reference`" });
   }
   if (reference) checkContext(reference, examples);
   return { subject, options, objective, reference };

@@ -85,7 +85,7 @@ function withChanges({ seed, data, evaluation }: DataSettings, options: HeldOutO
 
 /** The recorded settings of a run that held something out. */
 function recordedSettings(subject: Subject | undefined, first: Subject): DataSettings {
-  const hint = "give pairs with --data";
+  const hint = "give pairs with `data`";
   if (!subject?.recipe) throw new UserError("a model folder brings no data", { file: first.name, hint });
   const { data, seed, evaluation } = subject.recipe;
   if (!data.evaluation && data.heldOut === 0)
@@ -128,7 +128,7 @@ async function checkSame(
   ) {
     throw new UserError(`the run held out other examples than ${first.name}`, {
       file: subject.name,
-      hint: "give pairs for all with --data",
+      hint: "give pairs for all with `data`",
     });
   }
   const other = found.find((example, index) => tokensOf(example) !== tokensOf(expected[index]!));

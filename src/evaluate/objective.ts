@@ -32,7 +32,7 @@ export function objectiveFor(
   const settings = { ...(base?.name === name ? base : {}), ...Object.fromEntries(changed), name };
   const parsed = recipeSchema.shape.objective.safeParse(settings);
   if (!parsed.success) throw objectiveError(parsed.error.issues, settings);
-  if (!isOverPairs(parsed.data)) throw new UserError(`${name} does not compare answers`, { field: "--objective" });
+  if (!isOverPairs(parsed.data)) throw new UserError(`${name} does not compare answers`, { field: "objective" });
   return parsed.data;
 }
 
@@ -41,15 +41,10 @@ export function isOverPairs({ name }: Pick<ObjectiveOptions, "name">): boolean {
   return objectiveNamed(name).responses === 2;
 }
 
-/** What is wrong with the settings of an objective, in the words of the command line. */
+/** What is wrong with the settings of an objective. */
 function objectiveError(issues: readonly z.core.$ZodIssue[], settings: { readonly name: string }): UserError {
   const { path, atKey, problem } = describeIssue(issues, settings);
   const [key = "name"] = path;
-  const field = key === "name" ? "--objective" : `--${flagOf(String(key))}`;
+  const field = key === "name" ? "objective" : `objective.${String(key)}`;
   return new UserError(atKey ? `${settings.name} has no such option` : problem, { field });
-}
-
-/** `labelSmoothing` as the command line writes it. */
-export function flagOf(option: string): string {
-  return option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }

@@ -55,7 +55,7 @@ export function checkContext({ name, configuration }: Reference, examples: reado
   const longest = longestSequence(examples);
   if (longest > contextLength) {
     const problem = `an example has ${longest} tokens, more than the context of ${contextLength} of the reference`;
-    throw new UserError(problem, { file: name, hint: `cut them with --max-length ${contextLength}` });
+    throw new UserError(problem, { file: name, hint: `cut them with \`maxLength: ${contextLength}\`` });
   }
   for (const example of examples) checkShortContext(example, { shortContextLength, name: "the reference" });
 }
@@ -76,7 +76,7 @@ async function recordedReference({ name, folder, recipe }: Subject): Promise<Ref
   if (await isFolder(path)) return openFolder(path, recipe.reference ? undefined : recipe.lora?.base);
   throw new UserError(`the reference that it was trained with, ${path}, is not there`, {
     file: name,
-    hint: "give it with --reference; recorded paths begin where the training was started",
+    hint: "give it with `reference`; recorded paths begin where the training was started",
   });
 }
 

@@ -106,7 +106,7 @@ export async function inspectFormat(files: readonly string[], columns: Columns):
   const possible: readonly Form[] = forms.filter((form) => named.every((name) => name in form.columns));
   if (possible.length === 0) {
     const kinds = oneOf(forms.map(({ items }) => items));
-    throw new UserError(`name the columns of one form of data: ${kinds}`, { field: "--columns" });
+    throw new UserError(`name the columns of one form of data: ${kinds}`, { field: "columns" });
   }
   const found: Form[] = [];
   for (const file of files) {
@@ -139,7 +139,7 @@ async function formOf(file: string, columns: Columns, possible: readonly Form[])
   const none = possible.length === 1 ? `no ${wanted[0]}` : `neither ${wanted.join(" nor ")}`;
   throw new UserError(`holds ${none}: the record has ${unknown.names.join(", ") || "no fields"}`, {
     ...unknown.place,
-    hint: "name its columns, such as `--columns prompt=question chosen=good rejected=bad` or `--columns text=content`",
+    hint: "name its columns, such as `columns: { prompt: question, chosen: good, rejected: bad }` or `columns: { text: content }`",
   });
 }
 

@@ -45,7 +45,7 @@ export async function proposeRecipe(options: ProposeOptions): Promise<Proposal> 
   const objective = objectiveNamed(name).create();
   if (!source.form.responses.includes(objective.responses))
     throw new UserError(`${name} needs pairs, but ${source.files[0]} holds ${source.form.items}`, {
-      field: "--objective",
+      field: "objective",
       hint: `${source.form.items} serve sft only`,
     });
   const data = await inspectData(source, model, objective, onProgress);

@@ -241,7 +241,7 @@ function microbatchReason({ data, objective, choices: { lengths } }: Fitting): s
 }
 
 function watchLines({ data, choices: { heldOut, evaluationSteps, checkpointSteps } }: Fitting): string[] {
-  const checkpoints = setting("checkpoints", `{ everySteps: ${checkpointSteps} }`, "to go on from with --resume");
+  const checkpoints = setting("checkpoints", `{ everySteps: ${checkpointSteps} }`, "to resume from");
   if (heldOut.heldOut === 0) return checkpoints;
   const steps = `everySteps: ${evaluationSteps}`;
   return [

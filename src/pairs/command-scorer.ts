@@ -40,7 +40,7 @@ export function commandScorer(command: string, { timeout }: { timeout: number })
   /** The next line; undefined if the process ends first. Throws when it takes too long. */
   const nextLine = async (): Promise<string | undefined> => {
     const line = await lines.next(timeout);
-    if (line === "late") throw fail(`was silent for ${timeout} seconds`, "give it more time with --scorer-timeout");
+    if (line === "late") throw fail(`was silent for ${timeout} seconds`, "give it more time with `timeout`");
     return line?.text;
   };
 

@@ -46,7 +46,7 @@ export class Journal {
     if (!resume && existsSync(file)) {
       throw new UserError("holds the progress of a run that was not finished", {
         file,
-        hint: "continue it with --resume, or delete the file",
+        hint: "continue it with `resume`, or delete the file",
       });
     }
     const exists = await isFolder(dirname(file));

@@ -124,10 +124,10 @@ describe("overrides", () => {
 
   test("are where their own mistakes are", () => {
     expect(() => objectiveOf("objective={name: dpo}", "objective.alpha=1")).toThrow(
-      "--set objective.alpha=1: objective.alpha: unknown key; it belongs to `name: r-dpo`",
+      "`set: objective.alpha=1`: objective.alpha: unknown key; it belongs to `name: r-dpo`",
     );
-    expect(() => objectiveOf("init={}", "model=")).toThrow(/^--set init={}: init.architecture: /);
-    expect(() => objectiveOf("steps=5")).toThrow("--set steps=5: steps: `epochs` already says how long to train");
+    expect(() => objectiveOf("init={}", "model=")).toThrow(/^`set: init={}`: init.architecture: /);
+    expect(() => objectiveOf("steps=5")).toThrow("`set: steps=5`: steps: `epochs` already says how long to train");
   });
 });
 
@@ -172,7 +172,7 @@ describe("hostile YAML is one clear error", () => {
   ])("%s", (_, addition, message) => refused(`${addition}\n`).toThrow(message));
 
   test("also in settings of the command line", () => {
-    refused("", "lora=&a {rank: *a}").toThrow(/^--set lora=&a .*the alias \*a stands for a group that holds it/);
+    refused("", "lora=&a {rank: *a}").toThrow(/^`set: lora=&a .*the alias \*a stands for a group that holds it/);
     refused("", `lora=${"[".repeat(50)}${"]".repeat(50)}`).toThrow(/nested too deep/);
   });
 
@@ -374,7 +374,7 @@ describe("where a mistake is", () => {
     const placed = (field: string) => (placeInRecipe(recipe, new UserError("is wrong", { field })) as Error).message;
     expect(placed("heldOut")).toBe("r.yaml:7:12: heldOut: is wrong");
     expect(placed("data.heldOut")).toBe("r.yaml:7:12: data.heldOut: is wrong");
-    expect(placed("seed")).toBe("--set seed=4: seed: is wrong");
+    expect(placed("seed")).toBe("`set: seed=4`: seed: is wrong");
     expect(placed("maxLength")).toBe("r.yaml:6:3: maxLength: is wrong");
     const [placedAlready, fault] = [new UserError("is bad", { file: "a", field: "seed" }), new Error("a fault")];
     expect(placeInRecipe(recipe, placedAlready)).toBe(placedAlready);

@@ -11,21 +11,21 @@ import { parseYaml } from "./yaml.ts";
 /**
  * Reads a recipe file.
  *
- * @param overrides `key=value` settings that replace the file's, keys dotted
+ * @param set `key=value` settings that replace the file's, keys dotted
  * (`objective.beta=0.2`), values in YAML; without a value, the key is taken out
  * @throws UserError with line and column for anything that is not a valid recipe.
  */
-export async function readRecipe(file: string, overrides: readonly string[] = []): Promise<Recipe> {
-  return parseRecipe(await readTextFile(file, longestFile, "cannot read the recipe"), file, overrides);
+export async function readRecipe(file: string, set: readonly string[] = []): Promise<Recipe> {
+  return parseRecipe(await readTextFile(file, longestFile, "cannot read the recipe"), file, set);
 }
 
 /** Bytes of a recipe at most; what is longer is data. */
 const longestFile = 1_000_000;
 
 /** Parses and checks the text of a recipe; `file` is named in errors. */
-export function parseRecipe(text: string, file: string, overrides: readonly string[] = []): Recipe {
+export function parseRecipe(text: string, file: string, set: readonly string[] = []): Recipe {
   const source = new RecipeSource(text, file);
-  for (const override of overrides) source.override(override);
+  for (const override of set) source.override(override);
   const value = source.value();
   const checked = recipeSchema.safeParse(value);
   if (!checked.success) throw source.error(describeIssue(checked.error.issues, value));
@@ -91,7 +91,7 @@ class RecipeSource {
 
   override(text: string): void {
     const [, key, value] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
-    const place = { file: `--set ${text}` };
+    const place = { file: `\`set: ${text}\`` };
     if (!key)
       throw new UserError("is not a setting", { ...place, hint: "write key=value, such as objective.beta=0.2" });
     const parsed = parseYaml(value!);
@@ -134,7 +134,7 @@ class RecipeSource {
     const override = this.#overrides.findLast(({ path: set }) =>
       set.slice(0, steps.length).every((step, index) => step === steps[index]),
     );
-    if (override && steps.length > 0) return { file: `--set ${override.text}` };
+    if (override && steps.length > 0) return { file: `\`set: ${override.text}\`` };
     for (let length = steps.length; length > 0; length--) {
       const parent = this.#document.getIn(steps.slice(0, length - 1), true);
       const pair = isMap(parent) ? parent.items.find((pair) => keyOf(pair) === steps[length - 1]) : undefined;

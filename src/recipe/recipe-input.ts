@@ -633,7 +633,7 @@ export interface RecipeInput {
   readonly referenceCache?: ReferenceCacheInput | undefined;
   /** Metrics of held-out examples. */
   readonly evaluation?: EvaluationInput | undefined;
-  /** What `--resume` continues from. */
+  /** What `resume` continues from. */
   readonly checkpoints?: CheckpointsInput | undefined;
   /** How often metrics are recorded. */
   readonly logging?: LoggingInput | undefined;

@@ -167,7 +167,7 @@ export const recipeSchema = z.strictObject({
     .meta(machine),
   checkpoints: checkpoints
     .default({ everyMinutes: 10, keep: 1 })
-    .describe("what `--resume` continues from")
+    .describe("what `resume` continues from")
     .meta(machine),
   logging: logging
     .default({ everySteps: 1, minimumSeconds: 0 })

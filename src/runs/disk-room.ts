@@ -69,7 +69,9 @@ export async function saveIfRoom(
   }
 }
 
-/** The error of a run whose trained model does not fit on the disk: how to come by it all the same. */
+/**
+ * The error of a run whose trained model does not fit on the disk: how to come by it all the same.
+ */
 export function modelWithoutRoom(
   file: string,
   { model }: RunSizes,
@@ -77,8 +79,8 @@ export function modelWithoutRoom(
   cause: unknown,
 ): UserError {
   const hint = checkpoint
-    ? `make room, and continue the run with --resume: it goes on from ${basename(checkpoint)}`
-    : "there is no checkpoint to go on from: make room, and start the run again with --overwrite";
+    ? `make room, and continue the run with \`resume\`: it goes on from ${basename(checkpoint)}`
+    : "there is no checkpoint to go on from: make room, and start the run again with `overwrite`";
   return new UserError(`the disk is too full for the trained model, which takes ${mebibytes(model)}`, {
     ...{ file, hint, cause },
   });

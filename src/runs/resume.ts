@@ -9,7 +9,7 @@ import type { RunFolder } from "./run-folder.ts";
 export async function newestCheckpoint(folder: RunFolder): Promise<string> {
   const newest = (await listCheckpoints(folder.checkpoints)).at(-1);
   if (!newest) {
-    const hint = "start the run again, with --overwrite instead of --resume";
+    const hint = "start the run again, with `overwrite` instead of `resume`";
     throw new UserError("there is no checkpoint to resume from", { file: folder.checkpoints, hint });
   }
   return newest;

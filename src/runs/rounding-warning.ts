@@ -4,7 +4,7 @@ import type { LanguageModel } from "../models/language-model.ts";
 import type { ModelFolder } from "../storage/folder.ts";
 import { RoundingLoss } from "../storage/rounding-loss.ts";
 
-const advice = "save them exactly: the same command with --resume --set dtype=float32; or train an adapter (lora)";
+const advice = "save them exactly: the same run with `resume` and `set: dtype=float32`; or train an adapter (lora)";
 
 /**
  * A warning where storing a trained model in bfloat16 takes back a notable part of what training

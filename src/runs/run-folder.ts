@@ -102,10 +102,10 @@ export class RunFolder {
     const place = { file: this.path };
     if (!existsSync(this.#recipe)) throw new UserError("is not empty", { ...place, hint: "choose another `output`" });
     if (existsSync(this.model) || (await listCheckpoints(this.checkpoints)).length > 0) {
-      const hint = "continue it with --resume, replace it with --overwrite, or choose another `output`";
+      const hint = "continue it with `resume`, replace it with `overwrite`, or choose another `output`";
       throw new UserError("already holds a run", { ...place, hint });
     }
-    const hint = "start it again with --overwrite, or choose another `output`";
+    const hint = "start it again with `overwrite`, or choose another `output`";
     throw new UserError("holds a run that ended before its first checkpoint", { ...place, hint });
   }
 
@@ -166,7 +166,7 @@ export class RunFolder {
    */
   async checkSame(recipe: Recipe): Promise<void> {
     if (!existsSync(this.#recipe)) {
-      const hint = "start it without --resume";
+      const hint = "start it without `resume`";
       throw new UserError("there is no run to resume", { file: this.path, hint });
     }
     const text = await readFile(this.#recipe, "utf8").catch((error) => {

@@ -166,7 +166,7 @@ test("a signal ends it between two pairs, and before the first", async () => {
 describe("refuses, before any weights are loaded", () => {
   test.each<[string, () => Partial<ScoreOptions>, RegExp]>([
     ["no model", () => ({ model: at("none") }), /none: no such model folder/],
-    ["no data", () => ({ data: undefined }), /model: a model folder brings no data; give pairs with --data/],
+    ["no data", () => ({ data: undefined }), /model: a model folder brings no data; give pairs with `data`/],
     ["no reference", () => ({ reference: at("none") }), /none: no such model folder/],
     ["no such column", () => ({ columns: { chosen: "best" } }), /pairs\.jsonl:1: best: is missing/],
     ["too long a limit", () => ({ maxLength: 1000 }), /maxLength: 1000 tokens are more than the model's context of 48/],
@@ -181,7 +181,7 @@ describe("refuses, before any weights are loaded", () => {
     const raw = { ...opened.configuration.raw, max_position_embeddings: 8 };
     const configuration = { ...opened.configuration, contextLength: 8, raw };
     await saveModelFolder(at("short"), { configuration, parameters, tokenizerFrom: model });
-    const message = /short: an example has 1\d tokens, more than the context of 8 of the reference; .*--max-length 8/;
+    const message = /short: an example has 1\d tokens, more than the context of 8 of the reference; .*`maxLength: 8`/;
     await expect(score({ model, data: [data], reference: at("short") })).rejects.toThrow(message);
     expect(await scoresOf({ reference: at("short"), maxLength: 8 })).toHaveLength(records.length);
   });

@@ -46,7 +46,7 @@ export async function score(options: ScoreOptions): Promise<AsyncGenerator<Score
   const heldOut = await readHeldOut([subject], options, reporter);
   if (heldOut.supervised) {
     const problem = "the run was trained on single answers or texts, and scores are of pairs";
-    throw new UserError(problem, { file: subject.name, hint: "give pairs with --data" });
+    throw new UserError(problem, { file: subject.name, hint: "give pairs with `data`" });
   }
   if (reference) checkContext(reference, heldOut.examples);
   return scored(subject, reference, heldOut, options);

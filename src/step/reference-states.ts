@@ -41,7 +41,7 @@ export async function referenceStates(
   const states = await Promise.all(examples.map((example) => cache.read(example)));
   const missing = examples.filter((_, row) => !states[row]);
   if (missing.length > 0 && headOnly) {
-    const hint = "delete the file, and continue the run with --resume";
+    const hint = "delete the file, and continue the run with `resume`";
     throw new UserError("has lost what was in it", { file: cache.file, hint });
   }
   const computed = missing.length > 0 ? await pass(packBatch(missing)) : undefined;

@@ -80,7 +80,8 @@ function findBase(path: string, file: string, { base }: AdapterConfiguration): s
   const candidates = [expandHome(base), ...(isAbsolute(base) ? [] : [join(path, base)])];
   const folder = candidates.map(modelPath).find(isModelFolder);
   if (folder !== undefined) return folder;
-  const hint = "download or find the model, and write its folder here or give it with --base where a command has that";
+  const hint =
+    "download or find the model, and write its folder here, or give it with `base` where there is that option";
   throw new UserError(`the model that the adapter is for, ${quoted(base)}, is no folder with a model`, {
     file,
     field,

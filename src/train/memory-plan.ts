@@ -20,8 +20,8 @@ export interface MemoryPlan {
  * Keeps a run to the memory that its recipe allows: fills the reference's cache ahead, so that only
  * its head stays, then computes activations again instead of keeping them; the cheapest that is
  * enough by estimate. Without `memory` in the recipe everything stays as it is. Warns where the run
- * may take more than is allowed, or more than the machine has; of the examples to blame, where it is
- * they.
+ * may take more than is allowed, or more than the machine has; of the examples to blame, where it
+ * is they.
  *
  * @param machineBytes the memory of the machine
  */

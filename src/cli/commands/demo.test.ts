@@ -78,7 +78,7 @@ test("stopped by Ctrl-C, it says so", async () => {
 test("a folder that holds something else is not replaced", async () => {
   const folder = await temporaryFolder();
   await writeFile(join(folder, "notes"), "mine");
-  expectOneError(await runHere("demo", "--output", folder), /: is not empty; choose another `output`/);
+  expectOneError(await runHere("demo", "--output", folder), /: is not empty; choose another --output/);
   expect(await readdir(folder)).toEqual(["notes"]);
   expectOneError(await runHere("demo", "--output", join(folder, "notes")), /notes: is a file, not a folder/);
   expectOneError(await runHere("demo", "--threads", "0"), /option '--threads <count>' argument '0' is invalid/);

@@ -1,7 +1,6 @@
 import { availableParallelism } from "node:os";
 import { Command, Option } from "commander";
 import { type EvaluateOptions, type EvaluationReporter, evaluate } from "../../evaluate/evaluate.ts";
-import { flagOf } from "../../evaluate/objective.ts";
 import { defaultSampleOptions } from "../../evaluate/samples.ts";
 import { formatTable } from "../../evaluate/table.ts";
 import { mostThreads } from "../../numbers.ts";
@@ -39,7 +38,7 @@ export function evaluateCommand(exit: (code: number) => void): Command {
     .option("--reference <model>", "what to compare with, instead of what the runs recorded")
     .option("--objective <name>", `${pairNames}, instead of what the runs recorded`);
   for (const name of numberOptions)
-    command.option(`--${flagOf(name)} <number>`, `change the objective's ${name}`, number(0));
+    command.option(`--${hyphenated(name)} <number>`, `change the objective's ${name}`, number(0));
   return addPairOptions(command)
     .option(
       "--samples <count>",
@@ -104,4 +103,9 @@ export function evaluationReporter(): EvaluationReporter & Pick<CountedProgress,
   const { note, warn } = progressReporter();
   const progress = activityProgress();
   return { note, warn, progress: progress.update, clear: progress.clear };
+}
+
+/** `labelSmoothing` as a flag is written. */
+function hyphenated(option: string): string {
+  return option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }

@@ -260,7 +260,7 @@ describe("bad input is one clear error, and nothing is written", () => {
     ["\n \n", /data\.jsonl: holds no records/],
     [
       '{"question": "q", "answer": "a"}\n',
-      /data\.jsonl:1: holds neither pairs \(`chosen`, `rejected`\) nor texts \(`text`\): the record has `question`, `answer`; name its columns, such as `--columns/,
+      /data\.jsonl:1: holds neither pairs \(`chosen`, `rejected`\) nor texts \(`text`\): the record has `question`, `answer`; name its columns, such as --columns prompt=question/,
     ],
     ["nonsense\n", /data\.jsonl:1: no record can be read; this one is not valid JSON/],
     [

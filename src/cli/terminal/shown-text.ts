@@ -1,12 +1,14 @@
 import { oneLine } from "../../one-line.ts";
 import { withoutControls } from "../../show/visible-text.ts";
+import { withFlags } from "./flags.ts";
 
 /**
  * A message as it is shown: one line that cannot act on a terminal, whatever it quotes. Lines of a
  * list below it begin with two spaces, so that nothing quoted passes for a message of its own.
+ * Options are named by their flags.
  */
 export function shownMessage(text: string): string {
-  return text
+  return withFlags(text)
     .split(/\n(?= {2})/)
     .map(oneLine)
     .join("\n");

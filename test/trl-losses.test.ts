@@ -57,6 +57,7 @@ function ours({ trainer, options }: GoldenCase): ObjectiveOptions {
     const { loss_type: type, cpo_alpha: alpha, simpo_gamma: gamma, alpha: shape } = options;
     const common = { beta, ...(labelSmoothing !== undefined && { labelSmoothing }) };
     if (type === "sigmoid") return { name: "cpo", ...common, alpha };
+    if (type === "hinge" || type === "ipo") return { name: "cpo", ...common, alpha, loss: type };
     return shape === undefined
       ? { name: "simpo", ...common, gamma }
       : { name: "alphapo", ...common, gamma, alpha: shape };
@@ -133,7 +134,7 @@ describe.each(golden.cases)("$trainer $options", (one) => {
 test("every loss type with a counterpart has a golden case", () => {
   const named = golden.cases.flatMap(({ trainer, options: { loss_types, loss_type, alpha } }) => {
     if (trainer === "ORPO") return "orpo";
-    if (trainer === "CPO") return alpha === undefined ? (loss_type === "sigmoid" ? "cpo" : loss_type!) : "alphapo";
+    if (trainer === "CPO") return alpha === undefined ? (loss_type === "simpo" ? "simpo" : "cpo") : "alphapo";
     return loss_types!;
   });
   expect(new Set(named)).toEqual(new Set(Object.keys(trlLossTypes)));

@@ -1,25 +1,44 @@
-import { scale, subtract } from "../graph/ops/elementwise.ts";
+import { z } from "zod";
+import { constant, scale, square, subtract } from "../graph/ops/elementwise.ts";
+import type { Tensor } from "../graph/tensor.ts";
 import { logProbability } from "./answer.ts";
 import { defineObjective, pairObjective } from "./define.ts";
-import { negativeLogSigmoid, smoothed } from "./losses.ts";
+import { hingeLoss, negativeLogSigmoid, smoothed } from "./losses.ts";
 import { mixture, onChosen } from "./mixture.ts";
+import type { Answer } from "./objective.ts";
 import { labelSmoothing, scoreScale, termWeight } from "./options.ts";
 import { meanOfSft, sft } from "./sft.ts";
 
-const options = { beta: scoreScale(0.1, "log-probabilities"), labelSmoothing };
+const options = {
+  beta: scoreScale(0.1, "log-probabilities"),
+  labelSmoothing,
+  loss: z
+    .enum(["logistic", "hinge", "ipo"])
+    .default("logistic")
+    .describe("−log σ(u), max(0, 1 − u), or IPO's square of means of log-probabilities; TRL's `loss_type`"),
+};
 
-/** `−log σ(β (Σ log π_w − Σ log π_l))`: DPO without a reference. */
+/** A loss of DPO without a reference. */
 const preference = pairObjective({
   name: "cpo",
   summary: "",
   options,
   needs: { reference: "none" },
-  loss({ beta, labelSmoothing }, chosen, rejected) {
-    const u = scale(subtract(logProbability(chosen), logProbability(rejected)), beta);
-    return smoothed(negativeLogSigmoid, u, labelSmoothing);
+  loss({ beta, labelSmoothing, loss }, chosen, rejected) {
+    const u = scale(subtract(score(loss, chosen), score(loss, rejected)), beta);
+    const losses = {
+      logistic: negativeLogSigmoid,
+      hinge: hingeLoss,
+      ipo: (u: Tensor) => square(subtract(scale(u, 1 / beta), constant(1 / (2 * beta)))),
+    };
+    return smoothed(losses[loss], u, labelSmoothing);
   },
-  reward: ({ beta }, answer) => scale(logProbability(answer), beta),
+  reward: ({ beta, loss }, answer) => scale(score(loss, answer), beta),
 });
+
+function score(loss: "logistic" | "hinge" | "ipo", answer: Answer): Tensor {
+  return logProbability(answer, loss === "ipo" ? "mean" : "sum");
+}
 
 /**
  * Contrastive preference optimization (Xu et al. 2024, arXiv 2401.08417):

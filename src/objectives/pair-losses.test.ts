@@ -98,6 +98,13 @@ const cases: readonly (readonly [ObjectiveOptions, Plain])[] = [
     { name: "cpo", beta: 0.3, alpha: 0.5, mean: "sequences" },
     (w, l) => logistic(0.3 * (w.logp - l.logp)) - 0.5 * w.logp,
   ],
+  [
+    { name: "cpo", beta: 0.3, alpha: 0.5, mean: "sequences", loss: "hinge", labelSmoothing: 0.1 },
+    (w, l) => {
+      const u = 0.3 * (w.logp - l.logp);
+      return 0.9 * max(0, 1 - u) + 0.1 * max(0, 1 + u) - 0.5 * w.logp;
+    },
+  ],
   [{ name: "orpo", lambda: 0.5 }, (w, l) => -mean(w) + 0.5 * logistic(logOdds(w) - logOdds(l))],
   [{ name: "rpo", beta: 0.3, alpha: 0.5 }, (w, l) => logistic(0.3 * (w.sum - l.sum)) - 0.5 * mean(w)],
   [

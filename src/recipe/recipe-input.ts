@@ -280,6 +280,11 @@ export type ObjectiveInput =
       readonly beta?: number | undefined;
       /** The share of pairs assumed to be labelled the wrong way round. Default: `0`. */
       readonly labelSmoothing?: number | undefined;
+      /**
+       * −log σ(u), max(0, 1 − u), or IPO's square of means of log-probabilities; TRL's `loss_type`.
+       * Default: `"logistic"`.
+       */
+      readonly loss?: "logistic" | "hinge" | "ipo" | undefined;
       /** The weight of supervised fine-tuning on the chosen answers. Default: `1`. */
       readonly alpha?: number | undefined;
       /**

@@ -73,6 +73,8 @@ const spelledOut = [
   { name: "simper" },
   { name: "cpo", beta: 0.3, alpha: 0.5 },
   { name: "cpo", beta: 0.3, alpha: 0.5, mean: "sequences" },
+  { name: "cpo", beta: 0.3, alpha: 0.5, loss: "hinge" },
+  { name: "cpo", beta: 0.3, alpha: 0.5, loss: "ipo" },
   { name: "orpo", lambda: 0.5 },
   { name: "rpo", beta: 0.3, alpha: 0.5 },
   { name: "mpo", beta: 0.3 },

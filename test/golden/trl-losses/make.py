@@ -63,6 +63,8 @@ CASES = [
     dpo(beta=0.3, loss_types=["sigmoid", "bco_pair", "sft"], loss_weights=[0.8, 0.2, 1.0]),
     cpo(beta=0.3, loss_type="sigmoid", cpo_alpha=0.5),
     cpo(beta=0.3, loss_type="sigmoid", cpo_alpha=1.0, label_smoothing=0.1),
+    cpo(beta=0.3, loss_type="hinge", cpo_alpha=0.5),
+    cpo(beta=0.3, loss_type="ipo", cpo_alpha=0.5),
     cpo(beta=2.0, loss_type="simpo", simpo_gamma=0.5, cpo_alpha=0.0),
     cpo(beta=2.0, loss_type="simpo", simpo_gamma=0.5, cpo_alpha=0.0, label_smoothing=0.1),
     cpo(beta=2.5, loss_type="simpo", simpo_gamma=0.1, cpo_alpha=0.0, alpha=0.25),

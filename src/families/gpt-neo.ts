@@ -2,21 +2,16 @@ import { z } from "zod";
 import { UserError } from "../errors.ts";
 import { add } from "../graph/ops/elementwise.ts";
 import { defineBlock } from "../models/block.ts";
-import type { ModelConfiguration } from "../models/configuration.ts";
-import { finalNorm, layerNorms } from "../models/norms.ts";
-import { type Activation, activationField, activationOf } from "./activations.ts";
+import { layerNorms } from "../models/norms.ts";
+import { activationField } from "./activations.ts";
 import { type ConfigKeys, readKeys } from "./config-keys.ts";
 import { type Family, usualHead } from "./family.ts";
 import { count, dividedAmong, flag, layerCount, tokenFields, tokensOf } from "./fields.ts";
+import { type GptConfiguration, gptMlp, gptParts, gptProjections } from "./gpt-block.ts";
 import { gptHarmless } from "./gpt2.ts";
 
 /** What the computation of a GPT-Neo depends on. */
-interface GptNeoConfiguration extends ModelConfiguration {
-  readonly heads: number;
-  readonly headWidth: number;
-  readonly feedForwardWidth: number;
-  readonly activation: Activation;
-  readonly normEpsilon: number;
+interface GptNeoConfiguration extends GptConfiguration {
   /** For each layer the most positions back that a token sees; undefined where it sees all. */
   readonly windows: readonly (number | undefined)[];
 }
@@ -83,37 +78,27 @@ export const gptNeo: Family<GptNeoConfiguration> = {
   },
   build(c, plan) {
     const norm = layerNorms(c.normEpsilon);
-    const activation = activationOf(c.activation);
-    const bias = { bias: true };
     const block = defineBlock(plan, {
       ...c,
       keyValueHeads: c.heads,
       rotaryWidth: 0,
       scoreScale: 1,
       place: (layer) => `transformer.h.${layer}.`,
-      project(x, parameters) {
-        const normed = norm(x, parameters, "ln_1");
-        const product = (name: "query" | "key" | "value") =>
-          parameters.linear(name, `attn.attention.${name[0]}_proj`, c.width, c.width)(normed);
-        return { query: product("query"), key: product("key"), value: product("value") };
-      },
+      project: (x, parameters) => gptProjections(norm(x, parameters, "ln_1"), parameters, c, "attn.attention."),
       finish(x, context, parameters) {
-        const output = parameters.linear("output", "attn.attention.out_proj", c.width, c.width, bias);
+        const output = parameters.linear("output", "attn.attention.out_proj", c.width, c.width, { bias: true });
         const middle = add(x, output(context));
-        const up = parameters.linear("up", "mlp.c_fc", c.feedForwardWidth, c.width, bias);
-        const down = parameters.linear("down", "mlp.c_proj", c.width, c.feedForwardWidth, bias);
-        const raised = up(norm(middle, parameters, "ln_2"));
-        return { output: add(middle, down(activation(raised))), middle, raised };
+        const { output: fed, raised } = gptMlp(norm(middle, parameters, "ln_2"), parameters, c, [
+          "mlp.c_fc",
+          "mlp.c_proj",
+        ]);
+        return { output: add(middle, fed), middle, raised };
       },
     });
+    const layers = c.windows.map((window) => ({ block, window }));
     return {
-      embedding: "transformer.wte.weight",
+      ...gptParts(c, plan, layers),
       positionEmbedding: { name: "transformer.wpe.weight", positions: c.contextLength },
-      layers: c.windows.map((window) => ({ block, window })),
-      finalNorm: finalNorm(plan, { width: c.width, place: "transformer." }, (x, parameters) =>
-        norm(x, parameters, "ln_f"),
-      ),
-      head: c.tiedEmbeddings ? "transformer.wte.weight" : usualHead,
     };
   },
 };

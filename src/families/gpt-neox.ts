@@ -2,23 +2,18 @@ import { z } from "zod";
 import { add } from "../graph/ops/elementwise.ts";
 import { columns, reshape } from "../graph/ops/shape.ts";
 import { defineBlock } from "../models/block.ts";
-import type { ModelConfiguration } from "../models/configuration.ts";
 import { finalNorm, layerNorms } from "../models/norms.ts";
 import { rotaryOf, rotate } from "../models/rotary.ts";
 import type { Rope } from "../models/rotary-frequencies.ts";
-import { type Activation, activationField, activationOf } from "./activations.ts";
+import { activationField } from "./activations.ts";
 import { type ConfigKeys, type Only, readKeys } from "./config-keys.ts";
 import type { Family } from "./family.ts";
 import { count, dividedAmong, flag, layerCount, tokenFields, tokensOf } from "./fields.ts";
+import { type GptConfiguration, gptMlp } from "./gpt-block.ts";
 import { parseRope, ropeFields } from "./rope-configuration.ts";
 
 /** What the computation of a GPT-NeoX depends on. */
-interface GptNeoxConfiguration extends ModelConfiguration, Rope {
-  readonly heads: number;
-  readonly headWidth: number;
-  readonly feedForwardWidth: number;
-  readonly activation: Activation;
-  readonly normEpsilon: number;
+interface GptNeoxConfiguration extends GptConfiguration, Rope {
   readonly attentionBias: boolean;
   /** Whether attention and MLP both read the block's input, and not the MLP the attention's sum. */
   readonly parallel: boolean;
@@ -104,7 +99,6 @@ export const gptNeox: Family<GptNeoxConfiguration> = {
   },
   build(c, plan) {
     const norm = layerNorms(c.normEpsilon);
-    const activation = activationOf(c.activation);
     const bias = { bias: c.attentionBias };
     const block = defineBlock(plan, {
       ...c,
@@ -122,10 +116,8 @@ export const gptNeox: Family<GptNeoxConfiguration> = {
       finish(x, context, parameters) {
         const middle = add(x, parameters.linear("output", "attention.dense", c.width, c.width, bias)(context));
         const normed = norm(c.parallel ? x : middle, parameters, "post_attention_layernorm");
-        const up = parameters.linear("up", "mlp.dense_h_to_4h", c.feedForwardWidth, c.width, { bias: true });
-        const down = parameters.linear("down", "mlp.dense_4h_to_h", c.width, c.feedForwardWidth, { bias: true });
-        const raised = up(normed);
-        return { output: add(middle, down(activation(raised))), raised, ...(!c.parallel && { middle }) };
+        const { output, raised } = gptMlp(normed, parameters, c, ["mlp.dense_h_to_4h", "mlp.dense_4h_to_h"]);
+        return { output: add(middle, output), raised, ...(!c.parallel && { middle }) };
       },
     });
     const rotary = rotaryOf(c, c.headWidth);

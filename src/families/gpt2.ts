@@ -2,21 +2,12 @@ import { z } from "zod";
 import { add } from "../graph/ops/elementwise.ts";
 import { columns } from "../graph/ops/shape.ts";
 import { defineBlock } from "../models/block.ts";
-import type { ModelConfiguration } from "../models/configuration.ts";
-import { finalNorm, layerNorms } from "../models/norms.ts";
-import { type Activation, activationField, activationOf } from "./activations.ts";
+import { layerNorms } from "../models/norms.ts";
+import { activationField } from "./activations.ts";
 import { type ConfigKeys, readKeys } from "./config-keys.ts";
 import { type Family, usualHead } from "./family.ts";
 import { count, dividedAmong, flag, layerCount, tokenFields, tokensOf } from "./fields.ts";
-
-/** What the computation of a GPT-2 depends on. */
-interface Gpt2Configuration extends ModelConfiguration {
-  readonly heads: number;
-  readonly headWidth: number;
-  readonly feedForwardWidth: number;
-  readonly activation: Activation;
-  readonly normEpsilon: number;
-}
+import { type GptConfiguration, gptMlp, gptParts } from "./gpt-block.ts";
 
 /** Other names of keys in the configurations of GPT-2 and GPT-J. */
 export const gptAliases = {
@@ -62,7 +53,7 @@ const keys = {
  * GPT-2 (Radford et al. 2019): LayerNorm, learned positions, and matrices that are stored
  * transposed, those of query, key and value as one.
  */
-export const gpt2: Family<Gpt2Configuration> = {
+export const gpt2: Family<GptConfiguration> = {
   name: "gpt2",
   architectures: ["GPT2LMHeadModel"],
   prefix: "transformer.",
@@ -90,7 +81,6 @@ export const gpt2: Family<Gpt2Configuration> = {
   },
   build(c, plan) {
     const norm = layerNorms(c.normEpsilon);
-    const activation = activationOf(c.activation);
     const stored = { bias: true, transposed: true };
     const block = defineBlock(plan, {
       ...c,
@@ -104,22 +94,16 @@ export const gpt2: Family<Gpt2Configuration> = {
         return { query: part(0), key: part(1), value: part(2) };
       },
       finish(x, context, parameters) {
-        const output = parameters.linear("output", "attn.c_proj", c.width, c.width, stored);
-        const middle = add(x, output(context));
-        const up = parameters.linear("up", "mlp.c_fc", c.feedForwardWidth, c.width, stored);
-        const down = parameters.linear("down", "mlp.c_proj", c.width, c.feedForwardWidth, stored);
-        const raised = up(norm(middle, parameters, "ln_2"));
-        return { output: add(middle, down(activation(raised))), middle, raised };
+        const middle = add(x, parameters.linear("output", "attn.c_proj", c.width, c.width, stored)(context));
+        const modules = ["mlp.c_fc", "mlp.c_proj"] as const;
+        const { output, raised } = gptMlp(norm(middle, parameters, "ln_2"), parameters, c, modules, stored);
+        return { output: add(middle, output), middle, raised };
       },
     });
+    const layers = Array.from({ length: c.layers }, () => ({ block }));
     return {
-      embedding: "transformer.wte.weight",
+      ...gptParts(c, plan, layers),
       positionEmbedding: { name: "transformer.wpe.weight", positions: c.contextLength },
-      layers: Array.from({ length: c.layers }, () => ({ block })),
-      finalNorm: finalNorm(plan, { width: c.width, place: "transformer." }, (x, parameters) =>
-        norm(x, parameters, "ln_f"),
-      ),
-      head: c.tiedEmbeddings ? "transformer.wte.weight" : usualHead,
     };
   },
 };

@@ -2,24 +2,18 @@ import { z } from "zod";
 import { UserError } from "../errors.ts";
 import { add } from "../graph/ops/elementwise.ts";
 import { defineBlock } from "../models/block.ts";
-import type { ModelConfiguration } from "../models/configuration.ts";
-import { finalNorm, layerNorms } from "../models/norms.ts";
+import { layerNorms } from "../models/norms.ts";
 import { rotaryOf, rotate } from "../models/rotary.ts";
 import type { Rope } from "../models/rotary-frequencies.ts";
-import { type Activation, activationField, activationOf } from "./activations.ts";
+import { activationField } from "./activations.ts";
 import { type ConfigKeys, readKeys } from "./config-keys.ts";
 import { type Family, usualHead } from "./family.ts";
 import { count, dividedAmong, flag, layerCount, tokenFields, tokensOf } from "./fields.ts";
+import { type GptConfiguration, gptMlp, gptParts, gptProjections } from "./gpt-block.ts";
 import { gptAliases, gptHarmless } from "./gpt2.ts";
 
 /** What the computation of a GPT-J depends on. */
-interface GptjConfiguration extends ModelConfiguration, Rope {
-  readonly heads: number;
-  readonly headWidth: number;
-  readonly feedForwardWidth: number;
-  readonly activation: Activation;
-  readonly normEpsilon: number;
-}
+interface GptjConfiguration extends GptConfiguration, Rope {}
 
 /**
  * Only the sizes must be there; for the rest, a missing key or a null means the default of
@@ -89,36 +83,24 @@ export const gptj: Family<GptjConfiguration> = {
   },
   build(c, plan) {
     const norm = layerNorms(c.normEpsilon);
-    const activation = activationOf(c.activation);
     const heads = { ...c, layout: "interleaved" } as const;
     const block = defineBlock(plan, {
       ...c,
       keyValueHeads: c.heads,
       place: (layer) => `transformer.h.${layer}.`,
       project(x, parameters, rotary) {
-        const normed = norm(x, parameters, "ln_1");
-        const [query, key, value] = (["query", "key", "value"] as const).map((name) =>
-          parameters.linear(name, `attn.${name[0]}_proj`, c.width, c.width)(normed),
-        );
-        return { query: rotate(query!, heads, rotary!), key: rotate(key!, heads, rotary!), value: value! };
+        const { query, key, value } = gptProjections(norm(x, parameters, "ln_1"), parameters, c, "attn.");
+        return { query: rotate(query, heads, rotary!), key: rotate(key, heads, rotary!), value };
       },
       finish(x, context, parameters) {
         const attended = parameters.linear("output", "attn.out_proj", c.width, c.width)(context);
-        const up = parameters.linear("up", "mlp.fc_in", c.feedForwardWidth, c.width, { bias: true });
-        const down = parameters.linear("down", "mlp.fc_out", c.width, c.feedForwardWidth, { bias: true });
-        const raised = up(norm(x, parameters, "ln_1", "ln_1 again"));
-        return { output: add(add(x, attended), down(activation(raised))), raised };
+        const normed = norm(x, parameters, "ln_1", "ln_1 again");
+        const { output, raised } = gptMlp(normed, parameters, c, ["mlp.fc_in", "mlp.fc_out"]);
+        return { output: add(add(x, attended), output), raised };
       },
     });
     const rotary = rotaryOf(c, c.headWidth, "interleaved");
-    return {
-      embedding: "transformer.wte.weight",
-      layers: Array.from({ length: c.layers }, () => ({ block, rotary })),
-      finalNorm: finalNorm(plan, { width: c.width, place: "transformer." }, (x, parameters) =>
-        norm(x, parameters, "ln_f"),
-      ),
-      head: c.tiedEmbeddings ? "transformer.wte.weight" : usualHead,
-      headBias: "lm_head.bias",
-    };
+    const layers = Array.from({ length: c.layers }, () => ({ block, rotary }));
+    return { ...gptParts(c, plan, layers), headBias: "lm_head.bias" };
   },
 };

@@ -1,10 +1,11 @@
 import { z } from "zod";
 import { add } from "../graph/ops/elementwise.ts";
 import { finalNorm, layerNorms } from "../models/norms.ts";
-import { type Activation, activationField, activationOf } from "./activations.ts";
+import { type Activation, activationField } from "./activations.ts";
 import { type ConfigKeys, readKeys } from "./config-keys.ts";
 import type { Family } from "./family.ts";
 import { tokenFields } from "./fields.ts";
+import { gptMlp } from "./gpt-block.ts";
 import { type LlamaConfiguration, llama, llamaFields, llamaSizes } from "./llama.ts";
 import { buildLlama } from "./llama-block.ts";
 
@@ -55,16 +56,13 @@ export const phi: Family<PhiConfiguration> = {
   },
   build(c, plan) {
     const norm = layerNorms(c.normEpsilon);
-    const activation = activationOf(c.activation);
-    const bias = { bias: true };
     const parts = buildLlama(c, plan, {
       norm,
       finish(x, context, parameters) {
-        const attended = parameters.linear("output", "self_attn.dense", c.width, c.heads * c.headWidth, bias)(context);
-        const up = parameters.linear("up", "mlp.fc1", c.feedForwardWidth, c.width, bias);
-        const down = parameters.linear("down", "mlp.fc2", c.width, c.feedForwardWidth, bias);
-        const raised = up(norm(x, parameters, "input_layernorm", "input_layernorm again"));
-        return { output: add(add(x, attended), down(activation(raised))), raised };
+        const dense = parameters.linear("output", "self_attn.dense", c.width, c.heads * c.headWidth, { bias: true });
+        const normed = norm(x, parameters, "input_layernorm", "input_layernorm again");
+        const { output, raised } = gptMlp(normed, parameters, c, ["mlp.fc1", "mlp.fc2"]);
+        return { output: add(add(x, dense(context)), output), raised };
       },
     });
     const last = finalNorm(plan, { width: c.width, place: "model." }, (x, parameters) =>

@@ -149,6 +149,8 @@ describe("defaults of transformers' classes", () => {
     ["gpt_neox", { partial_rotary_factor: 1 }, "partial_rotary_factor: is not what transformers reads"],
     ["gpt_neox", { rope_parameters: { partial_rotary_factor: 0.2 } }, "rope_parameters.partial_rotary_factor: 0.2 of"],
     ["gpt_neox", { hidden_act: "mish" }, 'hidden_act: "mish" is not supported, only gelu, gelu_fast'],
+    ["gpt_neox", { head_dim: 8 }, "head_dim: heads of another width than the model's divided among them"],
+    ["stablelm", { head_dim: 8 }, "head_dim: heads of another width than the model's divided among them"],
     ["gptj", { rotary_dim: 10 }, "rotary_dim: must be even and no more than the 8 numbers of a head, found 10"],
     ["gptj", { rotary_dim: null }, "rotary_dim: Invalid input: expected number, received null"],
     ["gptj", { rotary: false }, "rotary: the model has no other positions than rotary ones"],

@@ -39,6 +39,12 @@ export function tokensOf(json: { bos_token_id: number | null; eos_token_id: numb
   return { bosTokenId: bos ?? undefined, eosTokenIds: eos === null ? [] : [eos].flat() };
 }
 
+/** What is wrong with a key that gives heads a width, in families that take it from the model's. */
+export const onlyDivided = {
+  values: [],
+  problem: "heads of another width than the model's divided among them are not supported",
+};
+
 /**
  * The width of a head where the configuration does not say: that of the model divided among the
  * heads.

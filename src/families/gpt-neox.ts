@@ -8,7 +8,7 @@ import type { Rope } from "../models/rotary-frequencies.ts";
 import { activationField } from "./activations.ts";
 import { type ConfigKeys, type Only, readKeys } from "./config-keys.ts";
 import type { Family } from "./family.ts";
-import { count, dividedAmong, flag, layerCount, tokenFields, tokensOf } from "./fields.ts";
+import { count, dividedAmong, flag, layerCount, onlyDivided, tokenFields, tokensOf } from "./fields.ts";
 import { type GptConfiguration, gptMlp } from "./gpt-block.ts";
 import { parseRope, ropeFields } from "./rope-configuration.ts";
 
@@ -52,6 +52,7 @@ const keys = {
     ...tokenFields({ bos: 0, eos: 2 }),
   },
   only: {
+    head_dim: onlyDivided,
     rope_theta: instead("rotary_emb_base"),
     partial_rotary_factor: instead("rotary_pct"),
   },

@@ -6,7 +6,7 @@ import { layerNorms, standardized } from "../models/norms.ts";
 import type { SectionParameters } from "../models/section-parameters.ts";
 import { type ConfigKeys, readKeys } from "./config-keys.ts";
 import type { Family } from "./family.ts";
-import { count, flag, tokenFields } from "./fields.ts";
+import { count, flag, onlyDivided, tokenFields } from "./fields.ts";
 import { type LlamaConfiguration, llama, llamaFields, llamaSizes } from "./llama.ts";
 import { attentionOutput, buildLlama, gatedMlp, projections, rotated } from "./llama-block.ts";
 
@@ -35,7 +35,7 @@ const keys = {
     qk_layernorm: flag(false),
     ...tokenFields({ bos: 0, eos: 0 }),
   },
-  only: { hidden_act: { values: ["silu", "swish"] } },
+  only: { hidden_act: { values: ["silu", "swish"] }, head_dim: onlyDivided },
   harmless: ["attention_dropout", "hidden_dropout"],
 } satisfies ConfigKeys<z.ZodRawShape>;
 

@@ -4,12 +4,12 @@ import { pairRecords, temporaryFolder, writeJsonLines } from "../../../test/help
 import { writeByteModel } from "../../generate/testing/byte-model.ts";
 import { runHere, runInterrupted } from "../testing/run-here.ts";
 
-test("the help names every objective over pairs", async () => {
+test("the help says where the objectives are listed, and has every number of theirs", async () => {
   const { code, out } = await runHere("evaluate", "--help");
   expect(code).toBe(0);
-  expect(out.replace(/\s+/g, " ")).toContain(
-    "dpo, ipo, slic, tdpo1, tdpo2 or tis-dpo, instead of what the runs recorded",
-  );
+  expect(out.replace(/\s+/g, " ")).toContain("one over pairs (`tokenwise methods` lists them), instead of");
+  for (const option of ["beta", "alpha", "gamma", "lambda", "tau", "label-smoothing", "delta"])
+    expect(out).toContain(`--${option} <number>`);
 });
 
 test("stopped by Ctrl-C, it says so", async () => {

@@ -4,8 +4,7 @@ import { type EvaluateOptions, type EvaluationReporter, evaluate } from "../../e
 import { defaultSampleOptions } from "../../evaluate/samples.ts";
 import { formatTable } from "../../evaluate/table.ts";
 import { mostThreads } from "../../numbers.ts";
-import { numberOptions, pairObjectives } from "../../objectives/index.ts";
-import { oneOf } from "../../words.ts";
+import { numberOptions } from "../../objectives/index.ts";
 import { colorsFor } from "../terminal/colors.ts";
 import { activityProgress, type CountedProgress } from "../terminal/counted-progress.ts";
 import { interrupted, untilInterrupted } from "../terminal/interruption.ts";
@@ -36,7 +35,7 @@ export function evaluateCommand(exit: (code: number) => void): Command {
     )
     .option("--data <file...>", "pairs to evaluate on, instead of what the runs held out")
     .option("--reference <model>", "what to compare with, instead of what the runs recorded")
-    .option("--objective <name>", `${pairNames}, instead of what the runs recorded`);
+    .option("--objective <name>", "one over pairs (`tokenwise methods` lists them), instead of what the runs recorded");
   for (const name of numberOptions)
     command.option(`--${hyphenated(name)} <number>`, `change the objective's ${name}`, number(0));
   return addPairOptions(command)
@@ -65,8 +64,6 @@ export function evaluateCommand(exit: (code: number) => void): Command {
       if (!(await run(models, options))) exit(interrupted);
     });
 }
-
-const pairNames = oneOf(pairObjectives.map(({ name }) => name));
 
 const help = `
 Rewards are the objective's own, plain rewards are beta times the log-ratio to the reference for every objective. Ties count one half in

@@ -74,7 +74,7 @@ test("trains, and says where the model is", async () => {
   const { code, out, error } = await trainHere({ steps: 2 });
   expect(code).toBe(0);
   expect(out).toBe(`model: ${join(folder, "run", "model")}\n`);
-  expect(error).toMatch(/^8 training examples.*\n/);
+  expect(error).toMatch(/^data: 8 pairs of texts\n8 training examples.*\n/);
   expect(error).toMatch(/\nstep 1: loss \d/);
   expect(error).toMatch(/\nstep 2: loss [^\n]*\n$/);
 });

@@ -28,7 +28,7 @@ test("a table, a line of JSON, and errors", async () => {
   const table = tokenwise(output, model);
   expect(table.status).toBe(0);
   expect(table.stderr).toMatch(
-    /^4 held-out examples; .*\nthe first example as tokens .*\n {2}prompt .*\n {2}chosen .*\n {2}rejected .*\n$/,
+    /^data: 12 pairs of texts\n4 held-out examples; .*\nthe first example as tokens .*\n {2}prompt .*\n {2}chosen .*\n {2}rejected .*\n$/,
   );
   const lines = table.stdout.trimEnd().split("\n");
   expect(new Set(lines.map(({ length }) => length)).size).toBe(1);

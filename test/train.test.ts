@@ -299,8 +299,8 @@ describe("held-out data", () => {
     await writeJsonLines(join(folder, "pairs.jsonl"), records);
     const { notes, warnings } = await trainTiny(folder, { data: { ...data, heldOut: 5 }, steps: 1 });
     // Prompts are taken whole.
-    expect(notes[0]).toMatch(/^18 training examples/);
-    expect(notes[1]).toMatch(/^6 held-out examples/);
+    expect(notes[1]).toMatch(/^18 training examples/);
+    expect(notes[2]).toMatch(/^6 held-out examples/);
     expect(warnings).toEqual([]);
   });
 
@@ -324,7 +324,7 @@ describe("held-out data", () => {
       { text: "six" },
     ]);
     const { notes } = await trainTiny(folder, { data: { train, format: "text", heldOut: 0.01 }, steps: 1 });
-    expect(notes[1]).toMatch(/^1 held-out example;/);
+    expect(notes[2]).toMatch(/^1 held-out example;/);
   });
 });
 
@@ -337,7 +337,7 @@ test("bad records are left out if asked, and named", async () => {
   expect(lines[1]).toContain("pairs.jsonl:3: rejected: the same text");
   expect(lines).toHaveLength(12);
   expect(lines.at(-1)).toBe("  … and 2 more");
-  expect(notes[0]).toMatch(/^2 training examples/);
+  expect(notes[1]).toMatch(/^2 training examples/);
 });
 
 test("a dry run writes nothing", async () => {

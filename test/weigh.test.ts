@@ -99,6 +99,7 @@ test.each(["dpo", "sft"])("one call trains both %s models and estimates; the nex
   expect(again.notes).toEqual([
     expect.stringMatching(/^positive model: done before/),
     expect.stringMatching(/^negative model: done before/),
+    "data: 12 pairs of texts",
     expect.stringMatching(/^9 training examples/),
     expect.stringMatching(/^3 held-out examples/),
     expect.stringMatching(/^the first example as tokens/),
@@ -422,4 +423,20 @@ describe("refusals, one clear error each", () => {
   ])("in the recipe: %o", (changes, message) => {
     expect(() => weightedRecipe(changes)).toThrow(message);
   });
+});
+
+test("instructions around conversations are refused, for they go around texts", async () => {
+  const records = ["A", "B"].map((content) => {
+    const [chosen, rejected] = ["yes", "no"].map((text) => [{ role: "assistant", content: text }]);
+    return { prompt: [{ role: "user", content }], chosen, rejected };
+  });
+  const file = join(folder, "conversations.jsonl");
+  await writeFile(file, records.map((record) => JSON.stringify(record)).join("\n"));
+  const recipe = weightedRecipe({
+    weights: { from: "prompts", preset: "helpful" },
+    data: { train: file, template: "chatml" },
+  });
+  await expect(weighTiny(recipe)).rejects.toThrow(
+    /weights\.from: .*the data are conversations; use dpo, sft or models/,
+  );
 });

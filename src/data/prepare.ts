@@ -1,4 +1,5 @@
-import { counted } from "../words.ts";
+import { counted, grouped } from "../words.ts";
+import { type Chat, chatOf } from "./chat/chat.ts";
 import type { TokenizedExample } from "./example.ts";
 import type { Form, ReadSettings } from "./forms/form.ts";
 import { type ColumnName, type FormName, formNamed } from "./forms/index.ts";
@@ -16,6 +17,8 @@ import { type SpecialTokensSetting, WrittenTokens } from "./written-tokens.ts";
 export interface RunExamples {
   readonly train: readonly TokenizedExample[];
   readonly heldOut: readonly TokenizedExample[];
+  /** Whether a chat template wrote some of them. */
+  readonly hasConversations: boolean;
   readonly notes: readonly string[];
   readonly warnings: readonly string[];
 }
@@ -37,6 +40,7 @@ export interface DataSettings {
     readonly columns: NonNullable<ReadSettings<ColumnName>["columns"]>;
     readonly onBadPair: "error" | "skip";
     readonly repeatedPrompt: "keep" | "strip";
+    readonly template?: string | undefined;
     readonly specialTokens?: SpecialTokensSetting | undefined;
     readonly limit?: number | undefined;
     readonly maxLength?: number | undefined;
@@ -66,7 +70,7 @@ export async function prepareExamples(
 ): Promise<RunExamples> {
   const remarks: Remarks = { notes: [], warnings: [] };
   const form = formNamed(recipe.data.format);
-  const { pack, maxLength, maxPromptLength, truncation, specialTokens } = recipe.data;
+  const { pack, maxLength, maxPromptLength, truncation, template, specialTokens } = recipe.data;
   const options = {
     maxLength,
     maxPromptLength,
@@ -80,12 +84,14 @@ export async function prepareExamples(
   const tokens = new RememberedTokens(reading, tokenCache(recipe, remarks, heldOutOnly));
   const { tokenizer: remembering } = tokens;
   const names = ["training", heldOutName] as const;
-  const { train, heldOut } = await readSplit(form, recipe, remarks, heldOutOnly, (items) =>
+  const reader = { form, chat: chatOf(tokenizer, { template, specialTokens }), tokenizer };
+  const { train, heldOut, hasConversations } = await readSplit(reader, recipe, remarks, heldOutOnly, (items) =>
     tokens.expect(form.requests(items, responses)),
   );
   const tokenize = (items: readonly unknown[]) =>
     form.tokenize(items, remembering, { ...options, responses, ...(form.packs && { pack }) });
-  const examples = await tokenized(recipe, heldOutOnly ? [] : train, heldOut, tokenize, names, remarks);
+  const sides = await tokenized(recipe, heldOutOnly ? [] : train, heldOut, tokenize, names, remarks);
+  const examples = { ...sides, hasConversations };
   await tokens.keep();
   const first = examples.train[0] ?? examples.heldOut[0];
   if (first) remarks.notes.push(showExample(first, tokenizer));
@@ -102,30 +108,52 @@ function tokenCache({ data }: DataSettings, { notes }: Remarks, heldOutOnly: boo
 
 /** @param expect told of all items of some files at once, before any is tokenized */
 async function readSplit(
-  form: Form,
+  { form, chat, tokenizer }: { form: Form; chat: () => Chat; tokenizer: Tokenizer },
   { data, seed }: DataSettings,
   remarks: Remarks,
   heldOutOnly: boolean,
   expect: (items: readonly unknown[]) => Promise<void>,
-): Promise<{ train: readonly unknown[]; heldOut: readonly unknown[] }> {
+): Promise<{ train: readonly unknown[]; heldOut: readonly unknown[]; hasConversations: boolean }> {
+  let hasConversations = false;
   const read = async (files: string | readonly string[], limit?: number) => {
     const { columns, onBadPair, repeatedPrompt } = data;
-    const { items, remark } = await form.read(files, { columns, onBadPair, repeatedPrompt, limit });
+    const textsAsTurns = data.template !== undefined;
+    const settings = { columns, onBadPair, repeatedPrompt, limit, chat, textsAsTurns };
+    const { items, conversations, remark } = await form.read(files, settings);
+    hasConversations ||= conversations > 0;
+    const texts = items.length - conversations;
+    remarks.notes.push(`data: ${whatIsRead(form, texts, conversations)}`);
+    if (form.hasPrompts && texts > 0 && (tokenizer.chat?.sources.size ?? 0) > 0) remarks.warnings.push(templateUnused);
     remark(remarks);
     await expect(items);
     return items;
   };
-  if (data.evaluation && heldOutOnly) return { train: [], heldOut: await read(data.evaluation) };
+  if (data.evaluation && heldOutOnly) {
+    const heldOut = await read(data.evaluation);
+    return { train: [], heldOut, hasConversations };
+  }
   const train = await read(data.train, data.limit);
-  if (!data.evaluation) return form.split(train, { heldOut: data.heldOut, seed });
+  if (!data.evaluation) return { ...form.split(train, { heldOut: data.heldOut, seed }), hasConversations };
   const heldOut = await read(data.evaluation);
   const shared = form.promptKey ? countSharedPrompts(train, heldOut, form.promptKey) : 0;
   if (shared > 0)
     remarks.warnings.push(
       `${shared} of ${heldOut.length} evaluation ${form.items} have a prompt that the training ${form.items} have too`,
     );
-  return { train, heldOut };
+  return { train, heldOut, hasConversations };
 }
+
+/** `300 pairs of texts, 20 of conversations`. */
+function whatIsRead({ item, hasPrompts }: Form, texts: number, conversations: number): string {
+  const total = counted(texts + conversations, item);
+  if (!hasPrompts) return total;
+  if (conversations === 0) return `${total} of texts`;
+  return `${total} of ${texts === 0 ? "" : `texts (${grouped(texts)}) and of `}conversations`;
+}
+
+const templateUnused =
+  "the model has a chat template, which is not applied: prompt and answer are texts, and are joined as they are; " +
+  "`data.template: default` makes a turn of each";
 
 async function tokenized<Item>(
   { evaluation }: DataSettings,
@@ -134,7 +162,7 @@ async function tokenized<Item>(
   tokenize: (items: readonly Item[]) => Promise<TokenizedData>,
   names: readonly [train: string, heldOut: string],
   { notes, warnings }: Remarks,
-): Promise<RunExamples> {
+): Promise<Omit<RunExamples, "hasConversations">> {
   const [trained, evaluated] = [await tokenize(train), await tokenize(heldOut)];
   const written = WrittenTokens.inWords([trained.written, evaluated.written]);
   if (written !== undefined) warnings.push(written);

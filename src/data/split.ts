@@ -5,7 +5,8 @@ import { counted } from "../words.ts";
 import type { PreferencePair } from "./forms/pairs.ts";
 
 /** What a split looks at; a `PreferencePair` has it. */
-export type PromptAndAnswers = Pick<PreferencePair, "prompt" | "chosen" | "rejected">;
+export type PromptAndAnswers = Pick<PreferencePair, "prompt" | "chosen" | "rejected"> &
+  Partial<Pick<PreferencePair, "chat">>;
 
 export interface SplitOptions {
   /**
@@ -86,9 +87,11 @@ export function countSharedPrompts<Item>(
 
 /**
  * White space around a prompt does not make it another. An empty prompt says nothing, so there the
- * answers are compared, in either order.
+ * answers are compared, in either order. Of a conversation its turns count, for a template may
+ * write the date.
  */
-export function promptKey({ prompt, chosen, rejected }: PromptAndAnswers): string {
+export function promptKey({ prompt, chosen, rejected, chat }: PromptAndAnswers): string {
+  if (chat) return chat.promptKey;
   const trimmed = prompt.trim();
   return trimmed === "" ? JSON.stringify([chosen, rejected].sort()) : trimmed;
 }

@@ -1,11 +1,18 @@
 import { UserError } from "../errors.ts";
+import type { RenderedChat } from "./chat/chat.ts";
 import type { TokenizedExample } from "./example.ts";
 import type { RecordPlace } from "./files/read.ts";
 import type { PreferencePair } from "./forms/pairs.ts";
 import type { PlainText } from "./forms/text.ts";
 import { WindowPacker } from "./pack.ts";
 import { checkShortContext } from "./short-context.ts";
-import { encodePrompts, encodeResponses, encodeTexts } from "./tokens/boundaries.ts";
+import {
+  encodePrompts,
+  encodeRenderedPrompts,
+  encodeRenderedResponses,
+  encodeResponses,
+  encodeTexts,
+} from "./tokens/boundaries.ts";
 import type { Tokenizer } from "./tokens/tokenizer.ts";
 import { type LengthOptions, resolveLimits, truncate } from "./truncate.ts";
 import { count, emptyReport, type TruncationReport } from "./truncation-report.ts";
@@ -43,8 +50,8 @@ export async function tokenizePairs(
   tokenizer: Tokenizer,
   options: TokenizeOptions = {},
 ): Promise<TokenizedData> {
-  return tokenizeAnswers(pairs, tokenizer, options, ({ prompt, chosen, rejected, place }) => {
-    return { prompt, answers: [chosen, rejected], place };
+  return tokenizeAnswers(pairs, tokenizer, options, ({ prompt, chosen, rejected, chat, place }) => {
+    return { prompt, answers: [chosen, rejected], chat, place };
   });
 }
 
@@ -57,8 +64,8 @@ export async function tokenizeChosen(
   tokenizer: Tokenizer,
   options: TokenizeOptions = {},
 ): Promise<TokenizedData> {
-  return tokenizeAnswers(pairs, tokenizer, options, ({ prompt, chosen, place }) => {
-    return { prompt, answers: [chosen], place };
+  return tokenizeAnswers(pairs, tokenizer, options, ({ prompt, chosen, chat, place }) => {
+    return { prompt, answers: [chosen], chat, place };
   });
 }
 
@@ -108,6 +115,8 @@ export async function tokenizeTexts(
 export interface Answered {
   readonly prompt: string;
   readonly answers: readonly string[];
+  /** Of texts that a chat template wrote. */
+  readonly chat?: RenderedChat | undefined;
   /** See `TokenizedExample`. */
   readonly given?: TokenizedExample["given"];
   readonly place: RecordPlace;
@@ -131,24 +140,47 @@ export async function tokenizeAnswers<Item>(
   const written = new WrittenTokens(tokenizer, options.specialTokens);
   for (const part of parts(items)) {
     const texts = part.map(answersOf);
-    const prompts = await encodePrompts(
-      tokenizer,
-      texts.map(({ prompt }) => prompt),
-    );
-    const answers = texts.flatMap(({ prompt, answers }) => answers.map((response) => ({ prompt, response })));
-    const encoded = (await encodeResponses(tokenizer, answers)).values();
-    for (const [index, { answers, given, place }] of texts.entries()) {
-      const prompt = prompts[index]!;
-      const responses = answers.map(() => encoded.next().value!);
+    const encoded = await encodeAnswered(texts, tokenizer);
+    for (const [index, { chat, given, place }] of texts.entries()) {
+      const { prompt, responses } = encoded[index]!;
       for (const ids of [prompt, ...responses]) checkVocabulary(ids, options.modelVocabularySize, tokenizer, place);
-      written.look("prompt", prompt, place);
-      for (const ids of responses) written.look("answer", ids, place);
-      const kept = truncate(prompt, responses, limits, bosId);
+      if (chat) written.found(chat.spelled, place);
+      else {
+        written.look("prompt", prompt, place);
+        for (const ids of responses) written.look("answer", ids, place);
+      }
+      const kept = truncate(prompt, responses, limits, chat ? tokenizer.bosId : bosId);
       checkShortContext({ ...kept, place }, options);
       add(prompt, responses, place, kept, given);
     }
   }
   return { examples, report, written };
+}
+
+/** Token ids of prompts and answers, those that a chat template wrote as it wrote them. */
+async function encodeAnswered(
+  texts: readonly Answered[],
+  tokenizer: Tokenizer,
+): Promise<{ prompt: number[]; responses: number[][] }[]> {
+  const [plain, chats] = [texts.filter(({ chat }) => !chat), texts.filter(({ chat }) => chat)];
+  const promptsOf = (part: readonly Answered[]) => part.map(({ prompt }) => prompt);
+  const plainAnswers = plain.flatMap(({ prompt, answers }) => answers.map((response) => ({ prompt, response })));
+  const chatAnswers = chats.flatMap(({ chat, answers }) =>
+    answers.map((response) => ({ response, endOfTurn: chat!.endOfTurn })),
+  );
+  const prompts = [
+    (await encodePrompts(tokenizer, promptsOf(plain))).values(),
+    (await encodeRenderedPrompts(tokenizer, promptsOf(chats))).values(),
+  ];
+  const responses = [
+    (await encodeResponses(tokenizer, plainAnswers)).values(),
+    (await encodeRenderedResponses(tokenizer, chatAnswers)).values(),
+  ];
+  return texts.map(({ chat, answers }) => {
+    const kind = chat ? 1 : 0;
+    const next = (from: ArrayIterator<number[]>) => from.next().value!;
+    return { prompt: next(prompts[kind]!), responses: answers.map(() => next(responses[kind]!)) };
+  });
 }
 
 /**

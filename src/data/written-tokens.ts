@@ -41,16 +41,36 @@ export class WrittenTokens {
     for (let index = start; index < end; index++) {
       const token = specialTokens.get(ids[index]!);
       if (token === undefined) continue;
-      if (this.#setting === "error") {
-        throw new UserError(`the ${kind} holds the special token ${quoted(token)} written out`, {
-          ...place,
-          hint: "`data.specialTokens` says what becomes of them: `token` or `text`",
-        });
-      }
-      this.#first ??= { token, place };
-      this.#counts.set(kind, (this.#counts.get(kind) ?? 0) + 1);
+      this.#add(kind, token, place);
       return;
     }
+  }
+
+  /**
+   * Counts what messages of a conversation spell out.
+   *
+   * @throws UserError if special tokens are to be errors.
+   */
+  found(
+    spelled: { readonly prompt?: string | undefined; readonly answer?: string | undefined },
+    place: RecordPlace,
+  ): void {
+    if (this.#setting === "text") return;
+    for (const kind of ["prompt", "answer"] as const) {
+      const token = spelled[kind];
+      if (token !== undefined) this.#add(kind, token, place);
+    }
+  }
+
+  #add(kind: Kind, token: string, place: RecordPlace): void {
+    if (this.#setting === "error") {
+      throw new UserError(`the ${kind} holds the special token ${quoted(token)} written out`, {
+        ...place,
+        hint: "`data.specialTokens` says what becomes of them: `token` or `text`",
+      });
+    }
+    this.#first ??= { token, place };
+    this.#counts.set(kind, (this.#counts.get(kind) ?? 0) + 1);
   }
 
   /** `1 answer and 2 prompts hold special tokens written out, …`; undefined where none does. */

@@ -3,6 +3,7 @@
  * training uses.
  */
 import { createHash } from "node:crypto";
+import { chatOf } from "../data/chat/chat.ts";
 import type { TokenizedExample } from "../data/example.ts";
 import { columnValue, type SkippedRecord } from "../data/files/convert.ts";
 import { type RecordPlace, readRecords } from "../data/files/read.ts";
@@ -159,7 +160,8 @@ export async function inspectData(
 ): Promise<DataFindings> {
   // Lengths before any cutting; whether they fit is what the recipe is to say.
   const options = { maxLength: Number.MAX_SAFE_INTEGER, modelVocabularySize: configuration.vocabularySize };
-  const found = await form.read(files, { columns, onBadPair: "skip", repeatedPrompt: "strip" });
+  const settings = { columns, onBadPair: "skip", repeatedPrompt: "strip", chat: chatOf(tokenizer, {}) } as const;
+  const found = await form.read(files, settings);
   const { items, skipped, unused, tallies } = found;
   const counted = (finding: Finding) => tallies[finding]?.count ?? 0;
   const tokenize = (part: unknown[]) => form.tokenize(part, tokenizer, { ...options, responses: objective.responses });

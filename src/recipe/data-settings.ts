@@ -32,6 +32,14 @@ export const dataSettings = z.strictObject({
     .enum(["keep", "strip"])
     .default("keep")
     .describe("where both answers begin with the prompt: leave it there with a warning, or take it off both"),
+  template: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      "the chat template for conversations: the name of one of the model's, or `chatml`, a plain one; " +
+        "by default the model's own. Where it is set, texts become turns, too",
+    ),
   specialTokens: z
     .enum(["token", "text", "error"])
     .default("token")

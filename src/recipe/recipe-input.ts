@@ -32,6 +32,12 @@ export type ColumnsInput = {
   readonly chosen?: string | undefined;
   /** The column with the rejected answer. */
   readonly rejected?: string | undefined;
+  /** The column with the messages before the answers. */
+  readonly messages?: string | undefined;
+  /** The column with the system's message. */
+  readonly system?: string | undefined;
+  /** The column with the tools that the assistant may call. */
+  readonly tools?: string | undefined;
   /** The column with the text. */
   readonly text?: string | undefined;
 };
@@ -57,6 +63,11 @@ export type DataInput = {
    * Default: `"keep"`.
    */
   readonly repeatedPrompt?: "keep" | "strip" | undefined;
+  /**
+   * The chat template for conversations: the name of one of the model's, or `chatml`, a plain one;
+   * by default the model's own. Where it is set, texts become turns, too.
+   */
+  readonly template?: string | undefined;
   /**
    * Special tokens that a text spells out: tokens with a warning (as transformers), plain text, or
    * an error. Default: `"token"`.

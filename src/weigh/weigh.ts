@@ -78,6 +78,10 @@ async function weighStages(
     positive: await openPole(recipe, "positive", start),
     negative: await openPole(recipe, "negative", start),
   };
+  if (recipe.weights.from === "prompts" && prepared.hasConversations) {
+    const problem = "puts an instruction in front of prompts that are texts, and the data are conversations";
+    throw new UserError(problem, { field: "weights.from", hint: "use dpo, sft or models" });
+  }
   const examples = [...prepared.train, ...prepared.heldOut];
   const identity = await identityOf(recipe.weights.from, models, start.tokenizerFolder, examples);
   for (const note of poles.flatMap((pole) => models[pole].folder.notes)) reporter.note(note);

@@ -22,7 +22,7 @@ const score = (...args: string[]) =>
 test("writes a line for each pair, and with a reference what compares with it", async () => {
   const { code, out, error } = await score();
   expect(out).toBe(`scores of 3 pairs: ${output}\n`);
-  expect(error).toMatch(/^3 given examples; longest prompt/);
+  expect(error).toMatch(/^data: 3 pairs of texts\n3 given examples; longest prompt/);
   expect(code).toBe(0);
   const read = async () =>
     (await readFile(output, "utf8"))

@@ -52,7 +52,7 @@ test("weigh, again, show and train", async () => {
     code: 0,
     out: `estimates: ${estimates()}\n`,
     error: expect.stringMatching(
-      /^4 training examples[\s\S]* {2}rejected [\s\S]*\nestimating the tokens of 6 pairs\n$/,
+      /^data: 6 pairs of texts\n4 training examples[\s\S]* {2}rejected [\s\S]*\nestimating the tokens of 6 pairs\n$/,
     ),
   });
   expect(await readdir(join(run, "contrastive"))).toEqual(["estimates.safetensors"]);
@@ -81,7 +81,7 @@ test("weigh, again, show and train", async () => {
   expect(again).toEqual({
     code: 0,
     out: `estimates: ${estimates()}\n`,
-    error: expect.stringMatching(/^4 training examples[\s\S]*\nestimates: done before, .*\n$/),
+    error: expect.stringMatching(/^data: 6 pairs of texts\n4 training examples[\s\S]*\nestimates: done before, .*\n$/),
   });
   expect(await hashes(run)).toEqual(before);
   expect((await readFile(jsonl, "utf8")).trimEnd().split("\n")).toEqual(lines);

@@ -1,3 +1,4 @@
+import type { Chat } from "../chat/chat.ts";
 import type { ConvertedRecords, OnBadRecord } from "../files/convert.ts";
 import type { Remarks } from "../remarks.ts";
 import type { Tally } from "../tally.ts";
@@ -67,6 +68,14 @@ export interface ReadSettings<Column extends string = string> {
   readonly columns?: Readonly<Partial<Record<Column, string | undefined>>>;
   readonly onBadPair?: OnBadRecord | undefined;
   readonly repeatedPrompt?: "keep" | "strip" | undefined;
+  /**
+   * Gives what renders conversations; asked once there is one.
+   *
+   * @throws UserError where the model has no chat template
+   */
+  readonly chat?: (() => Chat) | undefined;
+  /** Whether texts are turns as well: a prompt the user's, an answer the assistant's. */
+  readonly textsAsTurns?: boolean | undefined;
   /** Stop after so many items. */
   readonly limit?: number | undefined;
 }
@@ -75,6 +84,8 @@ export interface ReadSettings<Column extends string = string> {
 export interface FormData<Item> extends ConvertedRecords<Item> {
   /** Records that something holds for, by what that is. */
   readonly tallies: Readonly<Partial<Record<Finding, Tally>>>;
+  /** Items that a chat template wrote. */
+  readonly conversations: number;
   /** Says in sentences for the user what was found. */
   remark(remarks: Remarks): void;
 }

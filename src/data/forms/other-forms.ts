@@ -7,35 +7,16 @@ import type { Fields, RecordPlace } from "../files/read.ts";
  * file of them is the wrong file, so leaving out its records one by one would help nobody.
  *
  * @param columns the names of the columns of prompt, chosen and rejected answer
- * @throws UserError for chat messages, and for single answers with votes.
+ * @throws UserError for single answers with votes.
  */
 export function refuseOtherForms(fields: Fields, columns: readonly string[], place: RecordPlace): void {
-  for (const column of columns) if (isChat(columnValue(fields, column))) refuseChat(column, place);
   const [, chosen, rejected] = columns;
   if (Object.hasOwn(fields, chosen!) || Object.hasOwn(fields, rejected!)) return;
-  for (const column of ["messages", "conversations"])
-    if (isChat(columnValue(fields, column))) refuseChat(column, place);
   const vote = ["label", "labels", "vote"].find((name) => typeof columnValue(fields, name) === "boolean");
   const answer = ["completion", "response", "answer"].find((name) => columnValue(fields, name) !== undefined);
   if (vote === undefined || answer === undefined) return;
   throw new UserError(`holds single answers with votes (\`${answer}\`, \`${vote}\`), but pairs of answers are needed`, {
     ...place,
     hint: `put an answer that was liked and one that was not, to the same prompt, into one record: {"${columns.join('", "')}"}`,
-  });
-}
-
-function isChat(value: unknown): boolean {
-  const isMessage = (item: unknown) =>
-    typeof item === "object" &&
-    item !== null &&
-    (("role" in item && "content" in item) || ("from" in item && "value" in item));
-  return Array.isArray(value) && value.some(isMessage);
-}
-
-function refuseChat(column: string, place: RecordPlace): never {
-  throw new UserError("chat messages ({role, content}) are not supported yet", {
-    ...place,
-    field: column,
-    hint: "write the prompt and the answers as plain texts",
   });
 }

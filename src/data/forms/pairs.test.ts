@@ -118,13 +118,4 @@ describe("bad records", () => {
       /:2: holds single answers with votes \(`completion`, `label`\).*\{"prompt", "chosen", "rejected"\}$/,
     );
   });
-
-  test("chat messages are refused in so many words, even with skip", async () => {
-    const chat = { chosen: [{ role: "user", content: "Q" }], rejected: [{ role: "user", content: "Q" }] };
-    await expect(pairsOf([good, chat], { onBadPair: "skip" })).rejects.toThrow(
-      /:2: chosen: chat messages .* not supported yet/,
-    );
-    const messages = { messages: [{ from: "human", value: "Q" }] };
-    await expect(pairsOf([good, messages], { onBadPair: "skip" })).rejects.toThrow(/:2: messages: chat messages /);
-  });
 });

@@ -22,7 +22,7 @@ export const text = {
     const { texts: items, ...found } = await readTexts(files, { column: columns?.text, onBadPair, limit });
     const remark = (remarks: Parameters<typeof remarkRecords>[1]) =>
       remarkRecords({ records: items.length, what: "text", ...found }, remarks);
-    return { items, ...found, tallies: {}, remark };
+    return { items, ...found, conversations: 0, tallies: {}, remark };
   },
 
   split(texts, { heldOut, seed }) {

@@ -10,6 +10,9 @@
  * - A prompt and its response are tokenized apart, so no token spans the boundary, and the prompt's
  *   tokens are the same in training and in generation. The response gets no artificial space in
  *   front (see `prefix-space.ts`).
+ * - Texts that a chat template wrote hold all their tokens, so nothing is put in front of a prompt.
+ *   A response ends with the token that ends the turn. What the template writes behind it, such as
+ *   a line break, belongs to the next turn. Where a turn ends with no token, EOS ends the response.
  * - A text on its own begins with the token of an empty prompt and ends with EOS.
  */
 import { UserError } from "../../errors.ts";
@@ -37,6 +40,42 @@ export async function encodeResponses(
     responses.map(({ prompt, response }) => ({ text: response, continues: isContinuation(prompt) })),
   );
   return encoded.map((ids) => withOneEos(tokenizer, Array.from(ids)));
+}
+
+/** Token ids of prompts that a chat template wrote, each at least one. */
+export async function encodeRenderedPrompts(tokenizer: Tokenizer, prompts: readonly string[]): Promise<number[][]> {
+  const encoded = await tokenizer.encode(prompts.map((text) => ({ text, continues: false })));
+  return encoded.map((ids) => (ids.length === 0 ? [startToken(tokenizer)] : Array.from(ids)));
+}
+
+/** A response that a chat template wrote, and the token that ends a turn of it. */
+export interface RenderedResponse {
+  readonly response: string;
+  readonly endOfTurn: number | undefined;
+}
+
+/** Token ids of responses that a chat template wrote, to their ends of the turn. */
+export async function encodeRenderedResponses(
+  tokenizer: Tokenizer,
+  responses: readonly RenderedResponse[],
+): Promise<number[][]> {
+  const encoded = await tokenizer.encode(responses.map(({ response }) => ({ text: response, continues: true })));
+  return encoded.map((ids, index) => toEndOfTurn(tokenizer, Array.from(ids), responses[index]!.endOfTurn));
+}
+
+/** The ids to the end of the turn, which further ends and white space may follow. */
+function toEndOfTurn(tokenizer: Tokenizer, ids: number[], endOfTurn: number | undefined): number[] {
+  const { specialTokens, eosIds } = tokenizer;
+  const ends = (id: number) => id === endOfTurn || specialTokens.has(id) || eosIds.includes(id);
+  const isSpace = (id: number) => tokenizer.decode([id]).trim() === "";
+  let last: number | undefined;
+  for (let at = ids.length - 1; at >= 0 && (ends(ids[at]!) || isSpace(ids[at]!)); at--) {
+    if (ids[at] === endOfTurn) return ids.slice(0, at + 1);
+    if (ends(ids[at]!)) last ??= at;
+  }
+  if (last !== undefined) return ids.slice(0, last + 1);
+  while (ids.length > 0 && isSpace(ids.at(-1)!)) ids.pop();
+  return withOneEos(tokenizer, ids);
 }
 
 /** Whether a response to `prompt` continues a text: to an empty one it begins the text. */

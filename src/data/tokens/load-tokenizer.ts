@@ -1,12 +1,15 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../../errors.ts";
-import { chatTemplateWarning } from "./chat-template.ts";
+import { ChatTemplate } from "./chat-template.ts";
+import { readChatTemplates } from "./chat-template-files.ts";
+import type { JsonObject } from "./definition.ts";
+import { endOfTurn } from "./end-of-turn.ts";
 import { generationEnds } from "./generation-ends.ts";
 import { readObject } from "./json-file.ts";
 import type { TokenizerLibrary } from "./library.ts";
 import type { JsonFile, ModelTokens } from "./special-tokens.ts";
-import { createTokenizer, type Tokenizer } from "./tokenizer.ts";
+import { type ChatTemplates, createTokenizer, type Tokenizer } from "./tokenizer.ts";
 
 /**
  * Loads the tokenizer of a Hugging Face model folder: `tokenizer.json`, and the files beside it
@@ -44,8 +47,29 @@ export async function loadTokenizer(
   };
   const eosTokenIds = [model.eosTokenIds ?? [], await generationEnds(folder)].flat();
   const tokenizer = await createTokenizer(files, { ...model, eosTokenIds }, library ?? (await nodeLibrary()));
-  const template = chatTemplateWarning(folder, files.config[1]);
-  return template === undefined ? tokenizer : { ...tokenizer, warnings: [...tokenizer.warnings, template] };
+  const sources = await readChatTemplates(folder, files.config[1]);
+  return withTemplates(tokenizer, { sources, variables: namedTokens(files.map[1], files.config[1]) });
+}
+
+/** Adds chat templates, whose end of a turn ends an answer as EOS does. */
+function withTemplates(tokenizer: Tokenizer, chat: ChatTemplates): Tokenizer {
+  const { eosIds, specialTokens } = tokenizer;
+  const end = eosIds.length > 0 ? defaultEnd(chat, specialTokens) : undefined;
+  return { ...tokenizer, chat, eosIds: end === undefined ? eosIds : [...new Set([...eosIds, end])] };
+}
+
+function defaultEnd(
+  { sources, variables }: ChatTemplates,
+  specialTokens: Tokenizer["specialTokens"],
+): number | undefined {
+  if (!sources.has("default")) return undefined;
+  try {
+    return endOfTurn(new ChatTemplate(sources, variables), specialTokens);
+  } catch (error) {
+    // A template that cannot be read is an error where it is needed.
+    if (error instanceof UserError) return undefined;
+    throw error;
+  }
 }
 
 /** Files of tokenizers in other forms than `tokenizer.json`. */
@@ -56,4 +80,16 @@ const slowTokenizers = [
 
 async function nodeLibrary(): Promise<TokenizerLibrary> {
   return (await import("./rust-library.ts")).rustLibrary();
+}
+
+/** The texts of tokens that files name, such as `bos_token`; a later file holds. */
+function namedTokens(...contents: readonly JsonObject[]): Record<string, string> {
+  const texts = contents
+    .flatMap((content) => Object.entries(content))
+    .filter(([key]) => key.endsWith("_token"))
+    .map(([key, value]) => [
+      key,
+      typeof value === "object" && value !== null && "content" in value ? value.content : value,
+    ]);
+  return Object.fromEntries(texts.filter(([, value]) => typeof value === "string"));
 }

@@ -14,7 +14,7 @@ export function withoutSpecialTokens(definition: JsonObject): JsonObject | undef
   const special = new Set(tokens.filter((token) => token.special).map(({ content }) => content));
   const unknown = model.unk_token;
   if (special.size === 0) return undefined;
-  const renamed = (token: string) => (special.has(token) ? `\u{10FFFF}${token}\u{10FFFF}` : token);
+  const renamed = (token: string) => (special.has(token) ? plainName(token) : token);
   const inModel = (token: string) => (token === unknown ? token : renamed(token));
   const vocab = Array.isArray(model.vocab)
     ? model.vocab.map(([token, score]: [string, number]) => [renamed(token), score])
@@ -28,4 +28,9 @@ export function withoutSpecialTokens(definition: JsonObject): JsonObject | undef
       .map((token) => ({ ...token, content: renamed(token.content) })),
     model: { ...model, vocab },
   };
+}
+
+/** The name of a special token where the one that texts spell out is none. */
+export function plainName(token: string): string {
+  return `\u{10FFFF}${token}\u{10FFFF}`;
 }

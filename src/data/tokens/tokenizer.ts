@@ -1,5 +1,6 @@
 import { UserError } from "../../errors.ts";
 import { quoted } from "../../one-line.ts";
+import type { TemplateSources } from "./chat-template.ts";
 import { createDecoder } from "./decoder.ts";
 import { addedTokensOf, InvalidTokenizer, type JsonObject, vocabularyOf } from "./definition.ts";
 import { leadingTokens } from "./leading-tokens.ts";
@@ -44,6 +45,8 @@ export interface Tokenizer extends SpecialTokens {
    * token.
    */
   readonly specialTokens: ReadonlyMap<number, string>;
+  /** The model's chat templates, and the variables that they all have. */
+  readonly chat?: ChatTemplates | undefined;
   /** What its files say without effect. */
   readonly warnings: readonly string[];
   /** Token ids of texts, in their order. Many at once are faster than one after the other. */
@@ -55,6 +58,13 @@ export interface Tokenizer extends SpecialTokens {
    * written with.
    */
   readingSpecialTokensAsText(): Promise<Tokenizer>;
+}
+
+export interface ChatTemplates {
+  /** Empty for a model without one. */
+  readonly sources: TemplateSources;
+  /** `bos_token`, `eos_token` and the like. */
+  readonly variables: Readonly<Record<string, string>>;
 }
 
 /** The files of a tokenizer; those that are not there are empty. */

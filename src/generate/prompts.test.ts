@@ -1,8 +1,10 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { temporaryFolder } from "../../test/helpers/runs.ts";
+import { templateText, tokenizerFolder } from "../data/chat/testing/golden.ts";
+import { loadTokenizer } from "../data/tokens/load-tokenizer.ts";
 import { encodePrompts, readPrompts } from "./prompts.ts";
 import { byteTokenizer } from "./testing/byte-model.ts";
 
@@ -24,6 +26,43 @@ test("records with a prompt, which may be empty or hold line breaks", async () =
   const jsonl = '{"prompt": "a\\nb", "more": 1}\n\n{"prompt": ""}\n';
   expect(await texts(await fileWith("prompts.jsonl", jsonl))).toEqual(["a\nb", ""]);
   expect(await texts(await fileWith("prompts.json", '[{"prompt": "x"}]'))).toEqual(["x"]);
+});
+
+describe("conversations", () => {
+  const messages = [
+    { role: "system", content: "S" },
+    { role: "user", content: "Q" },
+  ];
+  const fileOf = (...records: object[]) =>
+    fileWith("prompts.jsonl", records.map((record) => JSON.stringify(record)).join("\n"));
+  const limits = { contextLength: 200, vocabularySize: 400 };
+
+  test("become what the chat template writes, between texts", async () => {
+    const tokenizer = await loadTokenizer(
+      await tokenizerFolder({ "chat_template.jinja": await templateText("headers") }),
+    );
+    const prompts = await readPrompts(await fileOf({ prompt: messages }, { prompt: "Q" }, { messages }));
+    expect(prompts.map(({ text }) => text)).toEqual(["Q", "Q", "Q"]);
+    const [first, second, third] = await encodePrompts(tokenizer, limits, prompts);
+    const header = (role: string) => `<|start_header_id|>${role}<|end_header_id|>\n\n`;
+    expect(tokenizer.decode(first!)).toBe(
+      `<|begin_of_text|>${header("system")}Today: 01 Jan 2024\n\nS<|eot_id|>${header("user")}Q<|eot_id|>${header("assistant")}`,
+    );
+    expect(tokenizer.decode(second!)).toBe("<|begin_of_text|>Q");
+    expect(third).toEqual(first);
+  });
+
+  test("that are bad, or refused by the template, are named with their place", async () => {
+    const ending = await fileOf({ prompt: [{ role: "assistant", content: "A" }] });
+    await expect(readPrompts(ending)).rejects.toThrow(/prompts\.jsonl:1: prompt: ends with a turn of the assistant/);
+    const template = { "chat_template.jinja": await templateText("alternating") };
+    const tokenizer = await loadTokenizer(await tokenizerFolder(template));
+    const prompts = await readPrompts(await fileOf({ prompt: "Q" }, { prompt: [messages[1], messages[1]] }));
+    await expect(encodePrompts(tokenizer, limits, prompts)).rejects.toThrow(
+      /prompts\.jsonl:2: prompt: the chat template refuses it: "Roles must go/,
+    );
+    await expect(encodePrompts(await byteTokenizer(), limits, prompts)).rejects.toThrow(/has no chat template/);
+  });
 });
 
 test("packed or as UTF-16, whatever the name says", async () => {

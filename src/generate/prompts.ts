@@ -1,21 +1,28 @@
+import { chatOf } from "../data/chat/chat.ts";
+import { isConversation, toolsIn, wordsOf } from "../data/chat/messages.ts";
+import { checkPrompt, promptIn } from "../data/chat/turns.ts";
 import { openText, readHead } from "../data/files/bytes.ts";
-import { BadRecord, textField } from "../data/files/convert.ts";
+import { BadRecord, columnValue, textField } from "../data/files/convert.ts";
 import { isParquet } from "../data/files/kind.ts";
 import { splitLines } from "../data/files/lines.ts";
-import { type RecordPlace, readRecords } from "../data/files/read.ts";
+import { type Fields, type RecordPlace, readRecords } from "../data/files/read.ts";
 import * as boundaries from "../data/tokens/boundaries.ts";
+import type { Conversation } from "../data/tokens/chat-template.ts";
 import type { Tokenizer } from "../data/tokens/tokenizer.ts";
 import { UserError } from "../errors.ts";
 
 /** A prompt, and where it stands if it came from a file. */
 export interface Prompt {
+  /** Of a conversation the words of its last turn. */
   readonly text: string;
+  /** Turns that the model's chat template writes, instead of the text. */
+  readonly conversation?: Conversation;
   readonly place?: RecordPlace;
 }
 
 /**
- * Reads prompts from a file: the column `prompt` of `.jsonl`, `.ndjson`, `.json` or Parquet; of any
- * other file each line that is not blank.
+ * Reads prompts from a file: the column `prompt` of `.jsonl`, `.ndjson`, `.json` or Parquet, a text
+ * or messages, or else the messages in `messages`; of any other file each line that is not blank.
  *
  * @throws UserError for a file that cannot be read or holds no prompts, and for a record without
  * one.
@@ -36,10 +43,7 @@ export async function encodePrompts(
   { contextLength, vocabularySize }: { contextLength: number; vocabularySize: number },
   prompts: readonly Prompt[],
 ): Promise<Int32Array[]> {
-  const encoded = await boundaries.encodePrompts(
-    tokenizer,
-    prompts.map(({ text }) => text),
-  );
+  const encoded = await encoder(tokenizer)(prompts);
   return prompts.map(({ place }, index) => {
     const ids = Int32Array.from(encoded[index]!);
     const where = place ? { ...place, field: "prompt" } : { field: `prompt ${index + 1}` };
@@ -56,19 +60,53 @@ export async function encodePrompts(
   });
 }
 
+/** Encodes texts as they are, and conversations as the model's chat template writes them. */
+function encoder(tokenizer: Tokenizer) {
+  const chat = chatOf(tokenizer, {});
+  const written = ({ conversation, place }: Prompt) =>
+    atPlace(place, () => chat().render(conversation!, [], { prompt: "prompt", answers: [] }).prompt);
+  return async (prompts: readonly Prompt[]): Promise<number[][]> => {
+    const texts = prompts.filter(({ conversation }) => !conversation).map(({ text }) => text);
+    const chats = prompts.filter(({ conversation }) => conversation).map(written);
+    const plain = (await boundaries.encodePrompts(tokenizer, texts)).values();
+    const rendered = (await boundaries.encodeRenderedPrompts(tokenizer, chats)).values();
+    return prompts.map(({ conversation }) => (conversation ? rendered : plain).next().value!);
+  };
+}
+
 async function promptsOfRecords(file: string): Promise<Prompt[]> {
   const prompts: Prompt[] = [];
-  for await (const record of readRecords(file, { columns: ["prompt"] })) {
+  for await (const record of readRecords(file, { columns: ["prompt", "messages", "tools"] })) {
     const { place } = record;
-    try {
+    const prompt = atPlace(place, () => {
       if ("problem" in record) throw new BadRecord(record.problem);
-      prompts.push({ text: textField(record.fields, "prompt"), place });
-    } catch (error) {
-      if (!(error instanceof BadRecord)) throw error;
-      throw new UserError(error.message, { ...place, ...(error.field !== undefined && { field: error.field }) });
-    }
+      return promptOf(record.fields);
+    });
+    prompts.push({ ...prompt, place });
   }
   return prompts;
+}
+
+function promptOf(fields: Fields): Prompt {
+  const column = columnValue(fields, "prompt") === undefined && "messages" in fields ? "messages" : "prompt";
+  const value = columnValue(fields, column);
+  if (!isConversation(value)) return { text: textField(fields, column) };
+  const messages = promptIn(value, column);
+  checkPrompt(messages, column);
+  return {
+    text: wordsOf(messages.at(-1)!),
+    conversation: { messages, tools: toolsIn(columnValue(fields, "tools"), "tools") },
+  };
+}
+
+/** Does work with a record; what is wrong with it becomes the user's error, with its place. */
+function atPlace<Result>(place: RecordPlace | undefined, work: () => Result): Result {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof BadRecord)) throw error;
+    throw new UserError(error.message, { ...place, ...(error.field !== undefined && { field: error.field }) });
+  }
 }
 
 async function promptsOfLines(file: string): Promise<Prompt[]> {

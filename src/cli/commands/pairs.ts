@@ -84,6 +84,11 @@ async function makePairs(path: string, options: Options): Promise<boolean> {
   const { output, resume } = options;
   if (existsSync(output)) throw new UserError("exists already", { file: output, hint: "choose another --output" });
   const prompts = await readPrompts(options.prompts);
+  const conversation = prompts.find((prompt) => prompt.conversation);
+  if (conversation) {
+    const hint = "give prompts as texts; `tokenwise generate` takes conversations";
+    throw new UserError("pairs are made of prompts that are texts", { ...conversation.place, field: "prompt", hint });
+  }
   const prepared = await prepareModel(path, prompts);
   const texts = prompts.map(({ text }) => text);
   const scorer = await openScorer(options.scorer, { timeout: options.scorerTimeout });

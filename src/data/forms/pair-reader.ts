@@ -22,6 +22,8 @@ export interface PreferencePair {
   readonly rejected: string;
   /** Of a conversation: the texts are what the model's chat template writes. */
   readonly chat?: RenderedChat | undefined;
+  /** How much higher the chosen answer is scored, where scores stand beside the answers. */
+  readonly margin?: number | undefined;
   readonly place: RecordPlace;
 }
 
@@ -36,7 +38,16 @@ export interface PairColumnNames {
 }
 
 /** Variables of the chat template, as TRL names the column. */
-export const templateVariables = "chat_template_kwargs";
+const templateVariables = "chat_template_kwargs";
+
+/** Columns of scores of the chosen and the rejected answer, as data sets and `pairs` name them. */
+const scoreColumns = [
+  ["chosen_score", "rejected_score"],
+  ["score_chosen", "score_rejected"],
+] as const;
+
+/** Columns that a pair may have besides, whatever the names of the others. */
+export const sideColumns: readonly string[] = [templateVariables, ...scoreColumns.flat()];
 
 /**
  * Makes pairs of records, and counts what is strange about them.
@@ -70,7 +81,9 @@ export class PairReader {
    * @throws BadRecord where it makes none.
    */
   pair(fields: Fields, place: RecordPlace): PreferencePair {
-    const pair = this.#isConversation(fields) ? this.#fromTurns(fields, place) : this.#fromTexts(fields, place);
+    const read = this.#isConversation(fields) ? this.#fromTurns(fields, place) : this.#fromTexts(fields, place);
+    const margin = marginOf(fields);
+    const pair = margin === undefined ? read : { ...read, margin };
     this.repeated.add(pair);
     return pair;
   }
@@ -152,6 +165,19 @@ export class PairReader {
     if (!isConversation(before)) return own === "" ? undefined : own;
     return [...promptIn(before, messages), ...(own === undefined || own === "" ? [] : promptIn(own, prompt))];
   }
+}
+
+/** The difference of two scores; undefined where a record has none. */
+function marginOf(fields: Fields): number | undefined {
+  for (const columns of scoreColumns) {
+    const values = columns.map((column) => columnValue(fields, column));
+    if (values.every((value) => value === undefined)) continue;
+    const wrong = values.findIndex((value) => typeof value !== "number" || !Number.isFinite(value));
+    if (wrong >= 0) throw new BadRecord("must be a number, as the score of the other answer", columns[wrong]);
+    const [chosen, rejected] = values as [number, number];
+    return chosen - rejected;
+  }
+  return undefined;
 }
 
 function answerField(fields: Fields, column: string): unknown {

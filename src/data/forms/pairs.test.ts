@@ -34,6 +34,18 @@ describe("forms", () => {
     expect([skipped, multiTurnAnswers.count]).toEqual([[], 0]);
   });
 
+  test("scores beside the answers are read, and their difference is kept", async () => {
+    const { pairs, unused } = await pairsOf([
+      { ...good, chosen_score: 0.5, rejected_score: -1 },
+      { ...good, score_chosen: 8, score_rejected: 3 },
+    ]);
+    expect([pairs.map(({ margin }) => margin), unused.size]).toEqual([[1.5, 5], 0]);
+    await expect(pairsOf([{ ...good, chosen_score: "high", rejected_score: 1 }])).rejects.toThrow(
+      /:1: chosen_score: must be a number/,
+    );
+    await expect(pairsOf([{ ...good, chosen_score: 1 }])).rejects.toThrow(/:1: rejected_score: must be a number/);
+  });
+
   test("other names of columns", async () => {
     const columns = { prompt: "question", chosen: "better", rejected: "worse" };
     const { pairs } = await pairsOf([{ question: "Q", better: "yes", worse: "no" }], { columns });

@@ -4,7 +4,7 @@ import { promptKey, splitByPrompt } from "../split.ts";
 import type { Tally } from "../tally.ts";
 import { tokenizedAsAnswers } from "./answers.ts";
 import type { Form, ReadSettings } from "./form.ts";
-import { type PairColumnNames, PairReader, type PreferencePair, templateVariables } from "./pair-reader.ts";
+import { type PairColumnNames, PairReader, type PreferencePair, sideColumns } from "./pair-reader.ts";
 
 export type { PreferencePair } from "./pair-reader.ts";
 
@@ -40,8 +40,9 @@ export const pairs = {
 
   split: splitByPrompt,
   promptKey,
-  ...tokenizedAsAnswers(({ prompt, chosen, rejected, chat, place }, responses) => {
-    return { prompt, answers: responses === 2 ? [chosen, rejected] : [chosen], chat, place };
+  ...tokenizedAsAnswers(({ prompt, chosen, rejected, chat, margin, place }, responses) => {
+    const given = margin === undefined || responses === 1 ? undefined : { margin: [Float64Array.of(margin)] };
+    return { prompt, answers: responses === 2 ? [chosen, rejected] : [chosen], chat, ...(given && { given }), place };
   }),
 } as const satisfies Form<PreferencePair, keyof PairColumnNames>;
 
@@ -81,7 +82,7 @@ export async function readPairs(files: string | readonly string[], options: Pair
   const { onBadPair: onBad = "error", limit } = options;
   const names = namesOf(options.columns);
   const reader = new PairReader(options, names);
-  const columns = [...Object.values(names), templateVariables];
+  const columns = [...Object.values(names), ...sideColumns];
   const { items, ...rest } = await convertRecords(files, { columns, onBad, limit }, (fields, place) =>
     reader.pair(fields, place),
   );

@@ -22,14 +22,19 @@ import { negativeLogSigmoid } from "./losses.ts";
 import type { Answer } from "./objective.ts";
 import { beta, termWeight } from "./options.ts";
 
+/** Margins that lie no further apart, in nats, differ by rounding. */
+const noDeviation = 1e-6;
+
 /**
  * β-DPO (Wu et al. 2024, arXiv 2407.08639), DPO with a β for each step:
  * `β_step = max(0.001, β (1 + α (mean Δ − M)))`, `Δ = Σρ_w − Σρ_l`. The mean is over the pairs that
  * are kept: ⌊(1 − filtered) · pairs⌋, at least one, drawn without replacement with weights
  * `exp(−½ ((Δ − M) / D)²)`. M and D are moving averages of the mean and the deviation of Δ, which
- * begin at 0 and see the step before they are used. The loss is the mean over the kept pairs.
- * Formulas and defaults are those of the authors' code, whose README gives α and the share; there
- * a batch on each device counts as a step. TRL has no counterpart.
+ * begin at 0 and see the step before they are used. The loss is the mean over the kept pairs. While
+ * D is 0 it is plain DPO: where policy and reference are still equal (the authors' code divides 0
+ * by 0 there), and for a model that is evaluated without the state of its run. Formulas and
+ * defaults are those of the authors' code, whose README gives α and the share; there a batch on
+ * each device counts as a step. TRL has no counterpart.
  */
 export const betaDpo = pairObjective({
   name: "beta-dpo",
@@ -59,9 +64,11 @@ export const betaDpo = pairObjective({
   loss({ beta, alpha, filtered }, chosen, rejected, { state }) {
     const margin = logRatioMargin(chosen, rejected);
     const distance = stopGradient(subtract(margin, state.mean!));
-    const kept = drawn(distance, state.deviation!, randomOf(chosen), 1 - filtered);
+    const known = less(constant(noDeviation), state.deviation!);
+    const taken = drawn(distance, state.deviation!, randomOf(chosen), 1 - filtered);
+    const kept = maximum(taken, subtract(constant(1), known));
     const share = divide(kept, stepMean(kept));
-    const growth = scale(stepMean(multiply(share, distance)), alpha);
+    const growth = multiply(known, scale(stepMean(multiply(share, distance)), alpha));
     const ofStep = maximum(scale(add(growth, constant(1)), beta), constant(1e-3));
     return multiply(negativeLogSigmoid(multiply(margin, ofStep)), share);
   },
@@ -73,7 +80,7 @@ export const betaDpo = pairObjective({
  * those whose exponential variable, divided by w, is smallest (Efraimidis and Spirakis 2006).
  */
 function drawn(distance: Tensor, deviation: Tensor, random: Tensor, share: number): Tensor {
-  const logWeight = scale(square(divide(distance, maximum(deviation, constant(1e-6)))), -0.5);
+  const logWeight = scale(square(divide(distance, maximum(deviation, constant(noDeviation)))), -0.5);
   const place = rank(subtract(log(negate(log(maximum(random, constant(1e-12))))), logWeight));
   const room = maximum(scale(stepCount(place), share), constant(1));
   const ones = expandLike(constant(1), place);

@@ -192,13 +192,23 @@ describe("beta-dpo", () => {
     );
   });
 
-  test("of a single pair that one is kept, and pairs without a deviation are all as likely", () => {
-    const [one] = stepOf(betaDpo.create(), [pairs[0]!]).outcomes;
-    expect(one!.loss).toBeGreaterThan(0);
-    const same = [pairs[0]!, pairs[0]!, pairs[0]!];
-    const { outcomes } = stepOf(betaDpo.create(), same);
+  test("of a single pair that one is kept, and of equal ones as many as of others", () => {
+    const state = { mean: 0.4, deviation: 2 };
+    expect(stepOf(betaDpo.create(), [pairs[0]!], state).outcomes[0]!.loss).toBeGreaterThan(0);
+    const { outcomes } = stepOf(betaDpo.create(), [pairs[0]!, pairs[0]!, pairs[0]!], state);
     expect(outcomes.filter(({ loss }) => loss > 0)).toHaveLength(2);
     expect(outcomes.every(({ loss }) => Number.isFinite(loss))).toBe(true);
+  });
+
+  test("while the deviation is 0 it is dpo: equal margins in the first step, no state in evaluation", () => {
+    const expected = (used: readonly number[]) => used.map((margin) => expect.closeTo(logistic(0.3 * margin), 12));
+    const objective = betaDpo.create({ beta: 0.3 });
+    const same = [pairs[0]!, pairs[0]!, pairs[0]!];
+    const first = stepOf(objective, same);
+    expect(first.state.deviation).toBeCloseTo(0, 12);
+    expect(first.outcomes.map(({ loss }) => loss)).toEqual(expected([margins[0]!, margins[0]!, margins[0]!]));
+    const evaluated = new ObjectiveEvaluator(objective, names).evaluate(pairs);
+    expect(evaluated.map(({ loss }) => loss)).toEqual(expected(margins));
   });
 
   test("the pairs are drawn as often as their weights say", () => {

@@ -328,6 +328,20 @@ describe("held-out data", () => {
   });
 });
 
+test("a model that learns conversations by a plain template keeps that template", async () => {
+  const turns = (text: string) => [
+    { role: "user", content: "Q" },
+    { role: "assistant", content: text },
+  ];
+  const train = join(folder, "conversations.jsonl");
+  const records = ["a", "b", "c"].map((text) => ({ chosen: turns(text), rejected: turns(`no ${text}`) }));
+  await writeFile(train, records.map((record) => JSON.stringify(record)).join("\n"));
+  const { notes } = await trainTiny(folder, { data: { train, template: "chatml" } });
+  expect(notes[0]).toBe("data: 3 pairs of conversations");
+  const template = await readFile(join(folder, "run", "model", "chat_template.jinja"), "utf8");
+  expect(template).toContain("<|im_start|>");
+});
+
 test("bad records are left out if asked, and named", async () => {
   const bad = Array.from({ length: 12 }, () => ({ prompt: "x", chosen: "same", rejected: "same" }));
   await writeJsonLines(join(folder, "pairs.jsonl"), [...pairRecords(2), ...bad]);

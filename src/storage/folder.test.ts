@@ -122,8 +122,12 @@ describe("saving and opening", () => {
     await saveModelFolder(path, { configuration, parameters, shardBytes: 1000 });
     await writeFile(join(path, "tokenizer.json"), "{}", { mode: 0o444 });
     await writeFile(join(path, "chat_template.jinja"), "{{ messages }}");
+    await mkdir(join(path, "additional_chat_templates"));
+    await writeFile(join(path, "additional_chat_templates", "tool_use.jinja"), "{{ tools }}");
     await saveModelFolder(path, { configuration, parameters, tokenizerFrom: path });
-    expect(await readdir(path)).toEqual(["chat_template.jinja", "config.json", "model.safetensors", "tokenizer.json"]);
+    const templates = ["additional_chat_templates", "chat_template.jinja"];
+    expect(await readdir(path)).toEqual([...templates, "config.json", "model.safetensors", "tokenizer.json"]);
+    expect(await readFile(join(path, "additional_chat_templates", "tool_use.jinja"), "utf8")).toBe("{{ tools }}");
     expect(await readFile(join(path, "chat_template.jinja"), "utf8")).toBe("{{ messages }}");
     expect(await readdir(root)).toEqual(["model"]);
   });

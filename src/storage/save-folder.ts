@@ -1,4 +1,4 @@
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Place, UserError } from "../errors.ts";
 import { nextTurn } from "../event-loop.ts";
@@ -59,6 +59,8 @@ const tokenizerFiles = [
   "chat_template.jinja",
   "chat_template.json",
 ];
+/** A folder of further chat templates, which belong to the tokenizer, too. */
+const templateFolder = "additional_chat_templates";
 const generationFile = "generation_config.json";
 
 /**
@@ -155,7 +157,7 @@ export function checkFinite(data: Float32Array, place: Place): void {
  */
 export async function checkReplaceable(path: string): Promise<void> {
   if (!(await isFolder(path))) return;
-  const known = [...Object.values(fileNames), ...tokenizerFiles, generationFile];
+  const known = [...Object.values(fileNames), ...tokenizerFiles, templateFolder, generationFile];
   const others = (await listFolder(path)).filter(
     (name) => !known.includes(name) && !/^model-\d{5}-of-\d{5}\.safetensors$/.test(name),
   );
@@ -166,7 +168,7 @@ export async function checkReplaceable(path: string): Promise<void> {
 
 /** Writes the tokenizer of a model, as far as it is there, into another folder. */
 export async function copyTokenizer(from: string | FolderFiles, to: string): Promise<void> {
-  return writeFiles(from, to, tokenizerFiles);
+  return writeFiles(from, to, [...tokenizerFiles, templateFolder]);
 }
 
 /**
@@ -174,13 +176,19 @@ export async function copyTokenizer(from: string | FolderFiles, to: string): Pro
  * it.
  */
 export function readCompanions(folder: string): Promise<FolderFiles> {
-  return readFiles(folder, [...tokenizerFiles, generationFile]);
+  return readFiles(folder, [...tokenizerFiles, templateFolder, generationFile]);
 }
 
+/** @param wanted names of files, and of folders whose files go with them */
 async function writeFiles(from: string | FolderFiles, to: string, wanted: readonly string[]): Promise<void> {
   const files = typeof from === "string" ? await readFiles(from, wanted) : from;
   // Not copyFile: it would copy a read-only mode as well.
-  for (const [name, content] of files) if (wanted.includes(name)) await writeFile(join(to, name), content);
+  for (const [name, content] of files) {
+    const [first, ...rest] = name.split("/");
+    if (!wanted.includes(first!)) continue;
+    if (rest.length > 0) await mkdir(join(to, first!), { recursive: true });
+    await writeFile(join(to, name), content);
+  }
 }
 
 async function readFiles(folder: string, wanted: readonly string[]): Promise<FolderFiles> {
@@ -188,12 +196,18 @@ async function readFiles(folder: string, wanted: readonly string[]): Promise<Fol
   try {
     const names = await readdir(folder);
     for (const name of wanted.filter((known) => names.includes(known))) {
-      files.set(name, await readFile(join(folder, name)));
+      const inside = name === templateFolder ? (await readdir(join(folder, name))).filter(isTemplate) : undefined;
+      for (const path of inside?.map((file) => `${name}/${file}`) ?? [name])
+        files.set(path, await readFile(join(folder, path)));
     }
   } catch (error) {
     throw asUserError(error, folder, "cannot copy the tokenizer");
   }
   return files;
+}
+
+function isTemplate(file: string): boolean {
+  return file.endsWith(".jinja");
 }
 
 async function writeWeights(

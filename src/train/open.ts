@@ -1,3 +1,4 @@
+import { templateToKeep } from "../data/chat/chat.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { InterruptibleEngine } from "../engine/interruptible.ts";
 import type { LanguageModel } from "../models/language-model.ts";
@@ -54,7 +55,7 @@ export async function openRun(
   { signal, reporter }: OpenOptions,
 ): Promise<OpenRun | undefined> {
   const { recipe, start, checkpoint, folder } = plan;
-  const companions = await readCompanions(start.tokenizerFolder);
+  const companions = withTemplate(await readCompanions(start.tokenizerFolder), plan);
   const frozen = await FrozenModels.of(frozenFolders(start, plan.reference));
   const policy = checkpoint ? await start.resume(engine, checkpointModel(checkpoint)) : await start.load(engine);
   const optimizer = new Optimizer(engine, recipe.optimizer, policy.trainable);
@@ -73,6 +74,12 @@ export async function openRun(
   if (progress.objective) trainer.objectiveState = progress.objective;
   const sampler = makeSampler(plan, engine, { policy, reference: reference?.model });
   return { engine, policy, trainer, sampler, reference, frozen, companions, sizes, progress, evaluated, beginning };
+}
+
+/** A model that learns to answer behind a template which it did not have keeps that template. */
+function withTemplate(companions: FolderFiles, { recipe, start }: RunPlan): FolderFiles {
+  const text = templateToKeep(start.tokenizer, recipe.data.template);
+  return text === undefined ? companions : new Map([...companions, ["chat_template.jinja", Buffer.from(text)]]);
 }
 
 /** @throws UserError if the disk has no room for the run, beside what it replaces. */

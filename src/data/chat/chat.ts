@@ -2,7 +2,14 @@ import { createHash } from "node:crypto";
 import { UserError } from "../../errors.ts";
 import { quoted } from "../../one-line.ts";
 import { BadRecord } from "../files/convert.ts";
-import { ChatTemplate, type Conversation, chatml, type Message, TemplateRefusal } from "../tokens/chat-template.ts";
+import {
+  ChatTemplate,
+  type Conversation,
+  chatml,
+  type Message,
+  TemplateRefusal,
+  type TemplateSource,
+} from "../tokens/chat-template.ts";
 import { endOfTurn } from "../tokens/end-of-turn.ts";
 import { plainName } from "../tokens/plain-special-tokens.ts";
 import type { Tokenizer } from "../tokens/tokenizer.ts";
@@ -133,14 +140,27 @@ function chatTemplate({ chat, file, specialTokens, eosId }: Tokenizer, name: str
   if (chat && chat.sources.size > 0 && (name !== "chatml" || chat.sources.has("chatml")))
     return new ChatTemplate(chat.sources, chat.variables, name);
   if (name === "chatml") {
-    const known = new Set(specialTokens.values());
     const variables = { eos_token: eosId === undefined ? "" : specialTokens.get(eosId), ...chat?.variables };
-    return new ChatTemplate(new Map([["default", chatml(file, (token) => known.has(token))]]), variables);
+    return new ChatTemplate(new Map([["default", plainTemplate({ file, specialTokens })]]), variables);
   }
   throw new UserError("the model has no chat template, and the data are conversations", {
     file,
     hint: "`data.template: chatml` takes a plain one",
   });
+}
+
+function plainTemplate({ file, specialTokens }: Pick<Tokenizer, "file" | "specialTokens">): TemplateSource {
+  const known = new Set(specialTokens.values());
+  return chatml(file, (token) => known.has(token));
+}
+
+/**
+ * The text of the plain template that data are written by for want of one of the model's; undefined
+ * where the model has one, or none is asked for.
+ */
+export function templateToKeep(tokenizer: Tokenizer, template: string | undefined): string | undefined {
+  const own = tokenizer.chat?.sources.size ?? 0;
+  return template === "chatml" && own === 0 ? plainTemplate(tokenizer).text : undefined;
 }
 
 /** Longer tokens first: some begin with others. */

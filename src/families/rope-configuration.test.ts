@@ -79,12 +79,23 @@ test("only LongRoPE has a short context", () => {
   expect(parse({ rope_scaling: llama3 })).not.toHaveProperty("shortContextLength");
 });
 
+test("LongRoPE's keys are known under its older names", () => {
+  const phi3 = golden.cases.find(({ config }) => config.model_type === "phi3")!.config;
+  const { rope_type: _, ...factors } = longrope;
+  for (const type of ["su", "yarn"]) {
+    const raw = { ...phi3, rope_parameters: null, rope_scaling: { type, ...factors, flavour: 1 } };
+    const { keys } = familyOf(parseConfiguration(raw, "config.json"));
+    expect(unknownKeys(raw, keys)).toEqual(["rope_scaling.flavour"]);
+  }
+});
+
 describe("keys that the kind of rotary positions does not know are told of", () => {
   test.each<[object, string[]]>([
     [{ rope_scaling: { type: "yarn", factor: 2, finetuned: true } }, ["rope_scaling.finetuned"]],
     [{ rope_parameters: { rope_theta: 5, beta_fast: 3 } }, ["rope_parameters.beta_fast"]],
     [{ rope_scaling: { ...longrope, rope_theta: 5, factor: 2 } }, []],
     [{ factor: 2, rope_type: "linear" }, ["factor", "rope_type"]],
+    [{ rope_scaling: { type: "linear", factor: 2, short_factor: [1] } }, ["rope_scaling.short_factor"]],
   ])("in %j", (changes, expected) => {
     const raw = { ...llama, ...changes };
     expect(unknownKeys(raw, familyOf(parse(changes)).keys).sort()).toEqual(expected);

@@ -162,7 +162,10 @@ export function unusedRopeKeys(raw: Readonly<Record<string, unknown>>): string[]
 
 function unusedIn(value: unknown, field: string): string[] {
   if (typeof value !== "object" || value === null) return [];
-  const known = [...sharedKeys, ...(keysOf.get(String(typeOf(value as Record<string, unknown>))) ?? [])];
+  const type = String(typeOf(value as Record<string, unknown>));
+  // Names of LongRoPE in older files of Phi-3.
+  const isLong = "short_factor" in value && ["su", "yarn"].includes(type);
+  const known = [...sharedKeys, ...(keysOf.get(isLong ? "longrope" : type) ?? [])];
   return Object.entries(value).flatMap(([key, inner]) => {
     // A kind of layer with positions of its own.
     if (typeof inner === "object" && !Array.isArray(inner)) return unusedIn(inner, `${field}.${key}`);

@@ -2,6 +2,7 @@ import { stringify } from "yaml";
 import { forms } from "../data/forms/index.ts";
 import type { ObjectiveDefinition } from "../objectives/define.ts";
 import { type ObjectiveName, objectiveNamed, objectives } from "../objectives/index.ts";
+import { oneLine, shortened } from "../one-line.ts";
 import { counted, grouped, mebibytes, millions, percent } from "../words.ts";
 import { proposedLora } from "./adapter.ts";
 import { type Choices, learningRateFor } from "./choose.ts";
@@ -272,11 +273,11 @@ function furtherLines(objective: ObjectiveName): string[] {
 
 /** A line of the recipe with what is to be said of it. */
 function setting(key: string, value: string | number | boolean, what: string): string[] {
-  return [`${key}:${value === "" ? "" : ` ${value}`} # ${oneLine(what)}`];
+  return [`${key}:${value === "" ? "" : ` ${value}`} # ${inComment(what)}`];
 }
 
 function comment(text: string): string[] {
-  return [`# ${oneLine(text)}`];
+  return [`# ${inComment(text)}`];
 }
 
 function indented(lines: readonly string[]): string[] {
@@ -284,7 +285,6 @@ function indented(lines: readonly string[]): string[] {
 }
 
 /** A comment ends with its line; what comes from the user's files may hold more, and anything. */
-function oneLine(text: string): string {
-  const line = text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, " ");
-  return line.length > 300 ? `${line.slice(0, 299)}…` : line;
+function inComment(text: string): string {
+  return oneLine(shortened(text, 300));
 }

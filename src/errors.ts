@@ -1,6 +1,6 @@
 import { oneLine, shortened } from "./one-line.ts";
 
-/** Where in the user's input a problem lies. Lines and columns count from 1. */
+/** The place of a problem in the user's input. Lines and columns count from 1. */
 export interface Place {
   file?: string;
   line?: number;
@@ -20,7 +20,7 @@ const longest = 1500;
 export class UserError extends Error {
   override readonly name = "UserError";
   readonly place: Place;
-  /** What to do about it. */
+  /** Advice on what to do about it. */
   readonly hint: string | undefined;
 
   constructor(problem: string, options: Place & { hint?: string; cause?: unknown } = {}) {

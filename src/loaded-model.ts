@@ -18,14 +18,14 @@ import { loadModelTokenizer } from "./storage/model-tokenizer.ts";
 export interface LoadModelOptions {
   /** All cores by default. */
   readonly threads?: number;
-  /** What computes. Default: ONNX Runtime. */
+  /** The library that computes. Default: ONNX Runtime. */
   readonly backend?: Backend;
 }
 
 /** A prompt with two answers to it, as texts. */
 export type TextPair = Omit<PreferencePair, "place">;
 
-/** How pairs are made of sampled answers. */
+/** Options of making pairs from sampled answers. */
 export interface MakePairsOptions
   extends Partial<Omit<GenerateOptions, "onText" | "firstPrompt">>,
     Partial<RankOptions> {

@@ -42,12 +42,12 @@ export type Dtype = keyof typeof arrays;
 /** The formats that load as float32 weights. */
 export type FloatDtype = "F32" | "F16" | "BF16" | "F64";
 
-/** Whether `name` is a number format of safetensors that we know. */
+/** True if `name` is a number format of safetensors that we know. */
 export function isDtype(name: string): name is Dtype {
   return Object.hasOwn(arrays, name);
 }
 
-/** Whether numbers of this format load as float32 weights. */
+/** True if numbers of this format load as float32 weights. */
 export function isFloatDtype(dtype: Dtype): dtype is FloatDtype {
   return dtype === "F32" || dtype === "F16" || dtype === "BF16" || dtype === "F64";
 }

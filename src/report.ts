@@ -6,10 +6,11 @@ export interface MetricsRecord {
   readonly [metric: string]: number | string;
 }
 
-/** How far an activity is. */
+/** The progress of an activity. */
 export interface ProgressState {
   /**
-   * What is done: `train`, `evaluation`, `reference`, or a phrase such as `sampling from runs/a`.
+   * The name of the activity: `train`, `evaluation`, `reference`, or a phrase such as `sampling
+   * from runs/a`.
    */
   readonly activity: string;
   readonly done: number;
@@ -17,11 +18,11 @@ export interface ProgressState {
   readonly secondsLeft?: number;
 }
 
-/** Where the messages of a long work go. Nothing in the library prints. */
+/** The receiver of the messages of long work. Nothing in the library prints. */
 export interface Reporter {
-  /** What the user may want to know. */
+  /** Tells the user something worth knowing. */
   note(message: string): void;
-  /** What the user should look at. */
+  /** Tells the user of something to look at. */
   warn(message: string): void;
   /** Called often, so it must be cheap. An activity's count begins again with each activity. */
   progress(state: ProgressState): void;

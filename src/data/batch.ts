@@ -6,7 +6,7 @@ export interface PackedRow {
   readonly start: number;
   readonly promptLength: number;
   readonly responseLengths: readonly number[];
-  /** What it was packed from; undefined for a prompt alone. */
+  /** The example that it was packed from; undefined for a prompt alone. */
   readonly example: TokenizedExample | undefined;
   /** Tokens in all. */
   readonly length: number;

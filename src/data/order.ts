@@ -1,7 +1,7 @@
 import { Random } from "../random.ts";
 
 /**
- * Where a run stands in its data: the next example to take is number `index` of `epoch`'s order.
+ * The place of a run in its data: the next example to take is number `index` of `epoch`'s order.
  * Both count from 0.
  */
 export interface DataPosition {

@@ -17,7 +17,7 @@ import { type SpecialTokensSetting, WrittenTokens } from "./written-tokens.ts";
 export interface RunExamples {
   readonly train: readonly TokenizedExample[];
   readonly heldOut: readonly TokenizedExample[];
-  /** Whether a chat template wrote some of them. */
+  /** True if a chat template wrote some of them. */
   readonly hasConversations: boolean;
   readonly notes: readonly string[];
   readonly warnings: readonly string[];
@@ -98,7 +98,7 @@ export async function prepareExamples(
   return examples;
 }
 
-/** Where tokens of these data are kept, if anywhere. */
+/** The cache for the tokens of these data; undefined for none. */
 function tokenCache({ data }: DataSettings, { notes }: Remarks, heldOutOnly: boolean): TokenCache | undefined {
   // What is held out of the training files is a small part of their texts, and not worth looking
   // for all of them.

@@ -1,6 +1,6 @@
 /**
- * What readers found in the data, in sentences for the user: each once, with its number and the
- * first place.
+ * The findings of readers in the data, in sentences for the user: each once, with its number and
+ * the first place.
  */
 import { oneLine, shortened } from "../one-line.ts";
 import { counted, grouped } from "../words.ts";

@@ -45,7 +45,7 @@ function pieces(ids: Int32Array, decode: Tokenizer["decode"], before: Int32Array
   });
 }
 
-/** What a text has more than its beginning. */
+/** The rest of a text after its beginning. */
 function difference(beginning: string, whole: string): string {
   let same = 0;
   while (same < beginning.length && beginning[same] === whole[same]) same++;

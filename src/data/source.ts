@@ -2,8 +2,8 @@ import type { TokenizedExample } from "./example.ts";
 import { type DataPosition, examplesFrom } from "./order.ts";
 
 /**
- * Where a training loop takes its examples from: data in a shuffled order, or examples that are
- * made on the way.
+ * The source of a training loop's examples: data in a shuffled order, or examples that are made on
+ * the way.
  */
 export interface ExampleSource {
   /** Examples of one epoch. */

@@ -4,7 +4,7 @@ import { checkSeed } from "../random.ts";
 import { counted } from "../words.ts";
 import type { PreferencePair } from "./forms/pairs.ts";
 
-/** What a split looks at; a `PreferencePair` has it. */
+/** The parts of a pair that a split looks at; a `PreferencePair` has it. */
 export type PromptAndAnswers = Pick<PreferencePair, "prompt" | "chosen" | "rejected"> &
   Partial<Pick<PreferencePair, "chat">>;
 
@@ -69,10 +69,7 @@ export function splitByKey<Item>(
   return { train, heldOut };
 }
 
-/**
- * How many of the held-out items have a prompt that the training items have too: what they measure
- * is partly memory.
- */
+/** The number of held-out items whose prompt is trained on too: they measure memory in part. */
 export function countSharedPrompts<Item>(
   train: Iterable<Item>,
   heldOut: Iterable<Item>,

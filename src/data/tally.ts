@@ -1,7 +1,7 @@
 import { oneLine, shortened } from "../one-line.ts";
 import type { RecordPlace } from "./files/read.ts";
 
-/** How many records something holds for, and where the first of them stands. */
+/** A count of the records that something holds for, with the place of the first. */
 export class Tally {
   count = 0;
   first: RecordPlace | undefined;

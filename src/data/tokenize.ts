@@ -27,8 +27,8 @@ export interface TokenizeOptions extends LengthOptions {
    */
   readonly modelVocabularySize?: number | undefined;
   /**
-   * What a special token is that a text spells out. For `text` the tokenizer itself must read them
-   * so. Default: token.
+   * The meaning of a special token that a text spells out. For `text` the tokenizer itself must
+   * read them so. Default: token.
    */
   readonly specialTokens?: SpecialTokensSetting | undefined;
 }

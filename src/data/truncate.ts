@@ -1,5 +1,5 @@
 /**
- * How a pair that is too long is made to fit.
+ * The cutting of pairs that are too long.
  *
  * If the prompt and the longer response fit `maxLength`, nothing is cut. Otherwise the prompt is
  * cut once, the same for both responses, to P' = min(P, max(maxPromptLength, maxLength − longest
@@ -20,7 +20,7 @@ export interface LengthOptions {
    * if that is less.
    */
   readonly maxPromptLength?: number | undefined;
-  /** Which end of a long prompt to keep. Default: "keep_end", the part next to the answer. */
+  /** The end of a long prompt that is kept. Default: "keep_end", the part next to the answer. */
   readonly truncation?: "keep_end" | "keep_start" | undefined;
   /** Positions that the model has. */
   readonly contextLength?: number | undefined;

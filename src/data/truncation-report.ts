@@ -1,6 +1,6 @@
 import type { TokenizedExample } from "./example.ts";
 
-/** What tokenizing and cutting did to the data, so that nothing is lost in silence. */
+/** The effect of tokenizing and cutting on the data, so that nothing is lost in silence. */
 export interface TruncationReport {
   examples: number;
   /** Examples whose prompt was cut. */
@@ -43,7 +43,7 @@ export function count(report: TruncationReport, { prompt, responses, cut }: Toke
   if (hasIdenticalAnswers(responses)) report.identicalAfterTokenizing++;
 }
 
-/** Whether the answers of a pair are the same tokens, so that neither can be preferred. */
+/** True if the answers of a pair are the same tokens: neither can be preferred. */
 export function hasIdenticalAnswers([first, second]: TokenizedExample["responses"]): boolean {
   if (!first || !second || first.length !== second.length) return false;
   return first.every((id, index) => id === second[index]);

@@ -7,8 +7,8 @@ import { isEmptyPrompt } from "./tokens/boundaries.ts";
 import type { Tokenizer } from "./tokens/tokenizer.ts";
 
 /**
- * What becomes of a special token that a text spells out: it is the token, as in transformers;
- * plain text; an error.
+ * The treatment of a special token that a text spells out: as the token (as in transformers), as
+ * plain text, or as an error.
  */
 export type SpecialTokensSetting = "token" | "text" | "error";
 

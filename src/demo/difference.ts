@@ -1,4 +1,4 @@
-/** How a figure changed over the same subjects. */
+/** The change of a figure over the same subjects. */
 export interface Difference {
   readonly before: number;
   readonly after: number;

@@ -1,9 +1,9 @@
 import type { DemoFigures } from "./demo.ts";
 
-/** What has to be reached for the demo to have worked. */
+/** The figures that a working demo reaches. */
 export const targets = { accuracy: 0.65, standardErrors: 2, seqKl: 10 } as const;
 
-/** Which targets were missed, and by how much. */
+/** The targets that were missed, and by how much. */
 export function missedTargets({ after, sentiment }: Pick<DemoFigures, "after" | "sentiment">): string[] {
   const { accuracy, standardErrors, seqKl } = targets;
   const rise = standardErrors * sentiment.standardError;

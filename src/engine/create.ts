@@ -2,7 +2,8 @@ import type { Engine } from "./engine.ts";
 import { type InterruptibleEngine, interruptible } from "./interruptible.ts";
 
 /**
- * What computes: ONNX Runtime in float32, or the interpreter in float64, which is slow and exact.
+ * The library that computes: ONNX Runtime in float32, or the interpreter in float64, which is slow
+ * and exact.
  */
 export type Backend = "onnxruntime" | "float64";
 

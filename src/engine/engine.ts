@@ -58,7 +58,7 @@ export interface Memory {
 
 /** Runs programs and owns memory and threads. Nothing above it knows what is underneath. */
 export interface Engine extends Memory {
-  /** What floats are here: ONNX Runtime computes in float32, the interpreter in float64. */
+  /** The precision of floats: ONNX Runtime computes in float32, the interpreter in float64. */
   readonly precision: "float32" | "float64";
   compile(program: Program): Executable;
   /** Float memory with undefined content. */
@@ -75,7 +75,7 @@ export interface Engine extends Memory {
 }
 
 /**
- * What engines check before a result goes into memory given for it.
+ * Checks the memory that is given for a result.
  *
  * @throws Error when the memory has another size than the result.
  */

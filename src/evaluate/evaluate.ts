@@ -36,7 +36,7 @@ export interface EvaluateOptions extends HeldOutOptions, Partial<SampleOptions> 
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Where an evaluation's messages go. */
+/** The receiver of an evaluation's messages. */
 export type EvaluationReporter = Omit<Reporter, "record">;
 
 /** The figures of one model. */
@@ -52,7 +52,7 @@ export interface Evaluation {
   readonly metrics: Metrics;
 }
 
-/** How one model is to be evaluated. */
+/** The evaluation of one model. */
 interface Task {
   readonly subject: Subject;
   readonly options: ObjectiveOptions | undefined;

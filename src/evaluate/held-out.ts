@@ -8,7 +8,10 @@ import { vocabularyDifference } from "../storage/vocabulary.ts";
 import { isOverPairs } from "./objective.ts";
 import type { Subject } from "./subject.ts";
 
-/** Which examples to evaluate on. What is not given is as the first run over pairs recorded it. */
+/**
+ * The examples to evaluate on. Options that are absent are as the first run over pairs recorded
+ * them.
+ */
 export interface HeldOutOptions {
   /** Files of pairs, instead of what the runs held out. */
   readonly data?: readonly string[] | undefined;

@@ -5,7 +5,7 @@ import { describeIssue } from "../recipe/issue.ts";
 import { recipeSchema } from "../recipe/schema.ts";
 import type { Subject } from "./subject.ts";
 
-/** What to change about the objectives that the runs recorded. */
+/** Changes to the objectives that the runs recorded. */
 export interface ObjectiveChange {
   readonly name?: string | undefined;
   /** Its options, such as `beta`; undefined leaves one as it is. */
@@ -36,12 +36,12 @@ export function objectiveFor(
   return parsed.data;
 }
 
-/** Whether an objective compares a chosen with a rejected answer. */
+/** True if an objective compares a chosen with a rejected answer. */
 export function isOverPairs({ name }: Pick<ObjectiveOptions, "name">): boolean {
   return objectiveNamed(name).responses === 2;
 }
 
-/** What is wrong with the settings of an objective. */
+/** The error for wrong settings of an objective. */
 function objectiveError(issues: readonly z.core.$ZodIssue[], settings: { readonly name: string }): UserError {
   const { path, atKey, problem } = describeIssue(issues, settings);
   const [key = "name"] = path;

@@ -10,7 +10,7 @@ import { Scorer, scoreExamples } from "../step/scorer.ts";
 import type { LoopEvents } from "../train/loop.ts";
 import { distinctPrompts } from "../train/samples.ts";
 
-/** How answers are sampled to be measured. */
+/** The sampling of answers that are measured. */
 export interface SampleOptions {
   /** Answers for each prompt; none by default, 25 in the TDPO paper. */
   readonly samples: number;

@@ -17,7 +17,7 @@ export interface Subject {
   readonly tokenizer: Tokenizer;
   /** The recipe of the run that trained it; undefined for a plain model folder. */
   readonly recipe: Recipe | undefined;
-  /** What to know about it. */
+  /** Notes about it for the user. */
   readonly notes: readonly string[];
 }
 

@@ -19,7 +19,8 @@ import { UserError } from "../errors.ts";
 import { siblingName, tidyLeftovers } from "./leftovers.ts";
 
 /**
- * What to write: the content itself, or a function that writes it to the open file piece by piece.
+ * The content of a file: the content itself, or a function that writes it to the open file piece by
+ * piece.
  */
 export type FileContent = string | Uint8Array | ((handle: FileHandle) => Promise<void>);
 
@@ -92,7 +93,7 @@ export async function removeAtomic(path: string): Promise<void> {
 }
 
 /**
- * Whether `path` is a folder; false if nothing is there.
+ * True if `path` is a folder; false if nothing is there.
  *
  * @throws UserError if something else is there, or it cannot be seen.
  */
@@ -173,7 +174,7 @@ export async function bytesBelow(path: string): Promise<number> {
   return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
 }
 
-/** Whether an error says that the disk, or the user's share of it, is full. */
+/** True if an error says that the disk, or the user's share of it, is full. */
 export function isDiskFull(error: unknown): boolean {
   const code = errorCode(error instanceof UserError ? error.cause : error);
   return code === "ENOSPC" || code === "EDQUOT";

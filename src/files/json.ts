@@ -8,9 +8,9 @@ import { readTextFile } from "./file-system.ts";
 
 export interface JsonOptions {
   /**
-   * Whether a key that occurs twice in an object is an error. `JSON.parse` keeps the last one and
-   * says nothing. Vocabularies of tokenizers are the exception: every reader of those keeps the
-   * last one.
+   * Makes a key that occurs twice in an object an error. `JSON.parse` keeps the last one and says
+   * nothing. Vocabularies of tokenizers are the exception: every reader of those keeps the last
+   * one.
    */
   readonly uniqueKeys?: boolean;
   /** The most keys that the outermost object may have. */

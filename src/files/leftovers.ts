@@ -19,7 +19,7 @@ export function siblingName(path: string, kind: Kind): string {
 
 const pattern = /^(?<target>.+)\.(?<kind>tmp|old)-(?<host>[0-9a-f]{8})-(?<pid>\d+)-[0-9a-f]{8}$/;
 
-/** Whether a name is one of `siblingName`. */
+/** True if a name is one of `siblingName`. */
 export function isLeftover(name: string): boolean {
   return pattern.test(name);
 }

@@ -30,7 +30,7 @@ export async function thisProcess(): Promise<ProcessIdentity> {
 }
 
 /**
- * Whether a process lives; undefined where that cannot be told, because it belongs to another
+ * True if a process lives; undefined where that cannot be told, because it belongs to another
  * machine or container. Where the system does not tell when a process began, a later process of the
  * same number passes for it.
  */
@@ -41,7 +41,7 @@ export async function isAlive({ pid, host, start }: ProcessIdentity): Promise<bo
   return start === undefined || now === undefined || start === now;
 }
 
-/** Whether a process with this number is here. */
+/** True if a process with this number is here. */
 export function hasProcess(pid: number): boolean {
   try {
     process.kill(pid, 0);

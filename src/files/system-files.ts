@@ -17,7 +17,7 @@ const systemFiles = [
   /^\.fuse_hidden[0-9a-f]+$/,
 ];
 
-/** Whether a file is one that the system left, which counts as nothing. */
+/** True if a file is one that the system left, which counts as nothing. */
 export function isSystemFile(name: string): boolean {
   return systemFiles.some((pattern) => pattern.test(name.toLowerCase()));
 }

@@ -16,8 +16,8 @@ export function expandHome(path: string): string {
 }
 
 /**
- * What a shell would replace in a path and we do not: `~name`, `$NAME`, `${NAME}`, `%NAME%`. A file
- * or folder of just that name may be meant, so one that is there is no problem.
+ * Parts of a path that a shell would replace and we do not: `~name`, `$NAME`, `${NAME}`, `%NAME%`.
+ * A file or folder of just that name may be meant, so one that is there is no problem.
  */
 export function pathProblem(path: string): { problem: string; hint: string } | undefined {
   const hint = "write the path out";

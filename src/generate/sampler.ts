@@ -1,7 +1,7 @@
 import type { FloatArray } from "../engine/engine.ts";
 import type { Random } from "../random.ts";
 
-/** How the next token is drawn. */
+/** The way to draw the next token. */
 export interface SamplingOptions {
   /** Logits are divided by it; 0 takes the most likely token. */
   readonly temperature: number;

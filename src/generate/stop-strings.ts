@@ -28,8 +28,8 @@ export class StoppableText {
   }
 
   /**
-   * What has become certain since it was last asked. Until the text is `final`, what may begin a
-   * stop string is held back.
+   * The text that has become certain since the last call. Until the text is `final`, what may begin
+   * a stop string is held back.
    */
   take({ final }: { final: boolean }): string {
     const end = final ? this.#text.length : this.#text.length - this.#held();

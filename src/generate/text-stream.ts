@@ -30,7 +30,7 @@ export class TextStream {
     return this.#take(text);
   }
 
-  /** What still waits, now that no token follows. */
+  /** The text that still waits, at the end of the tokens. */
   end(): string {
     return this.#take(this.#waiting());
   }

@@ -93,7 +93,7 @@ export class OnnxWriter {
     return this.node("Cast", [x], { to: DataType.FLOAT });
   }
 
-  /** Whether each element of a float tensor is not 0. */
+  /** True if each element of a float tensor is not 0. */
   toBoolean(x: string): string {
     return this.node("Cast", [x], { to: DataType.BOOL });
   }

@@ -54,7 +54,7 @@ export function bindLengths(program: Program, inputs: Readonly<Record<string, Va
   return lengths;
 }
 
-/** Whether a run-time shape has the declared lengths; binds symbolic ones. */
+/** True if a run-time shape has the declared lengths. Binds symbolic ones. */
 function fits(declared: Shape, shape: readonly number[], lengths: Map<string, number>): boolean {
   if (declared.length !== shape.length) return false;
   return declared.every((dimension, axis) => {

@@ -9,9 +9,9 @@ type Tensors = Readonly<Record<string, Tensor>>;
 /** A differentiable stretch of a model, from which a forward and a backward program are cut. */
 export interface Section {
   readonly name: string;
-  /** What flows through the model and has a gradient. */
+  /** Tensors that flow through the model and have a gradient. */
   readonly inputs: Tensors;
-  /** What has no gradient: masks, tables, labels, frozen weights, another model's results. */
+  /** Tensors without a gradient: masks, tables, labels, frozen weights, another model's results. */
   readonly constants: Tensors;
   readonly parameters: Tensors;
   readonly outputs: Tensors;

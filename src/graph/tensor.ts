@@ -18,7 +18,7 @@ export interface Value {
    * lower half.
    */
   readonly data: Float32Array | Float64Array | Int32Array | Uint16Array | Uint8Array;
-  /** What the bits of a Uint16Array or Uint8Array mean. */
+  /** The meaning of the bits of a Uint16Array or Uint8Array. */
   readonly format?: StorageFormat;
 }
 
@@ -43,8 +43,8 @@ export interface Op<A extends Attributes = Attributes> {
 }
 
 /**
- * What a gradient rule sees: one use of its op, the output `y` and its gradient `dy`, and which
- * inputs lead to what is differentiated.
+ * The arguments of a gradient rule: one use of its op, the output `y` and its gradient `dy`, and
+ * which inputs lead to what is differentiated.
  */
 export interface GradientContext<A extends Attributes = Attributes> {
   readonly inputs: readonly Tensor[];

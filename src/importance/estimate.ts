@@ -1,4 +1,4 @@
-/** What two contrastive models say of one pair. */
+/** The estimates of two contrastive models for one pair. */
 export interface PairEstimate {
   /** Token ids as training sees them, after truncation, the end token included. */
   readonly prompt: Int32Array;

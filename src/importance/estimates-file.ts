@@ -4,9 +4,7 @@ import { firstNonFinite, type TensorData } from "../number-formats.ts";
 import { openSafetensors, readStored, type SafetensorsFile } from "../storage/safetensors.ts";
 import type { PairEstimate } from "./estimate.ts";
 
-/**
- * What estimates depend on, as fingerprints: both models, the tokenizer, the template, the data.
- */
+/** The inputs of estimates, as fingerprints: both models, the tokenizer, the template, the data. */
 export type EstimatesIdentity = Readonly<Record<string, string>>;
 
 /** A file of estimates that was checked but for its numbers, which are read when asked for. */
@@ -16,8 +14,8 @@ export interface EstimatesFile {
   readonly pairs: number;
   readonly stored: SafetensorsFile;
   /**
-   * Where each pair's tokens begin in the flat tensors of a part, and at last where those of the
-   * last pair end.
+   * The beginnings of each pair's tokens in the flat tensors of a part, then the end of the last
+   * pair's.
    */
   readonly offsets: Readonly<Record<Part, Float64Array>>;
 }
@@ -47,7 +45,7 @@ export const columns: readonly Column[] = [
   ]),
 ];
 
-/** How many tokens a part of a pair has. */
+/** The number of tokens in a part of a pair. */
 export function lengthOf(pair: PairEstimate, part: Part): number {
   return part === "prompt" ? pair.prompt.length : pair[part].tokens.length;
 }

@@ -20,11 +20,12 @@ export class EstimatesWriter {
   readonly #pairs: number;
   readonly #partial: string;
   readonly #handle: FileHandle;
-  /** Where in the partial the records begin, and where the last whole one ends. */
+  /** The places in the partial at which the records begin and the last whole one ends. */
   readonly #start: number;
   #end: number;
   /**
-   * Where each pair that is done begins in the flat tensors of a part, and where the last one ends.
+   * The beginnings of the pairs that are done in the flat tensors of a part, and the end of the
+   * last.
    */
   readonly #offsets: Readonly<Record<format.Part, number[]>> = { prompt: [0], chosen: [0], rejected: [0] };
 
@@ -73,7 +74,7 @@ export class EstimatesWriter {
     return writer;
   }
 
-  /** How many pairs are done, from the first on. */
+  /** The number of pairs that are done, from the first on. */
   get done(): number {
     return this.#offsets.prompt.length - 1;
   }
@@ -146,7 +147,7 @@ export class EstimatesWriter {
   }
 }
 
-/** What two runs must have in common to share a partial. */
+/** The facts that two runs must have in common to share a partial. */
 interface Progress {
   readonly identity: format.EstimatesIdentity;
   readonly pairs: number;

@@ -46,8 +46,8 @@ export function promptTemplates({ preset, positive, negative }: TemplateOptions)
 }
 
 /**
- * What is wrong with the templates that a recipe asks for: neither preset nor both, or no single
- * place for the prompt.
+ * The problem with the templates of a recipe: neither preset nor both, or no single place for the
+ * prompt.
  */
 export function templateProblem(
   options: TemplateOptions,

@@ -1,6 +1,9 @@
 import type { Random } from "../random.ts";
 
-/** How log-ratios become weights; told apart by `name`. See `createTransform` for the formulas. */
+/**
+ * The transforms of log-ratios to weights, told apart by `name`. See `createTransform` for the
+ * formulas.
+ */
 export type TransformOptions =
   | { name: "exp-clamp"; k: number; mu: number; lower: number; upper: number }
   | { name: "magnitude"; mu: number; limit: number }

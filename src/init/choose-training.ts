@@ -2,11 +2,11 @@ import type { Objective } from "../objectives/objective.ts";
 import { estimateMemory, type MemoryEstimate, type MemorySettings } from "../train/memory.ts";
 import type { ModelFindings } from "./inspect.ts";
 
-/** What trains, and the memory that it takes by estimate. */
+/** The part of the model that trains, and an estimate of the memory that it takes. */
 export interface TrainingChoice {
   readonly what: "whole model" | "new adapter" | "stored adapter";
   readonly memory: MemoryEstimate;
-  /** What training the whole model would take, and what an adapter. */
+  /** The bytes that training takes: of the whole model, and of an adapter. */
   readonly bytes: { readonly whole: number; readonly adapter: number };
 }
 

@@ -23,7 +23,7 @@ export interface LengthChoice {
 }
 
 export interface HeldOutChoice {
-  /** What the recipe asks for; 0 where nothing can be held out. */
+  /** The number that the recipe asks for; 0 where nothing can be held out. */
   readonly heldOut: number;
   /** Prompts are taken whole, so there may be a few more. */
   readonly records: number;

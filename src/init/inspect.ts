@@ -1,5 +1,5 @@
 /**
- * What is found in a model folder and in data files, through the readers and the tokenization that
+ * The findings in a model folder and in data files, through the readers and the tokenization that
  * training uses.
  */
 import { createHash } from "node:crypto";
@@ -33,8 +33,8 @@ export interface ModelFindings {
   readonly dtypes: readonly Dtype[];
   readonly adapter: AdapterFindings;
   /**
-   * Where the model's files and its configuration disagree, and what its tokenizer's files say
-   * without effect.
+   * Differences between the model's files and its configuration, and settings of the tokenizer's
+   * files without effect.
    */
   readonly notes: readonly string[];
 }

@@ -1,20 +1,20 @@
 import type { TokenizedExample } from "../data/example.ts";
 
-/** How long things are, in tokens. */
+/** The spread of lengths, in tokens. */
 export interface Spread {
   readonly median: number;
   readonly percentile95: number;
   readonly longest: number;
 }
 
-/** Whether length alone tells the chosen answers from the rejected ones. */
+/** A measure of how well length alone tells the chosen answers from the rejected ones. */
 export interface LengthBias {
   /** Mean tokens of an answer, EOS included. */
   readonly chosen: number;
   readonly rejected: number;
   /** Share of the pairs whose chosen answer is the longer one; equal lengths count one half. */
   readonly chosenLonger: number;
-  /** Whether that is far from one half, and by more than chance would explain. */
+  /** True if that is far from one half, and by more than chance would explain. */
   readonly systematic: boolean;
 }
 
@@ -30,7 +30,7 @@ export function percentile(sorted: ArrayLike<number>, share: number): number {
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? 0;
 }
 
-/** What `maxLength` limits: the prompt and the longest response together. */
+/** The length that `maxLength` limits: the prompt and the longest response together. */
 export function limitedLength({ prompt, responses }: TokenizedExample): number {
   return prompt.length + Math.max(...responses.map(({ length }) => length));
 }

@@ -62,7 +62,7 @@ export async function proposeRecipe(options: ProposeOptions): Promise<Proposal> 
   return { ...fitting, text, recipe: parseOwn(text) };
 }
 
-/** What we wrote must be valid; where it is not, the fault is ours and not the user's. */
+/** Parses a recipe that we wrote. If it is not valid, the fault is ours and not the user's. */
 function parseOwn(text: string): Recipe {
   try {
     return parseRecipe(text, "the proposed recipe");
@@ -71,7 +71,7 @@ function parseOwn(text: string): Recipe {
   }
 }
 
-/** What to call a model: its folder's name, or that of its run. */
+/** A short name for a model: its folder's name, or that of its run. */
 function shortName(path: string): string {
   const folder = resolve(path);
   const isOfRun = basename(folder) === "model" && existsSync(join(folder, "..", "recipe.yaml"));

@@ -9,7 +9,7 @@ import { type Choices, learningRateFor } from "./choose.ts";
 import type { DataFindings, ModelFindings } from "./inspect.ts";
 import { limitedLength, spreadOf } from "./lengths.ts";
 
-/** What a recipe is written from. */
+/** The findings and choices that a recipe is written from. */
 export interface Fitting {
   readonly model: ModelFindings;
   readonly data: DataFindings;
@@ -67,14 +67,14 @@ export function scalar(text: string): string {
   return plain.includes("\n") ? JSON.stringify(text) : plain;
 }
 
-/** What a model is: its architecture and size, below an adapter where the folder holds one. */
+/** A model in words: its architecture and size, below an adapter where the folder holds one. */
 export function describeModel({ configuration, parameters, adapter }: ModelFindings): string {
   const size = `${configuration.family}, ${millions(parameters)} parameters`;
   if (adapter.base === undefined) return size;
   return `an adapter of ${millions(adapter.parameters)} numbers on ${adapter.base}, ${size}`;
 }
 
-/** How much of what: records found and usable. */
+/** The usable records in words. */
 export function describeRecords({ form, records, prompts }: DataFindings): string {
   const items = counted(records, form.item, form.items);
   return form.hasPrompts ? `${items}, ${counted(prompts, "different prompt")}` : items;

@@ -24,8 +24,8 @@ const listedReasons = 3;
 const listedColumns = 10;
 
 /**
- * What was found and what is proposed, in a few lines: the model, the data, the length of the run,
- * and its memory.
+ * The findings and the proposal in a few lines: the model, the data, the length of the run, and its
+ * memory.
  */
 export function summarizeProposal(proposal: Proposal): string {
   const { choices, objective } = proposal;
@@ -59,7 +59,7 @@ function trained({ model, choices: { training } }: Proposal): string {
   return ` of ${which} with ${millions(model.adapter.parameters)} numbers`;
 }
 
-/** What is strange about the data, if anything. */
+/** Sentences about strange properties of the data. */
 function oddities({ data, choices: { lengths } }: Proposal): string[] {
   const { duplicates, multiTurnAnswers, identicalAfterTokenizing, examples, records, skipped } = data;
   const { repeatedPrompts, contradictions, unusedColumns } = data;

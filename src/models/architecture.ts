@@ -53,7 +53,7 @@ export interface Layer {
   readonly window?: number | undefined;
 }
 
-/** What a family says of a model: its parts, by their parameters' names in checkpoints. */
+/** A family's description of a model: its parts, by their parameters' names in checkpoints. */
 export interface ArchitectureParts {
   /** The embedding matrix, [vocabulary, width]. */
   readonly embedding: string;
@@ -68,7 +68,7 @@ export interface ArchitectureParts {
   /** The head's bias, [vocabulary]. */
   readonly headBias?: string | undefined;
   /**
-   * What becomes of the product with the head, where that is not yet the logits, such as a soft
+   * Turns the product with the head into logits, where it is not the logits yet, such as a soft
    * cap.
    */
   readonly finishLogits?: ((product: Tensor) => Tensor) | undefined;

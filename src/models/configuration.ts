@@ -1,6 +1,6 @@
 /**
- * What all of tokenwise knows of a model's config.json. Its family knows more. Widths count
- * numbers, lengths count tokens.
+ * The part of a model's config.json that all of tokenwise knows. Its family knows more. Widths
+ * count numbers, lengths count tokens.
  */
 export interface ModelConfiguration {
   /** The name of the model's family, such as `llama`. */
@@ -15,7 +15,7 @@ export interface ModelConfiguration {
    * frequencies. Absent where all lengths have the same.
    */
   readonly shortContextLength?: number;
-  /** Whether the head is the embedding matrix. */
+  /** True if the head is the embedding matrix. */
   readonly tiedEmbeddings: boolean;
   readonly bosTokenId: number | undefined;
   readonly eosTokenIds: readonly number[];

@@ -40,8 +40,8 @@ export class Decoder {
   /** Logits of a hidden state after the last norm, as a forward pass leaves it. */
   readonly #logits: Executable;
   /**
-   * What a step takes for each layer, and `#head` for the last norm and the vocabulary, besides
-   * what changes.
+   * The constant inputs of a step for each layer, and `#head` for the last norm and the vocabulary,
+   * besides what changes.
    */
   readonly #layerParameters: readonly Record<string, Value>[];
   readonly #headParameters: Record<string, Value>;
@@ -178,10 +178,7 @@ export class Decoder {
     return cache;
   }
 
-  /**
-   * What one step of all layers takes besides parameters and cache: layers that are alike share
-   * theirs.
-   */
+  /** The tables of one step of all layers: layers that are alike share theirs. */
   #tables(layers: readonly Layer[], positions: Int32Array) {
     const rotary = new Map<Rotary | undefined, Record<string, FloatValue>>();
     const lengths = positions.map((position) => position + 1);

@@ -6,7 +6,7 @@ import { input } from "../graph/tensor.ts";
 import type { Architecture } from "./architecture.ts";
 import type { Parameters, ParameterValues } from "./parameters.ts";
 
-/** Which tokens are embedded, and at which positions. */
+/** The tokens that are embedded, and their positions. */
 export interface PlacedTokens {
   readonly tokens: Int32Array;
   readonly positions: Int32Array;

@@ -13,7 +13,7 @@ export interface LanguageModel {
   /** Those of the parameters that train: all, the adapter's, or none. */
   readonly trainable: Parameters;
   /**
-   * What to release when the model is not needed any more; the rest is mapped, or belongs to
+   * The values to release when the model is not needed any more; the rest is mapped, or belongs to
    * another model.
    */
   readonly memory: readonly FloatValue[];

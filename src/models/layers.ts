@@ -177,7 +177,7 @@ export class Layers {
     }) as [FloatValue, FloatValue];
   }
 
-  /** What a layer saved, computed again where only its input was. */
+  /** The saved values of a layer, computed again where only its input was saved. */
   async #allSaved(pass: Pass, layer: number, saved: Values) {
     let all = saved;
     if (!saved.query) {

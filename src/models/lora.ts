@@ -11,7 +11,7 @@ export interface LoraSettings {
   /** Share of the adapter's inputs that is hidden while training. */
   readonly dropout: number;
   /**
-   * Whether the scale is alpha / √rank (rank-stabilised LoRA, Kalajdzievski 2023) instead of alpha
+   * True if the scale is alpha / √rank (rank-stabilised LoRA, Kalajdzievski 2023) instead of alpha
    * / rank.
    */
   readonly rslora: boolean;
@@ -29,7 +29,7 @@ export interface AdaptedLayer {
   readonly module: string;
   readonly outputs: number;
   readonly inputs: number;
-  /** Whether the matrix is stored as [inputs, outputs]: PEFT's `fan_in_fan_out`. */
+  /** True if the matrix is stored as [inputs, outputs]: PEFT's `fan_in_fan_out`. */
   readonly transposed: boolean;
 }
 
@@ -39,8 +39,8 @@ export function loraScale({ rank, alpha, rslora }: LoraSettings): number {
 }
 
 /**
- * Whether PEFT's names mean a layer: each is the layer's name within a block, the end of it, or a
- * longer name.
+ * True if one of PEFT's names means a layer: it is the layer's name within a block, the end of it,
+ * or a longer name.
  */
 export function isTarget(module: string, names: readonly string[]): boolean {
   return names.some((name) => module === name || module.endsWith(`.${name}`) || name.endsWith(`.${module}`));

@@ -1,6 +1,6 @@
 /**
- * How the rotary frequencies differ from `theta ** (-2 i / width)`, to reach beyond the pretrained
- * context.
+ * The difference of the rotary frequencies from `theta ** (-2 i / width)`, to reach beyond the
+ * pretrained context.
  */
 export type RopeScaling =
   | { readonly type: "linear"; readonly factor: number }
@@ -27,13 +27,13 @@ export type RopeScaling =
       readonly betaFast: number;
       /** Turns in the original context up to which a frequency is divided by `factor`. */
       readonly betaSlow: number;
-      /** Whether the bounds between these are rounded to whole pairs. */
+      /** True if the bounds between these are rounded to whole pairs. */
       readonly truncate: boolean;
       readonly originalContextLength: number;
     }
   | {
       readonly type: "longrope";
-      /** What divides each pair's frequency in sequences up to the original context. */
+      /** The divisors of each pair's frequency in sequences up to the original context. */
       readonly shortFactors: readonly number[];
       /** The same in longer ones. */
       readonly longFactors: readonly number[];
@@ -42,7 +42,7 @@ export type RopeScaling =
       readonly originalContextLength: number;
     };
 
-/** What the rotary frequencies of a model depend on. */
+/** The settings that determine the rotary frequencies of a model. */
 export interface Rope {
   readonly ropeTheta: number;
   readonly ropeScaling: RopeScaling | undefined;

@@ -4,7 +4,7 @@ import { gradientName } from "../graph/section.ts";
 
 type Values = Record<string, FloatValue>;
 
-/** What attention runs over: a batch, and the mask of each of its rows. */
+/** The rows that attention runs over: a batch, and the mask of each of its rows. */
 export interface AttentionRows {
   readonly batch: PackedBatch;
   readonly masks: readonly FloatValue[];

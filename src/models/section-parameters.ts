@@ -6,13 +6,13 @@ import { input, type StorageFormat, type Tensor } from "../graph/tensor.ts";
 import { adapterNames, isTarget, type LoraSettings, loraScale } from "./lora.ts";
 import { scalesName } from "./parameters.ts";
 
-/** How a transformer keeps its parameters, and which of them train. */
+/** The formats in which a transformer keeps its parameters, and which of them train. */
 export interface ParameterPlan {
   /** The format of the blocks' matrices; everything else is floats. */
   readonly matrices: StorageFormat | "float";
   /** All parameters, none, or adapters on frozen ones. */
   readonly trained: "all" | "none" | LoraSettings;
-  /** Whether the adapters' inputs are masked, as in training with dropout. */
+  /** True if the adapters' inputs are masked, as in training with dropout. */
   readonly dropout: boolean;
 }
 
@@ -44,7 +44,7 @@ export interface LinearLayer {
   weight(layer: number): string;
   readonly outputs: number;
   readonly inputs: number;
-  /** Whether the matrix is stored as [inputs, outputs]. */
+  /** True if the matrix is stored as [inputs, outputs]. */
   readonly transposed: boolean;
 }
 

@@ -9,8 +9,8 @@ import type { Parameters, ParameterValues } from "./parameters.ts";
 import { compileSection, runBackward, type SectionPrograms } from "./section-programs.ts";
 
 /**
- * What a forward pass keeps for its backward pass: for each layer the flat arrays that its sections
- * saved.
+ * The values that a forward pass keeps for its backward pass: for each layer the flat arrays that
+ * its sections saved.
  */
 interface SavedPass {
   readonly layers: Values[];

@@ -6,7 +6,7 @@ import { asUserError, isFolder } from "../files/file-system.ts";
 import type { ScoredPrompt } from "./rank.ts";
 
 /**
- * What the sampled and scored answers depend on; two runs may share a journal only if it is equal.
+ * The inputs of the sampled and scored answers; two runs may share a journal only if it is equal.
  */
 export type JournalSettings = Readonly<Record<string, unknown>>;
 
@@ -19,7 +19,7 @@ export class Journal {
   readonly file: string;
   readonly #handle: FileHandle;
   readonly #done: ScoredPrompt[];
-  /** What was there when the journal was opened. */
+  /** The state at the time the journal was opened. */
   readonly #atStart: { readonly bytes: number; readonly prompts: number };
 
   private constructor(file: string, handle: FileHandle, done: ScoredPrompt[], bytes: number) {

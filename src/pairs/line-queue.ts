@@ -92,7 +92,7 @@ export class LineQueue {
     this.#waiting += text.length + 1;
   }
 
-  /** Whether something comes true, or the queue is closed, within so many seconds. */
+  /** True if something comes true, or the queue is closed, within so many seconds. */
   async #until(isTrue: () => boolean, seconds: number): Promise<boolean> {
     if (this.#closed || isTrue()) return true;
     return new Promise((resolve) => {

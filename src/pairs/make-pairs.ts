@@ -12,7 +12,7 @@ export interface PairPrompts {
   readonly ids: readonly Int32Array[];
 }
 
-/** What became of all prompts and answers. */
+/** Counts of what became of all prompts and answers. */
 export interface PairCounts {
   prompts: number;
   answers: number;

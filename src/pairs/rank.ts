@@ -1,6 +1,6 @@
 import type { Generation } from "../generate/generate.ts";
 
-/** What is kept of an answer. */
+/** The parts of an answer that are kept. */
 export interface ScoredAnswer {
   readonly text: string;
   readonly score: number;

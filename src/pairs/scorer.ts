@@ -43,7 +43,7 @@ export function numbered(items: readonly ScorerItem[], first: number): NumberedI
 
 type Fail = (problem: string) => UserError;
 
-/** Whether a scorer gave back the ids that it was asked. */
+/** True if a scorer gave back the ids that it was asked. */
 export function areIdsOf(asked: readonly NumberedItem[], ids: unknown): boolean {
   return Array.isArray(ids) && ids.length === asked.length && asked.every(({ id }, place) => ids[place] === id);
 }

@@ -7,8 +7,8 @@ import type { JournalSettings } from "./journal.ts";
 import { publicScorerName, scorerTag } from "./secrets.ts";
 
 /**
- * What answers and scores depend on: the model, told by its files' sizes and times, the prompts,
- * the options of sampling, the scorer.
+ * The inputs of answers and scores: the model, told by its files' sizes and times, the prompts, the
+ * options of sampling, the scorer.
  */
 export async function journalSettings(
   folder: ModelFolder,

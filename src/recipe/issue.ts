@@ -6,7 +6,7 @@ import { similarOf, suggestKey } from "./suggestion.ts";
 /** Something wrong with a recipe. */
 export interface Issue {
   readonly path: readonly PropertyKey[];
-  /** Whether the key itself is wrong, not its value. */
+  /** True if the key itself is wrong, not its value. */
   readonly atKey?: boolean;
   readonly problem: string;
   readonly hint?: string | undefined;

@@ -8,7 +8,7 @@ interface JsonSchema {
   const?: unknown;
 }
 
-/** What a group's other keys depend on, such as `name: dpo`. */
+/** The choice that a group's other keys depend on, such as `name: dpo`. */
 interface Variant {
   readonly key: string;
   readonly value: string;

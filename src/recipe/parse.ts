@@ -70,7 +70,7 @@ export function placeInRecipe(recipe: Recipe, error: unknown): unknown {
   return new UserError(error.message, { ...place, cause: error });
 }
 
-/** Where recipes came from, for problems that show later. */
+/** The sources of recipes, for problems that show later. */
 const sources = new WeakMap<Recipe, RecipeSource>();
 
 /** The text of a recipe with the settings that replace parts of it. */
@@ -127,7 +127,8 @@ class RecipeSource {
   }
 
   /**
-   * Where a value (or, with `atKey`, the key itself) was given; for a missing value, its parent.
+   * The place at which a value (or, with `atKey`, the key itself) was given; for a missing value,
+   * its parent.
    */
   place(path: readonly PropertyKey[], atKey = false): { file: string; line?: number; column?: number } {
     const steps = path.map(String);
@@ -158,7 +159,7 @@ class RecipeSource {
     }
   }
 
-  /** Whether an override gave a value, a part of it, or a group that holds it. */
+  /** True if an override gave a value, a part of it, or a group that holds it. */
   #isSet(path: readonly string[]): boolean {
     return this.#overrides.some(({ path: set }) =>
       path.slice(0, set.length).every((step, index) => step === set[index]),

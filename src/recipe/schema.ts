@@ -7,7 +7,7 @@ import { batchSize, epochs, learningRate, loraSettings, optimizerSettings } from
 import { weightsSettings } from "./weights-settings.ts";
 
 /**
- * What a key means for the identity of a run:
+ * The role of a key in the identity of a run:
  * - `result`: another value makes another run;
  * - `length`: how far the run goes; a run may be resumed with another value;
  * - `source`: where something comes from, which is identified by its content;

@@ -3,8 +3,8 @@ import { allOf } from "../words.ts";
 import { keys } from "./keys.ts";
 
 /**
- * What to do about an unknown key: use it in another place, or a key like it in the same place, or
- * else anywhere.
+ * Advice about an unknown key: use it in another place, or a key like it in the same place, or else
+ * anywhere.
  */
 export function suggestKey(key: string, path: readonly PropertyKey[]): string | undefined {
   const prefix = path.map((step) => `${String(step)}.`).join("");

@@ -14,7 +14,7 @@ import {
 /** Something in a text that makes it no recipe, whatever its keys are. */
 export interface YamlProblem {
   readonly problem: string;
-  /** Where in the text. */
+  /** The place in the text. */
   readonly offset: number;
 }
 
@@ -50,8 +50,8 @@ export function parseYaml(text: string, lines?: LineCounter): { document: Docume
 }
 
 /**
- * Where a text is too much for the parser, by its tokens alone: of levels in one line and of
- * indentation there must be few, and of tokens not very many.
+ * The place at which a text is too much for the parser, by its tokens alone: of levels in one line
+ * and of indentation there must be few, and of tokens not very many.
  */
 function findExcess(text: string): YamlProblem | undefined {
   const tooDeep = (offset: number) => ({ problem: "nested too deep", offset });

@@ -15,7 +15,7 @@ import { saveAdapterFolder } from "../storage/save-adapter-folder.ts";
 import { type FolderFiles, saveModelFolder } from "../storage/save-folder.ts";
 
 /**
- * Where a run stands, besides weights and optimizer state. All chance in a run is a function of the
+ * The state of a run, besides weights and optimizer state. All chance in a run is a function of the
  * seed and this.
  */
 export interface Progress {

@@ -6,7 +6,7 @@ import type { Optimizer } from "../step/optimizer.ts";
 import type { FolderFiles } from "../storage/save-folder.ts";
 import { mebibytes } from "../words.ts";
 
-/** What a run writes, in bytes. */
+/** The sizes of what a run writes, in bytes. */
 export interface RunSizes {
   readonly checkpoint: number;
   readonly model: number;

@@ -16,7 +16,7 @@ export async function newestCheckpoint(folder: RunFolder): Promise<string> {
 }
 
 /**
- * Where a checkpoint's run stood.
+ * The progress of a checkpoint's run.
  *
  * @param now what the run would begin with now
  * @throws UserError if that is not what it began with.

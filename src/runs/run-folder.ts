@@ -39,7 +39,7 @@ export const contrastiveFolderName = "contrastive";
 /** The file in a run's folder that says which process uses it. */
 export const lockName = "tokenwise.lock";
 
-/** What may change between a run and its resumption without making it another run. */
+/** The keys that may change between a run and its resumption without making it another run. */
 const changeable = new Set(keysWithRole("length", "machine"));
 
 /**
@@ -128,7 +128,7 @@ export class RunFolder {
   }
 
   /**
-   * Whether a path, followed to where it leads, is in the part of the folder that `remove` removes.
+   * True if a path, followed to where it leads, is in the part of the folder that `remove` removes.
    */
   async #losesInOverwriting(path: string): Promise<boolean> {
     const [folder, followed] = await Promise.all(
@@ -153,7 +153,7 @@ export class RunFolder {
     return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
   }
 
-  /** What the run itself is made of. */
+  /** The entries of the folder that belong to the run itself. */
   async #entries(): Promise<string[]> {
     const others = [contrastiveFolderName, lockName];
     return (await listFolder(this.path)).filter((entry) => !others.includes(entry) && !isLeftover(entry));

@@ -20,7 +20,7 @@ import { frozenBytes } from "../storage/frozen-parameters.ts";
 import { type AdapterOptions, type LoadOptions, loadLanguageModel, loadWithAdapter } from "../storage/load-model.ts";
 import { loadModelTokenizer } from "../storage/model-tokenizer.ts";
 
-/** What trains, by what its memory depends on. */
+/** The part of a model that trains, by the facts that its memory depends on. */
 export interface TrainedModel {
   readonly configuration: ModelConfiguration;
   /**
@@ -39,11 +39,11 @@ export interface StartingPoint {
   readonly tokenizerFolder: string;
   /** The adapter to train; undefined where the model itself trains. */
   readonly adapter: (AdapterOptions & NonNullable<TrainedModel["adapter"]>) | undefined;
-  /** What the recipe says without effect, and what its user should know of the model. */
+  /** Settings of the recipe without effect, and notes on the model for the user. */
   readonly warnings: readonly string[];
-  /** What training begins with. */
+  /** Loads the model that training begins with. */
   load(engine: Engine, options?: LoadOptions): Promise<LanguageModel>;
-  /** What training goes on with, from the model folder of a checkpoint. */
+  /** Loads the model that training goes on with, from the model folder of a checkpoint. */
   resume(engine: Engine, checkpoint: string): Promise<LanguageModel>;
 }
 
@@ -125,7 +125,7 @@ function loraOf(
   return { ...shape, targetModules };
 }
 
-/** What is said where a recipe has another shape for an adapter than it has already. */
+/** Warnings for a recipe that has another shape for an adapter than it has already. */
 function shapeWarnings({ lora: asked, model }: Start, { lora: stored, architecture }: ModelFolder): string[] {
   if (!asked || !stored) return [];
   const { base: _base, dropout: _dropout, ...shape } = asked;

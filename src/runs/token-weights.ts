@@ -29,7 +29,7 @@ export function estimatesFile(recipe: WeightedRecipe): string {
   return weights.from === "file" ? weights.file : join(contrastiveFolder(recipe), "estimates.safetensors");
 }
 
-/** Whether the estimates are there. */
+/** True if the estimates are there. */
 export function isEstimated(recipe: WeightedRecipe): boolean {
   return existsSync(estimatesFile(recipe));
 }

@@ -1,12 +1,12 @@
 /**
- * How deep a colour a weight gets. Heat runs from -1, the deepest blue, over 0, which is weight 1
- * and has no colour, to 1, the deepest orange. It is even in the logarithm of the weight, for which
- * twice as much and half as much are equally far from 1.
+ * The depth of colour that a weight gets. Heat runs from -1, the deepest blue, over 0, which is
+ * weight 1 and has no colour, to 1, the deepest orange. It is even in the logarithm of the weight,
+ * for which twice as much and half as much are equally far from 1.
  */
 export interface HeatScale {
   /** The weight of heat 1. Weights beyond it get the same colour. */
   readonly most: number;
-  /** Whether heat is even in the weight itself: for weights that may be negative. */
+  /** True if heat is even in the weight itself, for weights that may be negative. */
   readonly linear: boolean;
 }
 
@@ -35,8 +35,8 @@ export function weightAt(heat: number, { most, linear }: HeatScale): number {
 }
 
 /**
- * Where a legend or an axis names weights. The labels of both ends say that they stand for all
- * beyond, too.
+ * The places at which a legend or an axis names weights. The labels of both ends say that they
+ * stand for all beyond, too.
  */
 export function scaleTicks(scale: HeatScale): { heat: number; label: string }[] {
   return [-1, -0.5, 0, 0.5, 1].map((heat) => {

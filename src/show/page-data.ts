@@ -1,7 +1,7 @@
 import { partsOf, type ShownPair, type ShownToken, type TokenFigures } from "./shown-pair.ts";
 
 /**
- * What the page holds of the pairs, small enough for thousands of them: texts once, and figures as
+ * The pairs as the page holds them, small enough for thousands of them: texts once, and figures as
  * whole thousandths.
  */
 export interface PageData {
@@ -9,7 +9,7 @@ export interface PageData {
   readonly pairs: readonly PagePair[];
 }
 
-/** What is shown as one piece wherever it occurs. */
+/** A piece of text that is shown alike wherever it occurs. */
 export interface Unit {
   readonly text: string;
   readonly tokens: readonly number[];
@@ -20,8 +20,8 @@ export interface PagePair {
   readonly number: number;
   readonly prompt: string;
   /**
-   * What pairs are sorted by: the standard deviation of the weights of both answers, and their mean
-   * |log-ratio|.
+   * The figures that pairs are sorted by: the standard deviation of the weights of both answers,
+   * and their mean |log-ratio|.
    */
   readonly spread: Thousandths;
   readonly ratio: Thousandths;

@@ -35,7 +35,7 @@ export interface ShownToken extends TokenFigures {
   readonly text: string;
   /** The tokens it is made of, where they are more than one. */
   readonly parts?: readonly TokenFigures[];
-  /** Whether it ends the answer; its text is the name that the tokenizer gives it. */
+  /** True if it ends the answer; its text is the name that the tokenizer gives it. */
   readonly end?: true;
 }
 

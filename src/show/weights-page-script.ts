@@ -131,7 +131,7 @@ function textOf(pair) {
   return pair.text;
 }
 
-/** Which of the texts that follow each other hold a part of what is searched. */
+/** Marks the texts, of those that follow each other, that hold a part of what is searched. */
 function matches(texts) {
   if (!state.query) return [];
   const lower = texts.map((text) => text.toLowerCase());

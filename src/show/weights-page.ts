@@ -12,9 +12,9 @@ export interface WeightsPageAbout {
   readonly title: string;
   /** The transform from log-ratios to weights, in words or as a formula. */
   readonly transform: string;
-  /** What the weights come from, such as models and files, by name. */
+  /** The origin of the weights, such as models and files, by name. */
   readonly identity: Readonly<Record<string, string>>;
-  /** How many pairs there are, of which the page may show a part. */
+  /** The number of all pairs, of which the page may show a part. */
   readonly totalPairs: number;
 }
 

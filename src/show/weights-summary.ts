@@ -1,7 +1,7 @@
 import { type HeatScale, heat, heatScale } from "./heat-scale.ts";
 import { meanOf, type PageAnswer, type PageData, type Unit } from "./page-data.ts";
 
-/** What all pairs together say. */
+/** Figures over all pairs. */
 export interface WeightsSummary {
   readonly scale: HeatScale;
   readonly chosen: SideSummary;

@@ -7,7 +7,7 @@ const atOnce = 10;
 /** Mean losses over a few steps differ by less than this share of their scale by chance. */
 const noise = 0.25;
 
-/** What a run began with, where an earlier part of it is on record. */
+/** The figures that a run began with, where an earlier part of it is on record. */
 export interface Beginning {
   /** The training loss before the first step. */
   readonly loss?: number | undefined;
@@ -80,7 +80,7 @@ export class DivergenceWatch {
     else this.#after = metrics;
   }
 
-  /** What to say at the end of a run whose model is worse than the one that it began with. */
+  /** The warning at the end of a run whose model is worse than the one that it began with. */
   atEnd(): string | undefined {
     const [before, after] = [this.#before, this.#after];
     if (before && after) {

@@ -5,7 +5,7 @@ import type { FloatArray } from "../engine/engine.ts";
  * of a step's examples; sums over all of them make their steps one.
  */
 export interface Group {
-  /** Which of them this is, from 0 on. The examples of lower ranks come first in a step. */
+  /** The number of this process, from 0 on. The examples of lower ranks come first in a step. */
   readonly rank: number;
   readonly size: number;
   /**

@@ -28,8 +28,8 @@ export function lossOfIndifference(
 }
 
 /**
- * How far the losses of examples lie apart: their standard deviation. Terms whose mean is over
- * tokens are left out, since their losses are sums.
+ * The spread of the losses of examples: their standard deviation. Terms whose mean is over tokens
+ * are left out, since their losses are sums.
  */
 export function spreadOfLosses(examples: readonly JudgedExample[], { terms }: Objective): number {
   const losses = examples.map(({ outcome }) =>

@@ -38,8 +38,7 @@ export interface LearnerOptions extends Omit<ScorerOptions, "statistics" | "tran
 }
 
 /**
- * Which step a batch belongs to, and how many of the step's examples stand before it: what chance
- * depends on.
+ * The step of a batch, and how many of the step's examples stand before it. Chance depends on both.
  */
 export interface Place {
   readonly step: number;
@@ -47,8 +46,8 @@ export interface Place {
 }
 
 /**
- * How a batch is judged in training: by its own examples, or as part of a step that has been judged
- * whole.
+ * The way a batch is judged in training: by its own examples, or as part of a step that has been
+ * judged whole.
  */
 type Judgement = EvaluatorSettings | { readonly outcomes: readonly ExampleOutcome[] };
 
@@ -96,7 +95,7 @@ export class Learner {
     this.#evaluationEvaluator = new ObjectiveEvaluator(objective, this.scorer.names);
   }
 
-  /** Where the reference's hidden states of examples that come again are kept, if anywhere. */
+  /** The cache of the reference's hidden states of examples that come again, if there is one. */
   get referenceCache(): HiddenStatesCache | undefined {
     return this.scorer.referenceCache;
   }

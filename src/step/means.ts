@@ -4,9 +4,9 @@ import type { Objective, Term } from "../objectives/objective.ts";
 type Lengths = readonly { readonly responses: readonly { readonly length: number }[] }[];
 
 /**
- * How the losses of a step's examples become the number that is minimised:
- * `scale · Σ_examples Σ_terms share · loss`. The scale is that of the first term; the shares hold
- * the others' weights and means in relation to it.
+ * The factors by which the losses of a step's examples become the number that is minimised: `scale
+ * · Σ_examples Σ_terms share · loss`. The scale is that of the first term; the shares hold the
+ * others' weights and means in relation to it.
  *
  * @param divisors those of the step's examples, see `divisorsOf`
  */
@@ -20,7 +20,7 @@ export function divisorsOf({ terms }: Objective, examples: Lengths): Float64Arra
   return Float64Array.from(terms, (term) => divisor(term, examples));
 }
 
-/** What the sum of a term's losses over `examples` is divided by. */
+/** The divisor of the sum of a term's losses over `examples`. */
 export function divisor({ mean, responses: counted }: Term, examples: Lengths): number {
   if (mean === "examples") return examples.length;
   return examples.reduce(

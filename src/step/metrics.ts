@@ -56,7 +56,7 @@ export function summarizeStatistics(examples: readonly ScoredExample[]): Metrics
   return metrics;
 }
 
-/** What pairs are compared by. */
+/** The figures that pairs are compared by. */
 export function comparisons(examples: readonly JudgedExample[]): Record<string, OfAnswer<JudgedExample>> {
   const [first] = examples;
   const { rewards, plainRewards } = first?.outcome ?? {};

@@ -2,8 +2,8 @@ import { exampleLength } from "../data/batch.ts";
 import type { TokenizedExample } from "../data/example.ts";
 
 /**
- * What is computed together: at most so many tokens and examples; an example with more tokens goes
- * alone.
+ * The limits on what is computed together: at most so many tokens and examples; an example with
+ * more tokens goes alone.
  */
 export interface MicrobatchLimits {
   readonly tokens: number;

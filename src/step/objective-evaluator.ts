@@ -29,7 +29,7 @@ export interface ExampleOutcome {
 /** An objective's numbers that live from step to step. */
 export type ObjectiveState = Readonly<Record<string, number>>;
 
-/** How much each term of an objective counts, and the state before the step. */
+/** The share of each term of an objective, and the state before the step. */
 export interface EvaluatorSettings {
   /** By default the terms' weights. */
   readonly shares?: readonly number[];
@@ -175,7 +175,7 @@ export class ObjectiveEvaluator {
     return inputs;
   }
 
-  /** Whether the policy's parameters have a part in an input. */
+  /** True if the policy's parameters have a part in an input. */
   #hasGradient(inputName: string): boolean {
     const [name] = parse(inputName);
     return name === "policyLogp" || this.#objective.statistics[name as keyof Objective["statistics"]] === "gradient";

@@ -16,7 +16,7 @@ export interface HiddenStatesCache {
 /** A frozen model that the policy is compared with. */
 export interface ReferenceModel extends LanguageModel {
   /**
-   * Whether only its head is there: the hidden states of every example must then be in the cache.
+   * True if only its head is there: the hidden states of every example must then be in the cache.
    */
   readonly headOnly?: boolean;
 }

@@ -4,7 +4,7 @@ export interface ScheduleOptions {
   /** Steps of linear warm-up. */
   warmupSteps?: number;
   /**
-   * What follows the warm-up: the peak kept, or a half cosine that reaches zero behind the last
+   * The rate after the warm-up: the peak kept, or a half cosine that reaches zero behind the last
    * step.
    */
   decay?: "constant" | "cosine";

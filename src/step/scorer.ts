@@ -23,7 +23,7 @@ export interface ScorerOptions {
   policy: LanguageModel;
   /** The frozen model that the policy is compared with, over the same vocabulary. */
   reference: ReferenceModel | undefined;
-  /** What is computed over the vocabulary. */
+  /** The statistics over the vocabulary. */
   statistics?: StatisticUses;
   headSizes?: HeadSizes | undefined;
   /** The policy's programs, where they are not its own. */
@@ -35,7 +35,7 @@ export interface ScorerOptions {
  * gradients.
  */
 export class Scorer {
-  /** Where the reference's hidden states of examples that come again are kept, if anywhere. */
+  /** The cache of the reference's hidden states of examples that come again, if there is one. */
   referenceCache: HiddenStatesCache | undefined;
   readonly #options: ScorerOptions;
   readonly #head: StatisticsHead;

@@ -17,7 +17,7 @@ export interface HiddenStates {
   readonly reference: FloatValue | undefined;
 }
 
-/** How the head's work is cut. */
+/** The sizes into which the head's work is cut. */
 export interface HeadSizes {
   /** Entries that are computed together, if they are more than one example's. */
   readonly entries: number;
@@ -38,7 +38,7 @@ export const defaultHeadSizes: HeadSizes = { entries: 256, tile: 2 ** 20, kept: 
 type Values = Readonly<Record<string, FloatValue>>;
 type Inputs = Readonly<Record<string, Value>>;
 
-/** What programs take of one tile of the vocabulary, besides gradients. */
+/** The inputs of programs for one tile of the vocabulary, besides gradients. */
 interface Tile {
   readonly start: number;
   readonly end: number;
@@ -50,7 +50,10 @@ export interface HeadPass {
   readonly statistics: EntryVectors;
   readonly saved: {
     readonly tiles: readonly Tile[];
-    /** What the tiles add to the statistics, each [tiles, entries], and the tile of each label. */
+    /**
+     * The parts of the statistics that the tiles give, each [tiles, entries], and the tile of each
+     * label.
+     */
     readonly parts: Inputs;
     /** The distributions of tiles, from the first on, as far as they are kept. */
     readonly distributions: readonly Values[];
@@ -236,7 +239,7 @@ class LazyPrograms {
   }
 }
 
-/** What the head of a model is, as programs call it. */
+/** The values of a model's head, by the names that programs have for them. */
 function headValues(name: string, { transformer, parameters }: LanguageModel): Inputs {
   return namedHead(name, headOf(transformer.architecture, parameters)!);
 }

@@ -19,8 +19,8 @@ import type { HeadSizes } from "./statistics-head.ts";
 
 export interface TrainerOptions {
   /**
-   * Where it is interruptible, a step can be given up between two programs; otherwise only when all
-   * of its gradient is there.
+   * A step on an interruptible engine can be given up between two programs; on another one, only
+   * when all of its gradient is there.
    */
   engine: Engine | InterruptibleEngine;
   policy: LanguageModel;
@@ -170,7 +170,7 @@ export class Trainer {
     return this.#options.group ?? alone;
   }
 
-  /** How many examples of a step lower ranks have. */
+  /** The number of examples of a step that lower ranks have. */
   async #examplesBefore(own: number): Promise<number> {
     const counts = await gather(this.#group, Float64Array.of(own));
     return counts.slice(0, this.#group.rank).reduce((sum, [count]) => sum + count!, 0);

@@ -5,20 +5,20 @@ import { readJson } from "../files/json.ts";
 import type { LoraSettings } from "../models/lora.ts";
 import { quoted } from "../one-line.ts";
 
-/** What an adapter_config.json says. */
+/** The content of an adapter_config.json. */
 export interface AdapterConfiguration extends Omit<LoraSettings, "targetModules"> {
   /**
    * Names of layers, or their last parts; undefined where a pattern chose the layers, so that only
    * the tensors tell which.
    */
   targetModules: string[] | undefined;
-  /** Whether some of the layers that `targetModules` means were left out. */
+  /** True if some of the layers that `targetModules` means were left out. */
   excludesModules: boolean;
   /** A folder, or the name of a model of the Hub; undefined if the adapter does not say. */
   base: string | undefined;
 }
 
-/** What to do with an adapter that is more than what we have. */
+/** Advice for an adapter with features that we do not have. */
 export const mergeHint =
   "merge the adapter into its base with PEFT (merge_and_unload), and use the model that this gives";
 

@@ -72,7 +72,7 @@ function checkOneAdapter(file: string, names: readonly string[]): void {
   throw new UserError(problem, { file, hint });
 }
 
-/** What else names its matrices lora_ something. */
+/** Refuses other tools' adapters that name their matrices lora_ something. */
 function checkTool(file: string, names: readonly string[]): void {
   const other = names.find((name) => /(\.lora_[ab]$|\.lora_(down|up)\.)/.test(name));
   if (other === undefined) return;

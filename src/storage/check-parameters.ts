@@ -50,7 +50,10 @@ export function checkParameters(
   }
 }
 
-/** What GPTQ, AWQ, MLX, bitsandbytes, FP8, compressed-tensors and others store beside weights. */
+/**
+ * The tensors that GPTQ, AWQ, MLX, bitsandbytes, FP8, compressed-tensors and others store beside
+ * weights.
+ */
 const quantizedNames =
   /(^|[._])(qweight|qzeros|g_idx|scales?|biases|zeros|absmax|quant_map|quant_state\..*|SCB|weight_(format|packed|scale|scale_inv|scale_2|shape|zero_point|blocks|scales)|input_scale|blocks)$/;
 

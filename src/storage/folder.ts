@@ -15,7 +15,9 @@ import type { TensorEntry } from "./safetensors-header.ts";
 
 export { fileNames, isModelFolder, modelPath } from "./model-path.ts";
 
-/** Where a parameter lies: `bytes` bytes from `offset` on in `file`, which need not be aligned. */
+/**
+ * The place of a parameter: `bytes` bytes from `offset` on in `file`, which need not be aligned.
+ */
 export interface StoredParameter extends TensorEntry {
   file: string;
 }
@@ -31,15 +33,15 @@ export interface ModelFolder {
   /** The model without an adapter. */
   architecture: Architecture;
   /**
-   * What its user should know: where the files and the configuration disagree, and which of them
+   * Notes for the user: differences between the files and the configuration, and which of them
    * counts.
    */
   notes: readonly string[];
   /** By name; the matrices of an adapter by those of `adapterShapes`, after the base's. */
   parameters: ReadonlyMap<string, StoredParameter>;
-  /** Where the tokenizer lies: here, or with the base of an adapter that comes without. */
+  /** The folder of the tokenizer: this one, or with the base of an adapter that comes without. */
   tokenizerFolder: string;
-  /** What to do with the adapter's matrices; undefined for a whole model. */
+  /** The settings of the adapter; undefined for a whole model. */
   lora?: LoraSettings;
   /** The model that the adapter is for, which is no adapter itself; undefined for a whole model. */
   base?: ModelFolder;
@@ -86,7 +88,7 @@ export async function openModelFolder(
   return openPlainFolder(path, names);
 }
 
-/** What a folder without a model is instead. */
+/** The error for a folder without a model: what it is instead. */
 async function explainNoModel(path: string, names: readonly string[]): Promise<UserError> {
   const missing = "is not a model folder: it holds no config.json and no adapter_config.json";
   const snapshots = snapshotsOf(path);

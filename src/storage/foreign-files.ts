@@ -122,7 +122,7 @@ export function ownWeights(names: readonly string[]): string | undefined {
 /** Files that stand beside weights without being any. */
 const beside = /^(training_args|optimizer|scheduler|scaler|rng_state.*|preprocessor.*)\.(bin|pt|pth|pkl)$/;
 
-/** Whether a folder holds weights in another form. */
+/** True if a folder holds weights in another form. */
 export function holdsForeignFile(names: readonly string[]): boolean {
   return names.some((name) => kindOf(name) !== undefined);
 }

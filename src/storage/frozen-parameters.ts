@@ -12,8 +12,8 @@ import type { ModelFolder } from "./folder.ts";
 import { readParameter } from "./read-parameter.ts";
 
 /**
- * How the matrices of a frozen model's blocks are kept: as they are stored, or quantised to 4 bits
- * on loading.
+ * The way the matrices of a frozen model's blocks are kept: as they are stored, or quantised to 4
+ * bits on loading.
  */
 export type FrozenFormat = "stored" | "int4";
 
@@ -28,7 +28,9 @@ export interface FrozenParameters {
   readonly memory: readonly FloatValue[];
 }
 
-/** How each parameter of a frozen model is kept, and the format of the matrices of its blocks. */
+/**
+ * The format of each parameter of a frozen model, and the one format of the matrices of its blocks.
+ */
 function keptFormats(folder: ModelFolder, format: FrozenFormat) {
   const { embedding, positionEmbedding, head } = folder.architecture;
   const shapes = parameterShapes(folder.architecture);

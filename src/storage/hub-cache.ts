@@ -30,7 +30,9 @@ export function mainSnapshot(path: string): string | undefined {
   );
 }
 
-/** Where the cache of this machine holds a model of the Hub; undefined where it does not. */
+/**
+ * The folder in which this machine's cache holds a model of the Hub; undefined if there is none.
+ */
 export function cachedModel(
   name: string,
   environment: Readonly<Record<string, string | undefined>> = process.env,

@@ -22,7 +22,7 @@ export interface LoadOptions {
    * copied.
    */
   frozen?: boolean;
-  /** How the base of an adapter, or a frozen model, is kept: as it is stored, if absent. */
+  /** The way the base of an adapter, or a frozen model, is kept; by default as it is stored. */
   base?: FrozenFormat | undefined;
 }
 
@@ -31,7 +31,7 @@ export interface AdapterOptions {
   readonly lora: LoraSettings;
   /** Of the new adapter's random numbers. */
   readonly seed: number;
-  /** How the base is kept. */
+  /** The way the base is kept. */
   readonly base: FrozenFormat;
 }
 
@@ -63,8 +63,8 @@ export async function loadLanguageModel(
 }
 
 /**
- * What an adapter's training began with, on the same frozen parameters: the adapter that `start`
- * holds, or none.
+ * The model that an adapter's training began with, on the same frozen parameters: the adapter that
+ * `start` holds, or none.
  *
  * @throws UserError if the folder cannot be read any more.
  */

@@ -15,10 +15,7 @@ export const fileNames = {
   adapterWeights: "adapter_model.safetensors",
 };
 
-/**
- * Whether a folder says of itself that it is a model, or an adapter on one; whether it is sound,
- * opening it tells.
- */
+/** True if a folder looks like a model or an adapter. Opening it checks the content. */
 export function isModelFolder(path: string): boolean {
   return [fileNames.configuration, fileNames.adapterConfiguration].some((name) => existsSync(join(path, name)));
 }

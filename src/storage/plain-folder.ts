@@ -118,7 +118,7 @@ async function settleHead(
   return { configuration: { ...configuration, tiedEmbeddings: false, raw }, tensors, notes: [note] };
 }
 
-/** Whether the files of a folder, given by name, hold the weights of a whole model. */
+/** True if the files of a folder, given by name, hold the weights of a whole model. */
 export function holdsWeights(names: readonly string[]): boolean {
   return names.includes(fileNames.weights) || names.includes(fileNames.index);
 }

@@ -9,7 +9,7 @@ const notableShare = 0.05;
 const pieceLength = 1 << 20;
 
 /**
- * How much of a change to weights is lost where they are stored in bfloat16, which has three
+ * The part of a change to weights that is lost when they are stored in bfloat16, which has three
  * digits.
  */
 export class RoundingLoss {

@@ -4,7 +4,7 @@ import { type Dtype, dtypeBytes, isDtype } from "../number-formats.ts";
 import { quoted } from "../one-line.ts";
 
 /**
- * Where a tensor lies in its file. `offset` counts from the start of the file and need not be
+ * The place of a tensor in its file. `offset` counts from the start of the file and need not be
  * aligned.
  */
 export interface TensorEntry {
@@ -34,7 +34,7 @@ export const longestHeader = 100_000_000;
  */
 const mostTensors = 250_000;
 
-/** How many numbers a tensor of this shape holds. A scalar, shape [], holds one. */
+/** The number of elements in a tensor of this shape. A scalar, shape [], holds one. */
 export function elementCount(shape: readonly number[]): number {
   return shape.reduce((product, length) => product * length, 1);
 }

@@ -182,7 +182,8 @@ async function writeFully(handle: FileHandle, bytes: Uint8Array): Promise<void> 
 }
 
 /**
- * How an array's numbers are stored, and their bytes; a piece is good until the next is asked for.
+ * The number format in which an array is stored, and its bytes; a piece is good until the next is
+ * asked for.
  */
 function storedForm(
   data: formats.TensorData,

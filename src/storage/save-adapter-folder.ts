@@ -7,12 +7,12 @@ import { fileNames } from "./model-path.ts";
 import { writeSafetensors } from "./safetensors.ts";
 import { checkFinite, checkReplaceable, copyTokenizer, type FolderFiles } from "./save-folder.ts";
 
-/** What to save of an adapter, and how. */
+/** An adapter to save. */
 export interface SavedAdapter {
   lora: LoraSettings;
   /** The folder of the model that the adapter is for; the adapter names it by its absolute path. */
   base: string;
-  /** Whether the layers' matrices are stored as [inputs, outputs]; not if absent. */
+  /** True if the layers' matrices are stored as [inputs, outputs]; not if absent. */
   transposed?: boolean;
   /** By the names of `adapterShapes`, with its shapes. */
   adapter: ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: Float32Array }>;
@@ -21,7 +21,7 @@ export interface SavedAdapter {
    * that of its base.
    */
   tokenizerFrom?: string | FolderFiles;
-  /** How numbers are stored; float32 if absent, which loads bit for bit as it was. */
+  /** The number format; float32 if absent, which loads bit for bit as it was. */
   dtype?: "float32" | "bfloat16";
 }
 

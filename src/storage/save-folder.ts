@@ -15,7 +15,7 @@ import { elementCount } from "./safetensors-header.ts";
 /** A parameter that is made when it is written, so that a model need not fit into memory. */
 export type LazyParameter = () => Promise<Float32Array>;
 
-/** What to save, and how. */
+/** A model to save. */
 export interface SavedModel {
   configuration: ModelConfiguration;
   /**
@@ -30,7 +30,7 @@ export interface SavedModel {
   tokenizerFrom?: string | FolderFiles;
   /** The folder to copy generation_config.json from, where that of the tokenizer has none. */
   generationFrom?: string;
-  /** How numbers are stored; float32 if absent, which loads bit for bit as it was. */
+  /** The number format; float32 if absent, which loads bit for bit as it was. */
   dtype?: "float32" | "bfloat16";
   /**
    * The most bytes of data per file, by default 5 GB as in transformers. A larger tensor has a file
@@ -172,7 +172,7 @@ export async function copyTokenizer(from: string | FolderFiles, to: string): Pro
 }
 
 /**
- * What a model folder holds besides weights and configuration that goes with a model trained from
+ * The files of a model folder, besides weights and configuration, that go with a model trained from
  * it.
  */
 export function readCompanions(folder: string): Promise<FolderFiles> {

@@ -6,16 +6,15 @@ import { usualHead } from "../families/family.ts";
  */
 const wrappers = new Set(["_orig_mod", "module", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"]);
 
-/** How a family's checkpoints name their tensors. */
+/** The names of tensors in a family's checkpoints. */
 export interface Naming {
   /**
-   * What stands before the names of the model below the head, such as `model.`; some tools leave it
-   * out.
+   * The prefix of the names of the model below the head, such as `model.`; some tools leave it out.
    */
   readonly prefix: string;
   /** The head's name, where it is not the embedding matrix. */
   readonly untiedHead: string;
-  /** Whether the model has a place for a tensor of this name. */
+  /** True if the model has a place for a tensor of this name. */
   isKnown(name: string): boolean;
 }
 

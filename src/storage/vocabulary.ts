@@ -25,7 +25,7 @@ export async function vocabularyDifference(own: string, other: string): Promise<
   return undefined;
 }
 
-/** What each id is, added tokens included, and which ids are those. */
+/** The text of each id, added tokens included, and the ids of those. */
 interface Pieces {
   readonly pieces: ReadonlyMap<number, string>;
   readonly added: ReadonlySet<number>;

@@ -15,7 +15,7 @@ import type { StepResult, Trainer } from "../step/trainer.ts";
 import type { HeldOutSampler } from "./samples.ts";
 import { rounded, TrainingLog } from "./training-log.ts";
 
-/** What the loop tells the world. */
+/** The events that the loop reports. */
 export interface LoopEvents extends Pick<Reporter, "progress" | "warn"> {
   record(record: MetricsRecord): Promise<void>;
   samples(records: readonly SamplesRecord[]): Promise<void>;
@@ -38,9 +38,9 @@ export interface LoopOptions {
   totalExamples: number;
   totalSteps: number;
   start: Progress;
-  /** Whether the evaluation at `start` is on record already. */
+  /** True if the evaluation at `start` is on record already. */
   evaluated: boolean;
-  /** What the run began with, as far as it is on record already. */
+  /** The figures that the run began with, as far as they are on record already. */
   beginning?: Beginning | undefined;
   events: LoopEvents;
   /**

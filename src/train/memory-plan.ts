@@ -86,7 +86,7 @@ export function planMemory(
 }
 
 /**
- * What is said of examples that do not fit even alone, although the others do.
+ * The note on examples that do not fit even alone, although the others do.
  *
  * @returns undefined where it is not they that are to blame
  */
@@ -95,7 +95,7 @@ function outliers(
   examples: readonly TokenizedExample[],
   given: {
     allowed: number;
-    /** What is allowed, in words. */
+    /** The limit in words. */
     limit: string;
     written(bytes: number): string;
     /** Bytes for examples of these sizes. */

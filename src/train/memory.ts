@@ -15,7 +15,7 @@ export interface MemoryEstimate {
   readonly optimizer: number;
   /** The frozen model's weights; 0 without one. */
   readonly reference: number;
-  /** What is kept for backward passes and passed through them. */
+  /** Values that are kept for backward passes and passed through them. */
   readonly activations: number;
   /** Node and ONNX Runtime themselves. */
   readonly program: number;
@@ -33,14 +33,14 @@ const tileArrays = 4;
 /** Arrays [heads, length, length] that the backward pass of attention holds at once. */
 const attentionArrays = 4;
 
-/** What the memory depends on besides the model. */
+/** The settings that the memory depends on, besides the model. */
 export interface MemorySettings {
   /** Tokens of each example, as it is packed. */
   readonly sizes: readonly number[];
   readonly batchSize: number;
   readonly microbatchTokens: number;
   readonly activationCheckpointing?: boolean;
-  /** Whether only the head of the reference stays: see `prepareReference`. */
+  /** True if only the head of the reference stays: see `prepareReference`. */
   readonly ahead?: boolean;
   /** AdamW if absent. */
   readonly optimizer?: OptimizerOptions;
@@ -109,7 +109,7 @@ export function microbatchSizes(sizes: readonly number[], batchSize: number, lim
   return groups;
 }
 
-/** What all layers save, and the gradients of one of them. */
+/** The values that all layers save, and the gradients of one of them. */
 function layerBytes(
   { layers, width }: Architecture,
   tokens: readonly number[],
@@ -172,8 +172,8 @@ function headBytes({ vocabularySize }: Architecture, models: number): number {
 const slack = 1.75;
 
 /**
- * What a `Workspace` grows to for arrays with so many rows: those of smaller counts reuse the
- * blocks of the largest.
+ * The size that a `Workspace` grows to for arrays with so many rows: those of smaller counts reuse
+ * the blocks of the largest.
  */
 function pooledBytes(arrays: Arrays, rowCounts: readonly number[]): number {
   const rows = rowCounts.reduce((most, count) => Math.max(most, count), 0);

@@ -27,13 +27,13 @@ export interface OpenRun {
   readonly frozen: FrozenModels;
   /** The files that a saved model takes over from the one it began as. */
   readonly companions: FolderFiles;
-  /** What the run writes, in bytes. */
+  /** The sizes of what the run writes, in bytes. */
   readonly sizes: RunSizes;
-  /** Where the run stands. */
+  /** The state of the run. */
   readonly progress: Progress;
-  /** Whether the evaluation at that place is on record already. */
+  /** True if the evaluation at that place is on record already. */
   readonly evaluated: boolean;
-  /** What it began with, as far as it is on record. */
+  /** The figures that it began with, as far as they are on record. */
   readonly beginning: Beginning;
 }
 
@@ -90,7 +90,7 @@ async function checkRunRoom({ folder, replaces }: RunPlan, sizes: RunSizes): Pro
 }
 
 /**
- * Where the run stands: at its beginning, or at its checkpoint, whose state goes into the
+ * The state of the run: at its beginning, or at its checkpoint, whose state goes into the
  * optimizer.
  */
 async function restore(

@@ -23,10 +23,10 @@ export interface RunPlan {
   readonly folder: RunFolder;
   /** The checkpoint that the run goes on from. */
   readonly checkpoint: string | undefined;
-  /** Whether the run takes the place of an earlier one. */
+  /** True if the run takes the place of an earlier one. */
   readonly replaces: boolean;
   readonly objective: Objective;
-  /** Whether a program gave the objective, in place of the recipe's. */
+  /** True if a program gave the objective, in place of the recipe's. */
   readonly ownObjective: boolean;
   readonly start: StartingPoint;
   readonly reference: ReferenceSource;
@@ -39,7 +39,7 @@ export interface RunPlan {
 export interface PlanOptions {
   readonly resume: boolean;
   readonly overwrite: boolean;
-  /** Whether nothing is to follow the plan: importance weights need not be there yet. */
+  /** True if nothing is to follow the plan: importance weights need not be there yet. */
   readonly dryRun: boolean;
   /** Instead of the recipe's. */
   readonly objective?: Objective | undefined;

@@ -6,7 +6,7 @@ import type { FloatArray } from "../engine/engine.ts";
 import { UserError } from "../errors.ts";
 import { asUserError, writeFileAtomic } from "../files/file-system.ts";
 
-/** What a cached reference depends on besides the tokens. */
+/** The facts that a cached reference depends on, besides the tokens. */
 export interface ReferenceIdentity {
   /** A fingerprint of the frozen model. */
   readonly reference: string;
@@ -42,10 +42,10 @@ export class ReferenceCache {
   readonly #handle: FileHandle;
   readonly #width: number;
   readonly #options: ReferenceCacheOptions;
-  /** Where the rows of an example begin, by the hash of its tokens. */
+  /** The beginning of the rows of an example, by the hash of its tokens. */
   readonly #places: Map<string, number>;
   #end: number;
-  /** Whether the disk has refused to take more. */
+  /** True if the disk has refused to take more. */
   #refused = false;
 
   private constructor(
@@ -168,7 +168,7 @@ export function referenceCacheBytes(examples: Iterable<TokenizedExample>, width:
 
 interface Found {
   readonly places: Map<string, number>;
-  /** Where the last whole record ends. */
+  /** The end of the last whole record. */
   readonly end: number;
 }
 

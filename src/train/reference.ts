@@ -23,7 +23,8 @@ import { ReferenceCache, referenceCacheBytes } from "./reference-cache.ts";
 const smallestNoted = 10e6;
 
 /**
- * What the policy is compared with: the model that the run begins with, another one, or nothing.
+ * The model that the policy is compared with: the one that the run begins with, another one, or
+ * nothing.
  */
 export type ReferenceSource = "start" | ModelFolder | undefined;
 
@@ -71,7 +72,7 @@ export interface PreparedReference {
 export interface ReferenceOptions {
   readonly engine: Engine;
   readonly policy: LanguageModel;
-  /** Whether the policy still has the reference's weights. */
+  /** True if the policy still has the reference's weights. */
   readonly policyIsReference: boolean;
   /**
    * Fingerprint of the model, for the cache; undefined where there is no folder to take it from.
@@ -80,7 +81,7 @@ export interface ReferenceOptions {
   load(): Promise<LanguageModel>;
   readonly train: readonly TokenizedExample[];
   readonly heldOut: readonly TokenizedExample[];
-  /** Where the cache lies. */
+  /** The file of the cache. */
   readonly file: string;
   readonly signal: AbortSignal;
   readonly events: Reporter;
@@ -194,12 +195,9 @@ async function openCache(
   }
 }
 
-/**
- * What is said of the cache; nothing where it is too small to be worth a line and was not asked
- * for.
- */
+/** The note on the cache; none if it is too small to be worth a line and was not asked for. */
 export function cacheNote(cache: {
-  /** What all examples take. */
+  /** The bytes that all examples take. */
   bytes: number;
   budget: number;
   examples: number;

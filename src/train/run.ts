@@ -28,7 +28,7 @@ export interface TrainOptions {
   signal?: AbortSignal;
   /** The loss to train with, instead of the recipe's `objective`. */
   objective?: Objective;
-  /** What computes. Default: ONNX Runtime. */
+  /** The library that computes. Default: ONNX Runtime. */
   backend?: Backend;
   reporter?: Reporter;
 }
@@ -119,7 +119,7 @@ async function stoppedAt(checkpoint: string | undefined): Promise<TrainResult> {
   return { status: "stopped", step: (await readProgress(checkpoint)).step, checkpoint };
 }
 
-/** What the loop's events write into the run's folder. */
+/** The loop's events, written into the run's folder. */
 function eventsOf(
   { recipe, folder }: RunPlan,
   { engine, policy, trainer, frozen, companions, sizes }: OpenRun,

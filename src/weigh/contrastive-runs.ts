@@ -92,10 +92,7 @@ export async function trainContrastive(
   return trainRun(contrastive, { resume, signal, reporter });
 }
 
-/**
- * What the result of a contrastive training depends on: settings, tokens, models; not where they
- * lie.
- */
+/** The inputs of a contrastive training: settings, tokens, models; not where they lie. */
 async function stageInputs(
   recipe: Recipe,
   { examples, start }: { examples: readonly TokenizedExample[]; start: StartingPoint },

@@ -9,7 +9,7 @@ import { modelFingerprint, tokenizerFingerprint } from "../storage/fingerprint.t
 import { type Pole, type PoleModel, poles } from "./poles.ts";
 
 /**
- * What estimates depend on.
+ * The inputs of estimates.
  *
  * @throws UserError where both poles are the same, so that no token would differ from another.
  */
@@ -38,7 +38,7 @@ export async function identityOf(
 }
 
 /**
- * Whether a file holds these estimates. One that cannot be read, because it was cut off or of
+ * True if a file holds these estimates. One that cannot be read, because it was cut off or of
  * another version, is made again.
  */
 export async function isEstimateOf(identity: EstimatesIdentity, file: string): Promise<boolean> {

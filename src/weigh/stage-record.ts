@@ -5,7 +5,7 @@ import { z } from "zod";
 import { writeFileAtomic } from "../files/file-system.ts";
 import type { Pole } from "./poles.ts";
 
-/** What the result of a stage depends on, by name, so that a difference can be told. */
+/** The inputs of a stage, by name, so that a difference can be told. */
 export type StageInputs = Readonly<Record<string, string>>;
 
 const inputs = z.record(z.string(), z.string());

@@ -63,7 +63,7 @@ const introduction = `A model of 1.6 million parameters writes film reviews, goo
 learns with TDPO2 (token-level direct preference optimization) to like the films. All of it runs here, and nothing is downloaded.
 `;
 
-/** What the demo shows in the end. */
+/** The text that the demo ends with. */
 export function demoText(figures: DemoFigures, examples: DemoExamples, colors: Colors): string {
   return [
     "",

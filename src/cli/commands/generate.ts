@@ -57,7 +57,7 @@ async function run(path: string, options: Options): Promise<void> {
   });
 }
 
-/** How answers come out: whole, or as pieces of text while they grow. */
+/** The ways to print answers: whole, or as pieces of text while they grow. */
 interface Printer {
   piece?: ((piece: { text: string }) => void) | undefined;
   answer(answer: Generation): void;

@@ -1,5 +1,5 @@
 /**
- * What `generate` and `pairs` have in common: the options of sampling, and the way to an engine
+ * The common parts of `generate` and `pairs`: the options of sampling, and the way to an engine
  * with a model in it.
  */
 import { availableParallelism } from "node:os";

@@ -53,7 +53,7 @@ export function weighCommand(exit: (code: number) => void): Command {
     });
 }
 
-/** What a stopped estimation says. */
+/** The message of a stopped estimation. */
 export const continueWeighing = "stopped; run the same command again to continue";
 
 const help = `

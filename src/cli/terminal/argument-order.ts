@@ -64,7 +64,7 @@ function isOption(text: string): boolean {
   return text.length > 1 && text.startsWith("-");
 }
 
-/** How many of the last values may be arguments. */
+/** The number of the last values that may be arguments. */
 function surplusOf(command: Command, { option, values }: Run, missing: number): number {
   if (!option.variadic) return 0;
   const most = values.length - 1;

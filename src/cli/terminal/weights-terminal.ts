@@ -8,7 +8,7 @@ import { heatText } from "./heat.ts";
 
 type Colors = ReturnType<typeof colorsFor>;
 
-/** Where there are no colours, a weight closer to 1 than this is not told. */
+/** A weight closer to 1 than this is left out where there are no colours. */
 const neutral = 0.05;
 
 /**

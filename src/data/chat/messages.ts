@@ -14,7 +14,7 @@ const shareGptRoles: Readonly<Record<string, string>> = {
   observation: "tool",
 };
 
-/** Whether a value is meant as messages: `{role, content}`, `{from, value}`, or a list of them. */
+/** True if a value is meant as messages: `{role, content}`, `{from, value}`, or a list of them. */
 export function isConversation(value: unknown): boolean {
   return Array.isArray(value) ? value.some(isMessage) : isMessage(value);
 }
@@ -95,7 +95,7 @@ export function wordsOf({ content }: Message): string {
   return Array.isArray(content) ? content.map(({ text }: { text: string }) => text).join("") : "";
 }
 
-/** Whether a message says nothing. */
+/** True if a message says nothing. */
 export function isBlank(message: Message): boolean {
   const { tool_calls: calls, reasoning_content: thoughts } = message;
   return wordsOf(message).trim() === "" && !(Array.isArray(calls) && calls.length > 0) && !thoughts;

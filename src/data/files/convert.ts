@@ -1,5 +1,5 @@
 /**
- * What pairs and texts have in common: every record becomes one item or is a bad record, and no bad
+ * The rule for all forms of data: every record becomes one item or is a bad record, and no bad
  * record goes unnoticed.
  */
 import { UserError } from "../../errors.ts";
@@ -26,7 +26,7 @@ export class BadRecord extends Error {
   }
 }
 
-/** What became of the records of some files. */
+/** The result of converting the records of some files. */
 export interface ConvertedRecords<Item> {
   readonly items: Item[];
   /** The records left out, with the reason; empty unless bad records are skipped. */
@@ -90,7 +90,7 @@ function refuseNothing([first, ...others]: readonly SkippedRecord[]): never {
 
 const hint = "correct the file, or set `onBadPair: skip` to leave out and count what cannot be used";
 
-/** What a record holds in a column; undefined if there is no such column, or null in it. */
+/** The value of a column in a record; undefined if there is no such column, or null in it. */
 export function columnValue(fields: Fields, column: string): unknown {
   return Object.hasOwn(fields, column) ? (fields[column] ?? undefined) : undefined;
 }

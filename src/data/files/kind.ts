@@ -1,4 +1,4 @@
-/** What a file is by its first bytes. They tell more than its name, which people change. */
+/** The kind of a file by its first bytes. They tell more than its name, which people change. */
 import { UserError } from "../../errors.ts";
 
 /** Bytes at the beginning of a file that the functions here look at. */
@@ -13,7 +13,7 @@ export function isParquet(head: Buffer): boolean {
 }
 
 /**
- * How text is encoded: by its byte order mark, or by zeros beside the bracket that JSON begins
+ * The encoding of a text: by its byte order mark, or by zeros beside the bracket that JSON begins
  * with.
  */
 export function encodingOf(head: Buffer): "utf-8" | "utf-16le" | "utf-16be" {
@@ -51,7 +51,7 @@ export function refuseForeignKind(head: Buffer, file: string): void {
     throw new UserError("is a tar archive", { file, hint: `${unpack} (\`tar -x\`)` });
 }
 
-/** What a text that is no JSON seems to be instead. */
+/** The kind of text that something other than JSON seems to be. */
 export function foreignText(head: Buffer): string | undefined {
   const text = latin1(head).trimStart();
   if (text.startsWith("<")) return "a web page or XML";

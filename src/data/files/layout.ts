@@ -1,6 +1,6 @@
 /**
- * How JSON records lie in a text: one on each line, as elements of an array, or as objects over
- * several lines.
+ * The layout of JSON records in a text: one on each line, as elements of an array, or as objects
+ * over several lines.
  */
 export type Layout = "lines" | "array" | "objects";
 

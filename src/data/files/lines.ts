@@ -55,7 +55,7 @@ export async function* splitLines(chunks: AsyncIterable<Buffer>, file: string): 
   }
 }
 
-/** Whether a byte is one of the blanks that JSON knows. */
+/** True if a byte is one of the blanks that JSON knows. */
 export function isBlank(byte: number): boolean {
   return byte === 0x20 || byte === newline || byte === 0x0d || byte === 0x09;
 }

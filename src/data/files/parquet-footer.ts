@@ -5,7 +5,7 @@ export class DamagedParquet extends Error {
   override readonly name = "DamagedParquet";
 }
 
-/** What is needed to know of a footer that has been checked. */
+/** The facts of a footer that has been checked. */
 export interface CheckedFooter {
   /** The names of the top-level columns. */
   readonly columns: readonly string[];

@@ -7,7 +7,7 @@ import { compressors } from "hyparquet-compressors";
 import { checkFooter, DamagedParquet } from "./parquet-footer.ts";
 import type { Fields } from "./read.ts";
 
-/** What a row holds, or why it cannot be understood and in which column. */
+/** The fields of a row, or why it cannot be understood and in which column. */
 export type Row = { readonly fields: Fields } | { readonly problem: string; readonly field: string };
 
 /** A part of the rows of a file, in their order. */
@@ -28,7 +28,7 @@ const batchCharacters = 2 ** 23;
 /** A page that unpacks to more is damaged or a trap: the usual size is 1 MiB. */
 const largestPage = 2 ** 30;
 
-/** What went wrong, with the row at which the group begins. */
+/** An unreadable row group, with the row at which the group begins. */
 export class UnreadableParquet extends Error {
   override readonly name = "UnreadableParquet";
   readonly row: number | undefined;
@@ -101,7 +101,7 @@ export async function* readRowGroups(
   }
 }
 
-/** What a value adds to the length of a batch, roughly. */
+/** The rough share of a value in the length of a batch. */
 function lengthOf(value: unknown): number {
   if (typeof value === "string") return value.length;
   return Array.isArray(value) ? value.reduce((sum: number, inner) => sum + lengthOf(inner), 0) : 100;
@@ -147,7 +147,7 @@ const parsers = {
 };
 
 /**
- * Whether anything was unreadable since this was last set to false, so that values are looked
+ * True if anything was unreadable since this was last set to false, so that values are looked
  * through only then.
  */
 let sawUnreadable = false;

@@ -2,7 +2,9 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { type RowBatch, readRowGroups, UnreadableParquet } from "./parquet-groups.ts";
 
-/** What the thread says. `working`: on a row group (from 1) with this first row, or on none yet. */
+/**
+ * The thread's messages. `working`: on a row group (from 1) with this first row, or on none yet.
+ */
 export type Answer =
   | { readonly kind: "working"; readonly on?: { readonly group: number; readonly row: number } }
   | { readonly kind: "rows"; readonly batch: RowBatch }

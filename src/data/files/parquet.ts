@@ -15,7 +15,7 @@ export type ParquetRow = Row & {
 };
 
 /**
- * What reading a file may take. A file with one wrong byte can send the library into a loop without
+ * The limits on reading a file. A file with one wrong byte can send the library into a loop without
  * end.
  */
 export interface ParquetLimits {

@@ -17,7 +17,7 @@ import { layoutOf } from "./layout.ts";
 import { type Piece, splitLines } from "./lines.ts";
 import { readParquet } from "./parquet.ts";
 
-/** Where a record stands. Lines count from 1; in a Parquet file it is the number of the row. */
+/** The place of a record. Lines count from 1; in a Parquet file it is the number of the row. */
 export interface RecordPlace {
   readonly file: string;
   readonly line: number;
@@ -122,7 +122,7 @@ function parseRecord(bytes: Buffer): { fields: Fields } | { problem: string } {
   return { fields: value as Fields };
 }
 
-/** What a value is, in words for an error message. */
+/** The kind of a value, in words for an error message. */
 export function kindOf(value: unknown): string {
   if (value === null) return "null";
   if (Array.isArray(value)) return "a list";

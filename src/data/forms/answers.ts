@@ -4,7 +4,7 @@ import type { TextRequest } from "../tokens/tokenizer.ts";
 import type { Form } from "./form.ts";
 
 /**
- * What forms of a prompt with answers have in common: how their items are tokenized.
+ * The common part of forms of a prompt with answers: their items are tokenized alike.
  *
  * @param answersOf the texts of an item, as many answers as asked for if it has them
  */

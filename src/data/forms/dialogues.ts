@@ -14,7 +14,7 @@ export function sharedPromptLength(chosen: string, rejected: string): number {
   return turn < 0 ? 0 : turn + assistantTurn.length;
 }
 
-/** Whether an answer holds further turns. */
+/** True if an answer holds further turns. */
 export function hasFurtherTurns(answer: string): boolean {
   return anyTurn.test(answer);
 }

@@ -18,7 +18,7 @@ export interface Form<Item = unknown, Column extends string = string> {
   readonly name: string;
   /** For those who choose a form: what it is, and what it is for. */
   readonly summary: string;
-  /** What an item is called, and several. */
+  /** The names of one item and of several. */
   readonly item: string;
   readonly items: string;
   /** The keys of `data.columns`, with what each column holds. */
@@ -74,7 +74,7 @@ export interface ReadSettings<Column extends string = string> {
    * @throws UserError where the model has no chat template
    */
   readonly chat?: (() => Chat) | undefined;
-  /** Whether texts are turns as well: a prompt the user's, an answer the assistant's. */
+  /** True if texts are turns as well: a prompt the user's, an answer the assistant's. */
   readonly textsAsTurns?: boolean | undefined;
   /** Stop after so many items. */
   readonly limit?: number | undefined;

@@ -16,7 +16,7 @@ export function formNamed(name: FormName): Form {
   return forms.find((form) => form.name === name)!;
 }
 
-/** What each column of any form holds. */
+/** The content of each column of any form, in words. */
 export function columnsOfForms(): Readonly<Record<ColumnName, string>> {
   return Object.assign({}, ...forms.map(({ columns }) => columns));
 }

@@ -52,7 +52,7 @@ export interface PlainText {
 export interface TextOptions {
   /** The column that holds the text. Default: `text`. */
   readonly column?: string | undefined;
-  /** What to do with a text that is missing, blank or no text. Default: "error". */
+  /** The treatment of a text that is missing, blank or no text. Default: "error". */
   readonly onBadPair?: OnBadRecord | undefined;
   /** Stop after so many texts. */
   readonly limit?: number | undefined;

@@ -1,6 +1,6 @@
 /**
- * Where texts begin and end: the one policy on BOS and EOS, used for training, evaluation and
- * generation alike.
+ * The beginning and the end of texts: the one policy on BOS and EOS, used for training, evaluation
+ * and generation alike.
  *
  * - A prompt begins with BOS if the tokenizer itself would add it, and never with two.
  * - An empty prompt is one token all the same, for the first token of the answer needs something to
@@ -78,7 +78,7 @@ function toEndOfTurn(tokenizer: Tokenizer, ids: number[], endOfTurn: number | un
   return withOneEos(tokenizer, ids);
 }
 
-/** Whether a response to `prompt` continues a text: to an empty one it begins the text. */
+/** True if a response to `prompt` continues a text: to an empty one it begins the text. */
 export function isContinuation(prompt: string): boolean {
   return prompt !== "";
 }
@@ -94,7 +94,7 @@ export async function encodeTexts(tokenizer: Tokenizer, texts: readonly string[]
   });
 }
 
-/** Whether token ids are those of an empty prompt. */
+/** True if token ids are those of an empty prompt. */
 export function isEmptyPrompt({ bosId, eosId }: Tokenizer, ids: ArrayLike<number>): boolean {
   return ids.length === 0 || (ids.length === 1 && ids[0] === (bosId ?? eosId));
 }

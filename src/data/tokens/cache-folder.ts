@@ -1,10 +1,10 @@
 import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 
-/** Where tokenwise keeps what it can make again. */
+/** The folder for data that tokenwise can make again. */
 export interface CacheFolder {
   readonly path: string;
-  /** Whether the user named it: then it should be heard of if it cannot be used. */
+  /** True if the user named it: a problem with it is then reported. */
   readonly named: boolean;
 }
 

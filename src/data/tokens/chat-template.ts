@@ -44,7 +44,7 @@ export class ChatTemplate {
   readonly #template: Program;
   readonly #forTools: Program | undefined;
   readonly #variables: Readonly<Record<string, unknown>>;
-  /** Whether the template takes a list of parts as content, and whether it takes nothing else. */
+  /** True if the template takes a list of parts as content, and whether it takes nothing else. */
   readonly #parts: "only" | "also" | "never";
 
   /**

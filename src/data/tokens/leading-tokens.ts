@@ -28,8 +28,8 @@ export function leadingTokens(processor: unknown, field = "post_processor"): num
 }
 
 /**
- * What stands before the text in `single`, such as
- * `[{ SpecialToken: { id: "<s>" } }, { Sequence: { id: "A" } }]`.
+ * The tokens before the text in `single`, such as `[{ SpecialToken: { id: "<s>" } }, { Sequence: {
+ * id: "A" } }]`.
  */
 function inTemplate(settings: JsonObject, field: string): number[] {
   const ids: number[] = [];

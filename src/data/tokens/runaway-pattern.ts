@@ -1,5 +1,5 @@
 /**
- * Whether a regular expression may backtrack without end: whether it repeats, without a bound, a
+ * True if a regular expression may backtrack without end: whether it repeats, without a bound, a
  * group that itself repeats, leaves something out or has alternatives. Some that are refused would
  * do no harm.
  */

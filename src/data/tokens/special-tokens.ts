@@ -2,7 +2,7 @@ import { UserError } from "../../errors.ts";
 import { quoted } from "../../one-line.ts";
 import type { JsonObject } from "./definition.ts";
 
-/** Which tokens begin and end a text. */
+/** The tokens that begin and end a text. */
 export interface SpecialTokens {
   /** Begin of text; undefined if the model has none. */
   readonly bosId: number | undefined;
@@ -15,7 +15,7 @@ export interface SpecialTokens {
    * Every token that ends a text: `eosId` first, then the others that a file of the model lists.
    */
   readonly eosIds: readonly number[];
-  /** Whether the tokenizer itself begins a text with BOS. */
+  /** True if the tokenizer itself begins a text with BOS. */
   readonly addsBos: boolean;
 }
 
@@ -36,7 +36,7 @@ interface Sources {
   readonly model: ModelTokens;
   readonly vocabulary: ReadonlyMap<string, number>;
   readonly vocabularySize: number;
-  /** What the post-processor of tokenizer.json puts in front of a text. */
+  /** The tokens that the post-processor of tokenizer.json puts in front of a text. */
   readonly leading: readonly number[];
 }
 
@@ -66,7 +66,7 @@ export function resolveSpecialTokens(sources: Sources): SpecialTokens {
   };
 }
 
-/** What is said where `add_bos_token` and the post-processor disagree. */
+/** The warning for a folder in which `add_bos_token` and the post-processor disagree. */
 export function bosWarning({ files: [[file, config]], tokenizerFile, leading }: Sources): string | undefined {
   const asked = config.add_bos_token;
   const adds = leading.length > 0;

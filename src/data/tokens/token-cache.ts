@@ -9,7 +9,7 @@ import { decodeTokenFile, encodeTokenFile, tokenFileBytes } from "./token-file.t
 const defaultBudget = 2 ** 30;
 
 const fileName = /^[0-9a-f]{64}\.tokens$/;
-/** What `writeFileAtomic` leaves behind if the process is killed. */
+/** The files that `writeFileAtomic` leaves behind if the process is killed. */
 const temporaryName = /^[0-9a-f]{64}\.tokens\.tmp-/;
 const staleMilliseconds = 3_600_000;
 

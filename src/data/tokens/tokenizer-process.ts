@@ -10,8 +10,8 @@ import { createRequire } from "node:module";
 export class TokenizerFailure extends Error {}
 
 /**
- * What runs in the process. Signals that end the main process reach this one too; it ends with the
- * channel.
+ * The program of the process. Signals that end the main process reach this one too; it ends with
+ * the channel.
  */
 const program = `
   const { Tokenizer } = require(process.argv[1]);
@@ -49,7 +49,7 @@ interface Waiting {
   reject(error: Error): void;
 }
 
-/** What a native library writes when it ends is at most so much of its errors' last lines. */
+/** The number of characters that are kept of the last lines of errors. */
 const keptCharacters = 2000;
 
 /** A training asks nothing for hours; the memory is its own then. */

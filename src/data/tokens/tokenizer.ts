@@ -20,7 +20,7 @@ import { withTokensBeside } from "./tokens-beside.ts";
 export interface TextRequest {
   readonly text: string;
   /**
-   * Whether it continues another text: then it gets no space in front, as some tokenizers give
+   * True if it continues another text. It then gets no space in front, which some tokenizers give
    * every text.
    */
   readonly continues: boolean;
@@ -47,7 +47,7 @@ export interface Tokenizer extends SpecialTokens {
   readonly specialTokens: ReadonlyMap<number, string>;
   /** The model's chat templates, and the variables that they all have. */
   readonly chat?: ChatTemplates | undefined;
-  /** What its files say without effect. */
+  /** Settings of its files that have no effect. */
   readonly warnings: readonly string[];
   /** Token ids of texts, in their order. Many at once are faster than one after the other. */
   encode(texts: readonly TextRequest[]): Promise<Int32Array[]>;
@@ -135,7 +135,8 @@ async function withEncoders(definition: JsonObject, common: Common, library: Tok
 }
 
 /**
- * What decides on ids: nothing is cut, filled up or put around, whatever the definition says of it.
+ * The parts of a definition that decide on ids: nothing is cut, filled up or put around, whatever
+ * the definition says of it.
  */
 function essentials({ added_tokens, normalizer, pre_tokenizer, model }: JsonObject): JsonObject {
   const absent = { truncation: null, padding: null, post_processor: null, decoder: null };

@@ -6,7 +6,7 @@ import { checkSupported } from "./typescript-support.ts";
 /** Its lattices and lists grow with a text, and it puts all tokens of a text on the stack. */
 const longestText = 50_000;
 
-/** What is used of the library; its own declarations do not resolve under `nodenext`. */
+/** The parts of the library that are used; its own declarations do not resolve under `nodenext`. */
 interface LibraryTokenizer {
   encode(text: string, options: { add_special_tokens: boolean }): { ids: (number | undefined)[] };
   token_to_id(token: string): number | undefined;

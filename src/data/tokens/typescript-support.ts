@@ -1,5 +1,5 @@
 /**
- * What the tokenizer library for browsers does as Hugging Face's tokenizers: the parts of a
+ * The features in which the tokenizer library for browsers equals Hugging Face's: the parts of a
  * tokenizer.json and their options. The golden tokenizers of the tests hold it to that; anything
  * else is refused by name.
  */

@@ -13,8 +13,8 @@ const elementTypes: Record<ElementType, number> = { float: 1, int: 6, float16: 1
 const fatalLevel = 4;
 
 /**
- * What running programs read and write: native code holds addresses, which keep nothing from the
- * garbage collector.
+ * The arrays that running programs read and write: native code holds addresses, which keep nothing
+ * from the garbage collector.
  */
 const inFlight = new Set<unknown>();
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { type Engine, rows, upload } from "../engine.ts";
 import { gatherRows } from "../rows.ts";
 
-/** What every engine must do with the numbers of values, besides running programs. */
+/** The contract of every engine's memory, apart from running programs. */
 export function testMemory(engine: Engine): void {
   const matrix = () => upload(engine, [4, 2], [1, 2, 3, 4, 5, 6, 7, 8]);
   const read = async (value: Parameters<Engine["read"]>[0]) => Array.from(await engine.read(value));

@@ -67,7 +67,7 @@ function place(values: Tensor, labels: Tensor, like: Tensor): Tensor {
 }
 
 /**
- * Whether the tensor is zero but for one element a row, so that `addPlaced` can add it without
+ * True if the tensor is zero but for one element a row, so that `addPlaced` can add it without
  * spreading it out.
  */
 export function isPlaced(tensor: Tensor): boolean {

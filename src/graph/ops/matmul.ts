@@ -107,7 +107,7 @@ function checkPlus(plus: Shape, product: Shape): void {
     throw new Error(`matmul: ${formatShape(plus)} cannot be added to a product ${formatShape(product)}`);
 }
 
-/** Whether the tensor is a product of two plain matrices to which `accumulate` can add in place. */
+/** True if the tensor is a product of two plain matrices to which `accumulate` can add in place. */
 function isPlainProduct(tensor: Tensor): boolean {
   return (
     (tensor.op as unknown) === matmulOp &&

@@ -70,7 +70,8 @@ export function transpose(x: Tensor, order: readonly number[]): Tensor {
 }
 
 /**
- * Which columns form pairs: `i` and `i + width / 2` (halves), or `2i` and `2i + 1` (interleaved).
+ * The columns that form pairs: `i` and `i + width / 2` (halves), or `2i` and `2i + 1`
+ * (interleaved).
  */
 export type PairLayout = "halves" | "interleaved";
 

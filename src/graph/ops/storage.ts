@@ -56,7 +56,7 @@ export function dequantize(packed: Tensor, scales: Tensor): Tensor {
   return apply(dequantizeOp, [packed, scales], packed.shape, {});
 }
 
-/** How many blocks a row of so many numbers has. */
+/** The number of blocks in a row of so many numbers. */
 export function blocksOf(columns: number): number {
   return Math.ceil(columns / blockSize);
 }

@@ -14,7 +14,7 @@ export interface OpCase {
   readonly build: (inputs: Tensors) => Tensor;
   /** Values of float inputs lie in here; by default around zero. */
   readonly range?: readonly [number, number];
-  /** What labels are below. */
+  /** The bound that labels are below. */
   readonly labelsBelow?: number;
   /** The symbolic lengths to run with. */
   readonly lengths?: readonly Readonly<Record<string, number>>[];

@@ -4,7 +4,7 @@ import { type EstimatesFile, openEstimates } from "../estimates-file.ts";
 import { EstimatesWriter } from "../estimates-writer.ts";
 
 /**
- * What two models say of tokens whose log-ratios are these, 0 where there is none; exact for
+ * Estimates of two models for tokens with these log-ratios, 0 where there is none; exact for
  * fractions of two.
  */
 export function responseEstimate(tokens: Iterable<number>, ratios: readonly number[] = []): ResponseEstimate {

@@ -81,15 +81,15 @@ function relativeEntropy(p: Tensor, q: Tensor): Tensor {
   return sum(add(multiply(exp(p), subtract(subtract(p, q), constant(1))), exp(q)), [-1]);
 }
 
-/** What is wanted besides the log-probability of each scored token. */
+/** The statistics that are wanted besides the log-probability of each scored token. */
 export interface StatisticsNeeds {
   /** Those that compare with the reference are left out without one. */
   statistics?: StatisticUses;
-  /** Whether the policy's head does not train. */
+  /** True if the policy's head does not train. */
   frozenHead?: boolean;
 }
 
-/** What a model's logits depend on. */
+/** The parts of a model that its logits depend on. */
 export type HeadShape = Pick<Architecture, "width" | "headBias" | "finishLogits">;
 
 /**
@@ -138,7 +138,7 @@ export function tileStatistics(
   };
 }
 
-/** Whether a statistic with a gradient compares with the reference. */
+/** True if a statistic with a gradient compares with the reference. */
 function comparing(statistics: StatisticUses): boolean {
   return declared(statistics, true).some(([name, use]) => use === "gradient" && comparesWithReference(name));
 }

@@ -124,9 +124,9 @@ class Life {
     for (let refusals = 0; ; refusals++) {
       const end = await this.live(options, death);
       if (typeof end === "string" || !("refused" in end)) return end;
-      const next = end.refused.includes("with --overwrite instead of --resume")
+      const next = end.refused.includes("with `overwrite` instead of `resume`")
         ? { overwrite: true }
-        : end.refused.includes("start it without --resume")
+        : end.refused.includes("start it without `resume`")
           ? {}
           : undefined;
       if (!next || refusals > 1) throw new Error(`${JSON.stringify(options)} was refused: ${end.refused}`);

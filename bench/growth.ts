@@ -35,6 +35,7 @@ interface Figures {
 
 interface Options {
   modelShape: keyof typeof shapes;
+  only?: keyof Point;
   steps: number;
   threads: number;
 }
@@ -59,7 +60,7 @@ const shapes = {
 const curves = {
   pairs: [4, 16, 64],
   layers: [6, 12, 24],
-  vocabulary: [4096, 32_768, 131_072],
+  vocabulary: [4096, 32_768, 131_072, 262_144],
 } satisfies Record<keyof Point, number[]>;
 
 /**
@@ -76,6 +77,7 @@ export function growthCommand(): Command {
   return new Command("growth")
     .description("measure how a training step grows with pairs, layers and vocabulary")
     .addOption(new Option("--model-shape <name>", "sizes").choices(Object.keys(shapes)).default("small"))
+    .addOption(new Option("--only <dimension>", "what grows; all in turn, if absent").choices(Object.keys(curves)))
     .option("--steps <count>", "timed steps of each point, after one that is not; the fastest counts", Number, 5)
     .option("--threads <count>", "threads", Number, 2)
     .action(growth);
@@ -90,6 +92,7 @@ async function growth(options: Options): Promise<void> {
     return measured.get(key)!;
   };
   for (const dimension of ["pairs", "layers", "vocabulary"] as const) {
+    if (options.only && options.only !== dimension) continue;
     const curve: [number, Figures][] = [];
     for (const value of curves[dimension]) {
       console.error(`${dimension} ${value} …`);

@@ -5,11 +5,24 @@ import { defineBlock } from "../models/block.ts";
 import { layerNorms } from "../models/norms.ts";
 import { activationField } from "./activations.ts";
 import { type ConfigKeys, readKeys } from "./config-keys.ts";
-import { type Family, usualHead } from "./family.ts";
+import { type Family, type Parsed, usualHead } from "./family.ts";
 import { count, dividedAmong, flag, layerCount, tokenFields, tokensOf } from "./fields.ts";
 import { type GptConfiguration, gptMlp, gptParts } from "./gpt-block.ts";
 
-/** Other names of keys in the configurations of GPT-2 and GPT-J. */
+/** The keys that GPT-2 and GPT-J share, with the same defaults. Only the sizes must be there. */
+export const gptFields = {
+  vocab_size: count,
+  n_positions: count,
+  n_embd: count,
+  n_layer: layerCount,
+  n_head: count,
+  n_inner: count.nullish(),
+  activation_function: activationField("gelu_new"),
+  layer_norm_epsilon: z.number().positive().nullish(),
+  ...tokenFields({ bos: 50256, eos: 50256 }),
+};
+
+/** Other names of keys in the configurations of both. */
 export const gptAliases = {
   hidden_size: "n_embd",
   max_position_embeddings: "n_positions",
@@ -28,18 +41,7 @@ export const gptHarmless = [
  * transformers' GPT2Config.
  */
 const keys = {
-  used: {
-    vocab_size: count,
-    n_positions: count,
-    n_embd: count,
-    n_layer: layerCount,
-    n_head: count,
-    n_inner: count.nullish(),
-    activation_function: activationField("gelu_new"),
-    layer_norm_epsilon: z.number().positive().nullish(),
-    tie_word_embeddings: flag(true),
-    ...tokenFields({ bos: 50256, eos: 50256 }),
-  },
+  used: { ...gptFields, tie_word_embeddings: flag(true) },
   only: {
     scale_attn_weights: { values: [true] },
     scale_attn_by_inverse_layer_idx: { values: [false] },
@@ -64,20 +66,7 @@ export const gpt2: Family<GptConfiguration> = {
   keys,
   parse(raw, file) {
     const json = readKeys(raw, keys, file);
-    const { n_embd: width, n_head: heads } = json;
-    return {
-      width,
-      layers: json.n_layer,
-      heads,
-      headWidth: dividedAmong({ width, heads }, { file, field: "n_embd" }),
-      feedForwardWidth: json.n_inner ?? 4 * width,
-      activation: json.activation_function,
-      vocabularySize: json.vocab_size,
-      contextLength: json.n_positions,
-      normEpsilon: json.layer_norm_epsilon ?? 1e-5,
-      tiedEmbeddings: json.tie_word_embeddings,
-      ...tokensOf(json),
-    };
+    return { ...gptSizes(json, file), tiedEmbeddings: json.tie_word_embeddings };
   },
   build(c, plan) {
     const norm = layerNorms(c.normEpsilon);
@@ -107,3 +96,27 @@ export const gpt2: Family<GptConfiguration> = {
     };
   },
 };
+
+/**
+ * Interprets the keys of `gptFields`.
+ *
+ * @throws UserError if the width cannot be divided among the heads.
+ */
+export function gptSizes(
+  json: z.output<z.ZodObject<typeof gptFields>>,
+  file: string,
+): Omit<Parsed<GptConfiguration>, "tiedEmbeddings"> {
+  const { n_embd: width, n_head: heads } = json;
+  return {
+    width,
+    layers: json.n_layer,
+    heads,
+    headWidth: dividedAmong({ width, heads }, { file, field: "n_embd" }),
+    feedForwardWidth: json.n_inner ?? 4 * width,
+    activation: json.activation_function,
+    vocabularySize: json.vocab_size,
+    contextLength: json.n_positions,
+    normEpsilon: json.layer_norm_epsilon ?? 1e-5,
+    ...tokensOf(json),
+  };
+}

@@ -1,16 +1,15 @@
-import { z } from "zod";
+import type { z } from "zod";
 import { UserError } from "../errors.ts";
 import { add } from "../graph/ops/elementwise.ts";
 import { defineBlock } from "../models/block.ts";
 import { layerNorms } from "../models/norms.ts";
 import { rotaryOf, rotate } from "../models/rotary.ts";
 import type { Rope } from "../models/rotary-frequencies.ts";
-import { activationField } from "./activations.ts";
 import { type ConfigKeys, readKeys } from "./config-keys.ts";
 import { type Family, usualHead } from "./family.ts";
-import { count, dividedAmong, flag, layerCount, tokenFields, tokensOf } from "./fields.ts";
+import { count, flag } from "./fields.ts";
 import { type GptConfiguration, gptMlp, gptParts, gptProjections } from "./gpt-block.ts";
-import { gptAliases, gptHarmless } from "./gpt2.ts";
+import { gptAliases, gptFields, gptHarmless, gptSizes } from "./gpt2.ts";
 
 /** What the computation of a GPT-J depends on. */
 interface GptjConfiguration extends GptConfiguration, Rope {}
@@ -21,18 +20,10 @@ interface GptjConfiguration extends GptConfiguration, Rope {}
  */
 const keys = {
   used: {
-    vocab_size: count,
-    n_positions: count,
-    n_embd: count,
-    n_layer: layerCount,
-    n_head: count,
-    n_inner: count.nullish(),
+    ...gptFields,
     // A null is refused: transformers has no meaning for it.
     rotary_dim: count.default(64),
-    activation_function: activationField("gelu_new"),
-    layer_norm_epsilon: z.number().positive().nullish(),
     tie_word_embeddings: flag(false),
-    ...tokenFields({ bos: 50256, eos: 50256 }),
   },
   only: {
     // In published files, and in no class.
@@ -58,28 +49,14 @@ export const gptj: Family<GptjConfiguration> = {
   keys,
   parse(raw, file) {
     const json = readKeys(raw, keys, file);
-    const { n_embd: width, n_head: heads, rotary_dim: rotaryWidth } = json;
-    const headWidth = dividedAmong({ width, heads }, { file, field: "n_embd" });
+    const sizes = gptSizes(json, file);
+    const [headWidth, rotaryWidth] = [sizes.headWidth, json.rotary_dim];
     if (rotaryWidth > headWidth || rotaryWidth % 2 !== 0) {
       const problem = `must be even and no more than the ${headWidth} numbers of a head, found ${rotaryWidth}`;
       throw new UserError(problem, { file, field: "rotary_dim" });
     }
-    return {
-      width,
-      layers: json.n_layer,
-      heads,
-      headWidth,
-      ropeTheta: 10000,
-      ropeScaling: undefined,
-      rotaryWidth,
-      feedForwardWidth: json.n_inner ?? 4 * width,
-      activation: json.activation_function,
-      vocabularySize: json.vocab_size,
-      contextLength: json.n_positions,
-      normEpsilon: json.layer_norm_epsilon ?? 1e-5,
-      tiedEmbeddings: json.tie_word_embeddings,
-      ...tokensOf(json),
-    };
+    const rope = { ropeTheta: 10000, ropeScaling: undefined, rotaryWidth };
+    return { ...sizes, ...rope, tiedEmbeddings: json.tie_word_embeddings };
   },
   build(c, plan) {
     const norm = layerNorms(c.normEpsilon);

@@ -9,8 +9,8 @@ export interface Part {
 }
 
 /**
- * Several losses as one: Σ weight · mean, where each keeps the mean it is made with. The logged
- * rewards are those of the first part that has any.
+ * Several losses as one: Σ weight · mean, where each keeps the mean it is made with. The rewards of
+ * the first part that defines rewards are logged.
  *
  * @throws Error if the parts are over different numbers of answers.
  */

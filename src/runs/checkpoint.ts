@@ -29,7 +29,7 @@ export interface Progress {
   readonly data: string;
   /** Fingerprint of the models that do not train: the reference, and the base of an adapter. */
   readonly frozen?: string | undefined;
-  /** The objective's numbers that live from step to step, if it has any. */
+  /** The objective's numbers that live from step to step; undefined for one without state. */
   readonly objective?: ObjectiveState | undefined;
 }
 

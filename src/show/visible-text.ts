@@ -12,7 +12,7 @@ export function visibleText(text: string): string {
  * of text: no token may act on the terminal or on what is around it.
  */
 export function withoutControls(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: it replaces control characters
   return text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g, picture);
 }
 

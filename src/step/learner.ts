@@ -66,7 +66,7 @@ export class Learner {
   readonly #options: LearnerOptions;
   readonly #engine: Engine;
   readonly #seed: number;
-  /** The policy's programs as they train: those with dropout, where it has any. */
+  /** The policy's programs for training, which apply dropout if its adapter asks for it. */
   readonly #trained: Transformer;
   readonly #dropout: number;
   readonly #head: StatisticsHead;

@@ -163,7 +163,10 @@ function rendered(template: Program, variables: Readonly<Record<string, unknown>
   }
 }
 
-/** What every template can use besides the variables of its conversation. */
+/**
+ * Names that every template can use besides the variables of its conversation. Those of the library
+ * cannot be replaced one by one, lack formats of time, and write months in the system's language.
+ */
 const globals = {
   ...{ true: true, false: false, none: null, True: true, False: false, None: null },
   range: (start: number, end?: number, step = 1) => {
